@@ -1,0 +1,70 @@
+"""vaezip: a lossless text compressor driven by a trained character-level VAE.
+
+>>> import vaezip
+>>> blob = vaezip.compress(b"It was the best of times, it was the worst of times.")
+>>> vaezip.decompress(blob)
+b'It was the best of times, it was the worst of times.'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from vaezip.errors import (
+    CorpusError,
+    FileError,
+    FormatError,
+    IntegrityError,
+    LimitError,
+    MissingExtraError,
+    ModelError,
+    ModelMismatchError,
+    SkippedError,
+    TruncatedError,
+    VaezipError,
+    VersionError,
+)
+
+if TYPE_CHECKING:
+    from vaezip.model import Model, load_model
+    from vaezip.stream import compress, compress_stream, decompress, decompress_stream
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CorpusError",
+    "FileError",
+    "FormatError",
+    "IntegrityError",
+    "LimitError",
+    "MissingExtraError",
+    "Model",
+    "ModelError",
+    "ModelMismatchError",
+    "SkippedError",
+    "TruncatedError",
+    "VaezipError",
+    "VersionError",
+    "compress",
+    "compress_stream",
+    "decompress",
+    "decompress_stream",
+    "load_model",
+]
+
+_LATE = {
+    "Model": "vaezip.model",
+    "load_model": "vaezip.model",
+    "compress": "vaezip.stream",
+    "compress_stream": "vaezip.stream",
+    "decompress": "vaezip.stream",
+    "decompress_stream": "vaezip.stream",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import numpy and the coder only when they are first needed (PEP 562)."""
+    if name in _LATE:
+        return getattr(import_module(_LATE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,6 @@
+"""`python -m vaezip`."""
+
+from vaezip.cli import main
+
+if __name__ == "__main__":
+    main()

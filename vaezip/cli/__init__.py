@@ -1,0 +1,62 @@
+"""The command line: parses, calls the library, shows what comes back. `main` maps errors to exit codes.
+
+Commands import the library when they run, so that `--help` and `--version` need neither numpy nor a model.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any, NoReturn
+
+import click
+
+import vaezip
+from vaezip.cli.bench import bench
+from vaezip.cli.compress import compress
+from vaezip.cli.decompress import decompress
+from vaezip.cli.list import list_command
+from vaezip.cli.test import test
+from vaezip.cli.train import train
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(vaezip.__version__, "-V", "--version", prog_name="vaezip")
+def cli() -> None:
+    """Compress text with a trained variational autoencoder, losslessly.
+
+    \b
+    vaezip compress notes.txt        writes notes.txt.vz and keeps notes.txt
+    vaezip decompress notes.txt.vz   writes notes.txt
+    """
+
+
+for command in (compress, decompress, test, list_command, bench, train):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """Run the command line. Exit codes: 0 done, 1 error, 2 warning (a file was skipped), 130 interrupted."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code: Any = cli.main(prog_name="vaezip", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(1)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except vaezip.VaezipError as error:
+        click.echo(f"vaezip: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    """Leave by way of every `finally`, so that temporary files are removed."""
+    sys.exit(128 + number)

@@ -1,0 +1,104 @@
+"""`vaezip bench`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vaezip.cli.common import Report, files_argument, model_option
+
+
+@click.command()
+@files_argument
+@click.option("--ablation", is_flag=True, help="Show where vaezip's bits go instead of comparing compressors.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
+@model_option
+def bench(files: tuple[Path, ...], ablation: bool, as_json: bool, model: str | None) -> int:
+    """Compare vaezip with other compressors on FILES (by default on its own README).
+
+    Sizes are bytes on disk, all headers counted; every compressor's output is decompressed and compared.
+    brotli, PPMd and zstd take part if their packages are installed (pip install 'vaezip[bench]').
+    """
+    from vaezip import bench as library
+    from vaezip.files import read_text
+    from vaezip.model import load_model
+
+    report = Report(quiet=False)
+    loaded = load_model(model)
+    texts = []
+    for path in files:
+        with report.catch():
+            texts.append((str(path), read_text(path)))
+    if not files:
+        texts.append(("README.md", metadata("vaezip").get_payload().encode()))
+    if ablation:
+        rows = [library.ablate(loaded, name, text)._asdict() for name, text in texts]
+        show = _show_ablation
+    else:
+        rows = []
+        for name, text in texts:
+            for compressor in library.compressors(loaded):
+                rows.append(library.measure(compressor, name, text)._asdict())
+                if not as_json:
+                    click.echo(f"{name}: {compressor.name} done", err=True)
+        show = _show_comparison
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        show(rows)
+    return report.exit_code
+
+
+def _show_comparison(rows: Sequence[dict[str, Any]]) -> None:
+    for name in dict.fromkeys(row["name"] for row in rows):
+        chosen = [row for row in rows if row["name"] == name]
+        click.echo(f"\n{name}, {chosen[0]['content']} bytes")
+        lines = []
+        for row in sorted(chosen, key=lambda row: row["compressed"]):
+            kilobytes = row["content"] / 1e3
+            lines.append((
+                row["compressor"],
+                f"{row['compressed']}",
+                f"{8 * row['compressed'] / max(1, row['content']):.3f}",
+                f"{kilobytes / max(1e-9, row['compress_seconds']):.1f}",
+                f"{kilobytes / max(1e-9, row['decompress_seconds']):.1f}",
+            ))
+        _table(("compressor", "bytes", "bits/byte", "KB/s in", "KB/s out"), lines)
+
+
+def _show_ablation(rows: Sequence[dict[str, Any]]) -> None:
+    click.echo("Information in bits; the last columns are payload bytes, each block's checksum counted.")
+    lines = [
+        (
+            row["name"],
+            f"{row['content']}",
+            f"{row['x_bits']:.1f}",
+            f"{row['z_bits']:.1f}",
+            f"{row['returned_bits']}",
+            f"{row['x_bits'] + row['z_bits'] - row['returned_bits']:.1f}",
+            f"{row['latent_bytes']}",
+            f"{row['no_bits_back_bytes']}",
+            f"{row['null_bytes']}",
+            row["kept"],
+        )
+        for row in rows
+    ]
+    _table(
+        ("file", "bytes", "x given z", "z", "got back", "net", "latent", "no bits-back", "null", "kept"), lines
+    )
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """A Markdown table: the first column to the left, the others to the right."""
+    rows = [head, *lines]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    for number, row in enumerate(rows):
+        cells = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        click.echo("| " + " | ".join(cells) + " |")
+        if number == 0:
+            click.echo("|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|")

@@ -1,0 +1,90 @@
+"""`vaezip train`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from vaezip.errors import FileError, MissingExtraError
+from vaezip.network.architecture import Architecture
+
+_SIZES = Architecture()
+
+
+@click.command()
+@click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model file to write (.vzm).")
+@click.option("-f", "--force", is_flag=True, help="Overwrite the model file, and start anew over a checkpoint.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time to train. [default: 20]")
+@click.option("--epochs", type=click.FloatRange(min=0, min_open=True), help="How often to read the corpus instead.")
+@click.option("--init", metavar="MODEL", help="Start from this model: a file, or the name of a shipped one.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted run.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random numbers.")
+@click.option("--threads", type=click.IntRange(1), help="Worker threads. [default: all cores]")
+@click.option("--width", type=click.IntRange(8, 256), default=_SIZES.width, show_default=True,
+              help="Channels of the decoder.")
+@click.option("--layers", type=click.IntRange(1, 16), default=_SIZES.layers, show_default=True,
+              help="Layers of the decoder.")
+@click.option("--table-bits", type=click.IntRange(4, 22), default=_SIZES.table_bits, show_default=True,
+              help="Each context table has 2 to this power rows.")
+@click.option("--rescript", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Share of text read in another script, to learn to adapt to scripts that the corpus lacks.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def train(
+    corpus: tuple[Path, ...], output: Path, force: bool, minutes: float | None, epochs: float | None,
+    init: str | None, resume: bool, seed: int, threads: int | None, width: int, layers: int, table_bits: int,
+    rescript: float, quiet: bool,
+) -> None:
+    """Train a model on all files below the folders CORPUS.
+
+    Bytes are bytes: any encoding will do. One file in fifty is kept for validation. A checkpoint is kept
+    beside the model file until training is done; after an interruption, --resume goes on from it. At the
+    end the exact model is measured on the validation files. Needs PyTorch: pip install 'vaezip[train]'.
+    """
+    if minutes is not None and epochs is not None:
+        raise click.UsageError("give either --minutes or --epochs.")
+    if init is not None and resume:
+        raise click.UsageError("--init starts a run, --resume goes on with one: give either.")
+    try:
+        from vaezip.training.job import TrainingJob
+        from vaezip.training.settings import Settings
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("training needs PyTorch: pip install 'vaezip[train]'") from error
+    if output.exists() and not force:
+        raise FileError(f"{output}: already exists (-f overwrites it)")
+
+    settings = Settings(
+        minutes=20.0 if minutes is None and epochs is None else minutes, epochs=epochs, seed=seed,
+        rescript_share=rescript,
+    )
+    if threads is not None:
+        settings = dataclasses.replace(settings, workers=threads)
+    sizes = Architecture(width=width, layers=layers, table_bits=table_bits)
+    job = TrainingJob(list(corpus), output, sizes, settings, init=init, resume=resume, restart=force)
+    for name, reason in job.corpus.skipped:
+        click.echo(f"vaezip: {name}: skipped: {reason}", err=True)
+    click.echo(
+        f"{len(job.corpus.train)} files, {job.corpus.train_bytes} bytes to train on; "
+        f"{len(job.corpus.validation)} files to validate", err=True,
+    )
+    with tqdm(total=100, unit="%", disable=True if quiet else None, bar_format="{l_bar}{bar}| {postfix}") as bar:
+        for progress in job.run():
+            bar.n = round(100 * progress.share)
+            rate = progress.bytes_read / max(1e-9, progress.seconds) / 1e3
+            bar.set_postfix_str(
+                f"{progress.bytes_read / 1e6:.1f} MB read, {rate:.0f} KB/s, "
+                f"{progress.bits_per_byte:.3f} bits/byte + KL {progress.kl_bits:.1f} bits"
+            )
+    result = job.finish()
+    click.echo(f"{output}: {output.stat().st_size} bytes; on {result.files} validation files, {result.bytes} bytes:")
+    for name, value in (
+        ("exact model, as coded", result.exact), ("float model, -ELBO", result.negative_elbo),
+        ("float model, null latent", result.null_latent), ("xz -9e", result.xz), ("gzip -9", result.gzip),
+    ):
+        click.echo(f"  {name:26} {value:7.4f} bits/byte")
+    click.echo(f"  {'KL per block':26} {result.kl_bits:7.1f} bits")

@@ -1,0 +1,259 @@
+"""`.vz` frames as bytes (docs/format.md): headers, blocks, index. Knows nothing of networks.
+
+A frame holds one block in a short form, whose whole overhead is a few bytes, or any number of blocks with
+an end mark and an index. Frames can be concatenated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import BinaryIO, NamedTuple
+from zlib import crc32
+
+from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VersionError
+
+MAGIC = b"\xf6\xfa"  # "vz" with the high bits set: never valid UTF-8
+VERSION = 1
+MAX_BLOCK_SIZE = 16 << 20
+
+_LAYOUT_BLOCKS = 0  # other layouts: the short form, its one block coded with that method
+_CRITICAL = 0x10
+_END = 0
+
+
+class Method(IntEnum):
+    """How a block is coded."""
+
+    STORED = 1  # as it is, followed by its CRC-32
+    VAE = 2  # ANS words; the text given a latent, and the latent
+    VAE_NULL = 3  # ANS words; the text given the null latent
+
+
+class Block(NamedTuple):
+    """One coded block: `size` bytes of content in `payload`."""
+
+    method: Method
+    size: int
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Header:
+    """A frame's header. `block_size` is None in the short form."""
+
+    fingerprint: bytes  # the first 2 (short form) or 8 bytes of the model file's SHA-256
+    block_size: int | None
+    content_size: int | None
+    encoded_size: int  # bytes of the header itself
+    _single: tuple[Method, int] | None  # short form: method and payload size
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the frame is in the short form: one block, no index."""
+        return self._single is not None
+
+
+class ByteReader:
+    """Reads exact numbers of bytes from a binary stream, and remembers how many."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.position = 0
+
+    def read(self, n: int) -> bytes:
+        """The next n bytes; raises TruncatedError if there are fewer."""
+        data = self.read_some(n)
+        if len(data) < n:
+            raise TruncatedError("the file ends too early: it is truncated")
+        return data
+
+    def read_some(self, n: int) -> bytes:
+        """The next n bytes, or fewer at the end of the stream."""
+        parts = []
+        while n > 0 and (part := self._stream.read(n)):
+            parts.append(part)
+            n -= len(part)
+        data = b"".join(parts)
+        self.position += len(data)
+        return data
+
+    def number(self) -> int:
+        """A number as `encode_number` writes it; raises FormatError for any other way to write it."""
+        first = self.read(1)[0]
+        if first < 224:
+            return first
+        if first < 252:
+            return 224 + ((first - 224) << 8) + self.read(1)[0]
+        value = int.from_bytes(self.read((2, 3, 4, 8)[first - 252]), "little")
+        if encode_number(value)[0] != first:
+            raise FormatError("damaged file: a number is not in its shortest form")
+        return value
+
+
+def encode_number(n: int) -> bytes:
+    """An unsigned number below 2**64 in 1 byte (below 224), 2 (below 7392), or a prefix and 2, 3, 4 or 8."""
+    if n < 224:
+        return bytes([n])
+    if n < 7392:
+        high, low = divmod(n - 224, 256)
+        return bytes([224 + high, low])
+    for prefix, width in ((252, 2), (253, 3), (254, 4), (255, 8)):
+        if n < 1 << 8 * width:
+            return bytes([prefix]) + n.to_bytes(width, "little")
+    raise ValueError("number too large")
+
+
+def short_frame(fingerprint: bytes, block: Block) -> bytes:
+    """A whole frame in the short form."""
+    header = MAGIC + bytes([VERSION << 5 | block.method << 2]) + fingerprint[:2] + encode_number(block.size)
+    if block.method != Method.STORED:
+        header += encode_number(len(block.payload))
+    return header + _check(header)[:1] + block.payload
+
+
+def frame_header(fingerprint: bytes, block_size: int, content_size: int | None) -> bytes:
+    """The header of a frame of blocks."""
+    header = MAGIC + bytes([VERSION << 5 | _LAYOUT_BLOCKS << 2]) + fingerprint[:8] + encode_number(block_size)
+    header += encode_number(0 if content_size is None else content_size + 1)
+    return header + _check(header)
+
+
+def encode_block(block: Block) -> bytes:
+    """A block of a frame of blocks, with its own small header."""
+    sizes = encode_number(block.size)
+    if block.method != Method.STORED:
+        sizes += encode_number(len(block.payload))
+    return bytes([block.method]) + sizes + block.payload
+
+
+class Index:
+    """What follows the last block: the end mark and the sizes of all blocks, so that a reader can seek."""
+
+    def __init__(self, header_size: int) -> None:
+        self._header_size = header_size
+        self._sizes: list[tuple[int, int]] = []
+
+    def add(self, size: int, encoded_size: int) -> None:
+        """Note the next block: bytes of content, and bytes in the frame."""
+        self._sizes.append((size, encoded_size))
+
+    def content_size(self) -> int:
+        """Bytes of content of all blocks."""
+        return sum(size for size, _ in self._sizes)
+
+    def to_bytes(self) -> bytes:
+        """The end of the frame."""
+        numbers = [self._header_size, len(self._sizes), *(n for pair in self._sizes for n in pair)]
+        body = bytes([_END]) + b"".join(map(encode_number, numbers))
+        body += _check(body)
+        return body + len(body).to_bytes(4, "little")
+
+
+def read_header(reader: ByteReader) -> Header | None:
+    """The next frame's header, or None at the end of the stream.
+
+    Raises FormatError if this is no frame or its header is damaged, VersionError if it is intact but
+    needs a newer version, LimitError if its blocks are larger than any writer makes them.
+    """
+    start = reader.position
+    magic = reader.read_some(len(MAGIC))
+    if not magic:
+        return None
+    if magic != MAGIC:
+        raise FormatError("not a .vz file" if start == 0 else "the data after the last frame are not a .vz frame")
+    recorder = _Recorder(reader)
+    descriptor = recorder.read(1)[0]
+    version, layout = descriptor >> 5, descriptor >> 2 & 3
+    if version == 0:
+        raise FormatError("damaged header")
+    short = layout != _LAYOUT_BLOCKS
+    fingerprint = recorder.read(2 if short else 8)
+    block_size = recorder.number()  # in the short form, the size of its one block
+    second = 0 if layout == Method.STORED else recorder.number()
+    check = reader.read(1 if short else 4)
+    # Newer versions keep this form of header, so that damage and novelty can be told apart.
+    if check != _check(MAGIC + recorder.data)[: len(check)]:
+        raise FormatError("damaged header: its checksum disagrees")
+    if version > VERSION or descriptor & _CRITICAL:
+        raise VersionError(f"made by a newer vaezip (format {version}): update vaezip to read it")
+    if block_size > MAX_BLOCK_SIZE:
+        raise LimitError(f"the blocks are larger than {MAX_BLOCK_SIZE >> 20} MiB")
+    encoded_size = reader.position - start
+    if short:
+        payload_size = _payload_size(Method(layout), block_size, second)
+        return Header(fingerprint, None, block_size, encoded_size, (Method(layout), payload_size))
+    if block_size == 0:
+        raise FormatError("damaged header: blocks of no bytes")
+    return Header(fingerprint, block_size, second - 1 if second else None, encoded_size, None)
+
+
+def _payload_size(method: Method, size: int, coded_size: int) -> int:
+    if method == Method.STORED:
+        return size + 4
+    if coded_size > size + 4:  # it would have been stored
+        raise FormatError("damaged block: impossible size")
+    return coded_size
+
+
+def read_blocks(reader: ByteReader, header: Header) -> Iterator[Block]:
+    """The blocks of the frame whose header has just been read, up to and including its end.
+
+    Raises FormatError, or its subclass TruncatedError, for damage.
+    """
+    if header._single is not None:
+        method, payload_size = header._single
+        yield Block(method, header.content_size or 0, reader.read(payload_size))
+        return
+    assert header.block_size is not None
+    index = Index(header.encoded_size)
+    while True:
+        start = reader.position
+        kind = reader.read(1)[0]
+        if kind == _END:
+            break
+        if kind not in Method._value2member_map_:
+            raise FormatError("damaged block: unknown method")
+        method, size = Method(kind), reader.number()
+        if not 0 < size <= header.block_size:
+            raise FormatError("damaged block: impossible size")
+        payload_size = _payload_size(method, size, 0 if method == Method.STORED else reader.number())
+        block = Block(method, size, reader.read(payload_size))
+        index.add(size, reader.position - start)
+        yield block
+    expected = index.to_bytes()
+    if bytes([_END]) + reader.read(len(expected) - 1) != expected:
+        raise FormatError("damaged index")
+    if header.content_size not in (None, index.content_size()):
+        raise FormatError("damaged frame: it does not hold as many bytes as its header says")
+
+
+def stored(content: bytes) -> Block:
+    """A stored block."""
+    return Block(Method.STORED, len(content), content + crc32(content).to_bytes(4, "little"))
+
+
+def stored_content(block: Block) -> bytes:
+    """The content of a stored block; raises IntegrityError if its checksum disagrees."""
+    content, check = block.payload[:-4], block.payload[-4:]
+    if crc32(content).to_bytes(4, "little") != check:
+        raise IntegrityError("checksum mismatch: the data are damaged")
+    return content
+
+
+class _Recorder(ByteReader):
+    """A reader that keeps what it has read, for the header's checksum."""
+
+    def __init__(self, reader: ByteReader) -> None:
+        self._reader = reader
+        self.data = b""
+
+    def read(self, n: int) -> bytes:
+        part = self._reader.read(n)
+        self.data += part
+        return part
+
+
+def _check(data: bytes) -> bytes:
+    return crc32(data).to_bytes(4, "little")

@@ -1,0 +1,72 @@
+"""Every error that vaezip raises on purpose.
+
+    VaezipError                 exit code 1, as every error of xz and gzip
+    ├── FormatError             not a .vz file, or a damaged structure
+    │   ├── TruncatedError      the input ends too early
+    │   └── VersionError        written by a newer vaezip
+    ├── IntegrityError          decoded, but the checksum disagrees
+    ├── LimitError              the output would be larger than allowed
+    ├── ModelError              not a usable model file
+    │   └── ModelMismatchError  the file was made with another model
+    ├── CorpusError             nothing, or too little, to train on
+    ├── FileError               a file cannot be read, written or replaced
+    │   └── SkippedError        a file was passed over without harm: a warning, exit code 2
+    └── MissingExtraError       an optional package is not installed
+"""
+
+from __future__ import annotations
+
+
+class VaezipError(Exception):
+    """Root of the tree; its text is one line, fit for a user."""
+
+    exit_code = 1
+    names_file = False  # whether the text begins with the name of the file concerned
+
+
+class FormatError(VaezipError):
+    """The input is not a .vz file, or its structure is damaged."""
+
+
+class TruncatedError(FormatError):
+    """The input ends before the frame does."""
+
+
+class VersionError(FormatError):
+    """The frame needs a newer version of vaezip."""
+
+
+class IntegrityError(VaezipError):
+    """The decoded bytes do not have the checksum that was stored."""
+
+
+class LimitError(VaezipError):
+    """The output would be larger than the caller allows."""
+
+
+class ModelError(VaezipError):
+    """The file is not a model, or breaks a bound that exactness rests on."""
+
+
+class ModelMismatchError(ModelError):
+    """The frame was made with another model than the one given."""
+
+
+class CorpusError(VaezipError):
+    """There is nothing, or too little, to train on."""
+
+
+class FileError(VaezipError):
+    """A file cannot be read, written or replaced."""
+
+    names_file = True
+
+
+class SkippedError(FileError):
+    """A file was passed over without harm, a directory for example."""
+
+    exit_code = 2
+
+
+class MissingExtraError(VaezipError):
+    """An optional package is not installed."""

@@ -1,0 +1,68 @@
+"""The sizes of a model: every number that its file must carry besides the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from vaezip.errors import ModelError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Sizes of encoder and decoder; the exact network and the float VAE are built from the same ones."""
+
+    width: int = 96  # H, channels of the residual stream
+    layers: int = 2  # {gated linear recurrence, feed-forward}, each
+    expansion: int = 2  # hidden channels of a feed-forward, in units of H
+    orders: tuple[int, ...] = (2, 3, 4, 5, 6)  # hashed contexts: the last n bytes; n <= 7
+    word_contexts: int = 3  # hashed contexts: the word so far, with 0, 1, ... words before it
+    table_bits: int = 17  # each context has a table of 2**table_bits rows
+    table_dim: int = 16  # channels of a row
+    latents: int = 8  # dimensions of z
+    patch: int = 4  # the encoder's convolutions have kernel and stride `patch`
+    encoder_width: int = 64  # channels of its byte embedding (a quarter of it) and hidden layers
+
+    @property
+    def contexts(self) -> int:
+        """Number of hashed contexts, one table each."""
+        return len(self.orders) + self.word_contexts
+
+    @property
+    def multiplications(self) -> int:
+        """int8 multiplications of the decoder per byte."""
+        layer = (4 + 2 * self.expansion) * self.width**2
+        return self.contexts * self.table_dim * self.width + self.layers * layer + 256 * self.width
+
+    def to_json(self) -> dict[str, Any]:
+        """The sizes as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Architecture:
+        """Inverse of `to_json`; raises ModelError for unknown, missing or absurd sizes."""
+        try:
+            a = cls(**{**values, "orders": tuple(values["orders"])})
+            sizes = [getattr(a, f.name) for f in dataclasses.fields(a) if f.name != "orders"]
+            if not all(type(n) is int for n in (*sizes, *a.orders)):
+                raise TypeError("sizes must be integers")
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"damaged or unknown model architecture: {error}") from error
+        in_range = (
+            0 < a.width <= 256
+            and 0 < a.layers <= 16
+            and 0 < a.expansion <= 8
+            and 0 < len(a.orders) <= 16
+            and all(0 < n <= 7 for n in a.orders)
+            and 0 < a.word_contexts <= 4
+            and 0 < a.table_bits <= 22
+            and 0 < a.table_dim <= 64
+            and 0 < a.latents <= 64
+            and 0 < a.patch <= 8
+            and 4 <= a.encoder_width <= 256
+            and a.encoder_width % 4 == 0
+        )
+        if not in_range:
+            raise ModelError("model architecture out of range")
+        return a

@@ -1,0 +1,63 @@
+"""The exact encoder: q(z|x) as an integer program (docs/model.md).
+
+Strided convolutions (kernel = stride), so each is a matrix product over patches; pooled over the block.
+With bits-back coding the decompressor runs the encoder too, so it must be as exact as the decoder.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaezip.network.architecture import Architecture
+from vaezip.network.ops import Int32, Linear, Tensors, relu_activation, require, tensor
+
+ENCODER_BYTES = 4096  # the most that the encoder reads of a block
+_WINDOW = 64
+_POOL_BITS = 20
+
+
+def encoder_view(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What the encoder sees: all of a short block, evenly spaced windows of a long one.
+
+    uint8 (n,) -> uint8 (min(n, 4096),).
+    """
+    if len(block) <= ENCODER_BYTES:
+        return block
+    count = ENCODER_BYTES // _WINDOW
+    starts = np.arange(count) * (len(block) - _WINDOW) // (count - 1)
+    return block[starts[:, None] + np.arange(_WINDOW)].reshape(-1)
+
+
+class Encoder:
+    """The encoder of a model file's tensors `encoder.*`; raises ModelError if a bound is broken."""
+
+    def __init__(self, a: Architecture, tensors: Tensors) -> None:
+        width, embedding = a.encoder_width, a.encoder_width // 4
+        self._patch = a.patch
+        self._byte = tensor(tensors, "encoder.byte", np.int8, 256, embedding)
+        self._conv1 = Linear(tensors, "encoder.conv1", width, a.patch * embedding)
+        self._conv2 = Linear(tensors, "encoder.conv2", width, a.patch * width)
+        self._pool = tensor(tensors, "encoder.pool", np.int32, width).astype(np.int64)
+        require(bool((np.abs(self._pool) < 1 << 15).all()), "encoder.pool is out of range")
+        self._hidden = Linear(tensors, "encoder.hidden", width, width)
+        self._mean = Linear(tensors, "encoder.mean", a.latents, width)
+        self._scale = Linear(tensors, "encoder.log_scale", a.latents, width)
+        self.least_bytes = a.patch**2  # a shorter block has no posterior
+
+    def __call__(self, block: NDArray[np.uint8]) -> tuple[Int32, Int32]:
+        """Posterior of a block of at least `least_bytes` bytes, uint8 (n,).
+
+        Returns the means, int32 (latents,) in eighths of a grid step, and the indices of the scales,
+        int32 (latents,); `latent` clips both to its tables.
+        """
+        view = encoder_view(block)
+        patches = len(view) // self.least_bytes
+        x = self._byte[view[: patches * self.least_bytes]]
+        x = relu_activation(self._conv1(x.reshape(patches * self._patch, -1)))
+        x = relu_activation(self._conv2(x.reshape(patches, -1)))
+        total = x.sum(axis=0, dtype=np.int64)
+        mean = (total * self._pool * ((1 << _POOL_BITS) // patches)) >> _POOL_BITS
+        pooled = relu_activation(np.minimum(mean >> 8, 127).astype(np.int32))
+        hidden = relu_activation(self._hidden(pooled[None]))
+        return self._mean(hidden)[0], self._scale(hidden)[0]

@@ -1,0 +1,130 @@
+"""Hashed contexts: which row of each table the decoder looks up before it predicts a byte.
+
+Every context is a 64-bit key; a key's row is the top bits of a multiplicative hash. All arithmetic is
+modulo 2**64, so whole sequences (`context_rows`) and single steps (`ContextState`) agree bit by bit.
+
+A context of order n is the last n bytes, zeros before the first. A word is a run of letters, digits and
+bytes above 127, ASCII upper case folded; its rolling hash is w = (w + byte + 1) * PRIME per byte. Word
+context k is the last k + 1 words, the one in progress being the first; between words it is the last
+k + 1 whole ones and the byte that came after.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaezip.network.architecture import Architecture
+
+PRIME = 0x9E3779B97F4A7C15
+_INVERSE = pow(PRIME, -1, 1 << 64)
+_MIX = 0xD6E8FEB86659FD93
+_SALT = 0xA0761D6478BD642F
+_MASK = (1 << 64) - 1
+
+_byte = np.arange(256)
+_is_word = (
+    ((_byte >= ord("0")) & (_byte <= ord("9")))
+    | ((_byte >= ord("A")) & (_byte <= ord("Z")))
+    | ((_byte >= ord("a")) & (_byte <= ord("z")))
+    | (_byte >= 128)
+)
+_fold = np.where((_byte >= ord("A")) & (_byte <= ord("Z")), _byte + 32, _byte)
+# What a byte adds to the rolling hash of its word; 0 outside words.
+WORD_VALUE: NDArray[np.uint64] = np.where(_is_word, _fold + 1, 0).astype(np.uint64)
+
+
+def _row(key: NDArray[np.uint64], table: int, bits: int) -> NDArray[np.int64]:
+    """Row of `table` for each key: uint64 (...) -> int64 (...) in [0, 2**bits)."""
+    key = (key + np.uint64(((table + 1) * _SALT) & _MASK)) * np.uint64(_MIX)
+    key ^= key >> np.uint64(32)
+    key *= np.uint64(PRIME)
+    return (key >> np.uint64(64 - bits)).astype(np.int64)
+
+
+class ContextState:
+    """The contexts of several sequences ("lanes") that advance together, one byte at a time."""
+
+    def __init__(self, architecture: Architecture, lanes: int) -> None:
+        self._architecture = architecture
+        self._history = np.zeros(lanes, np.uint64)  # the last eight bytes, newest lowest
+        self._words = np.zeros((architecture.word_contexts + 1, lanes), np.uint64)  # [0] is the word so far
+
+    def select(self, keep: NDArray[np.bool_]) -> ContextState:
+        """The state of only those lanes."""
+        selected = ContextState(self._architecture, int(keep.sum()))
+        selected._history, selected._words = self._history[keep], self._words[:, keep]
+        return selected
+
+    def rows(self) -> NDArray[np.int64]:
+        """int64 (lanes, contexts): rows of the tables for the byte to come."""
+        return _rows(self._architecture, self._history, self._words)
+
+    def push(self, byte: NDArray[np.uint8]) -> None:
+        """Append one byte to every lane: uint8 (lanes,)."""
+        value = WORD_VALUE[byte]
+        ended = (value == 0) & (self._words[0] != 0)
+        self._words[1:] = np.where(ended, self._words[:-1], self._words[1:])
+        self._words[0] = np.where(value != 0, (self._words[0] + value) * np.uint64(PRIME), np.uint64(0))
+        self._history = (self._history << np.uint64(8)) | byte.astype(np.uint64)
+
+
+def _rows(
+    architecture: Architecture, history: NDArray[np.uint64], words: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """Rows from the byte history (...) and the word hashes (words, ...): int64 (..., contexts)."""
+    bits = architecture.table_bits
+    rows = [_row(history & np.uint64((1 << 8 * n) - 1), i, bits) for i, n in enumerate(architecture.orders)]
+    inside = words[0] != 0
+    recent = np.where(inside, words[:-1], words[1:])
+    key = np.where(inside, np.uint64(0), (history & np.uint64(255)) + np.uint64(1))
+    for k in range(architecture.word_contexts):
+        key = key * np.uint64(_SALT) + recent[k]
+        rows.append(_row(key, len(architecture.orders) + k, bits))
+    return np.stack(rows, axis=-1)
+
+
+def context_rows(architecture: Architecture, data: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Rows for every position of whole sequences.
+
+    data: uint8 (lanes, T). Returns int64 (lanes, T, contexts): the rows with which byte t is predicted
+    from the bytes before it, as `ContextState` gives them step by step.
+    """
+    lanes, length = data.shape
+    seen = np.zeros((lanes, length), np.uint8)  # seen[:, t] is the byte before position t
+    seen[:, 1:] = data[:, :-1]
+    wide = seen.astype(np.uint64)
+    history = wide.copy()
+    for n in range(1, max(architecture.orders)):
+        history[:, n:] |= wide[:, : length - n] << np.uint64(8 * n)
+    return _rows(architecture, history, _word_hashes(seen, architecture.word_contexts + 1))
+
+
+def _word_hashes(seen: NDArray[np.uint8], words: int) -> NDArray[np.uint64]:
+    """Rolling hashes after every byte: uint64 (words, lanes, T); [0] the word so far, [k] the k-th before.
+
+    The recurrence w = (w + v) * P unrolls to P**(t+1) * sum(v_j * P**-j) over the word, and P has an
+    inverse modulo 2**64: so prefix sums do the work of a loop over time.
+    """
+    lanes, length = seen.shape
+    value = WORD_VALUE[seen]
+    up = np.multiply.accumulate(np.full(length, PRIME, np.uint64))  # PRIME**(t+1)
+    down = np.multiply.accumulate(np.full(length, _INVERSE, np.uint64)) * np.uint64(PRIME)
+    sums = np.add.accumulate(value * down, axis=1)
+    position = np.broadcast_to(np.arange(length), (lanes, length))
+    # The last position outside a word, at or before each one; -1 if there is none.
+    outside = np.maximum.accumulate(np.where(value == 0, position, -1), axis=1)
+    before = np.where(outside >= 0, np.take_along_axis(sums, np.maximum(outside, 0), 1), np.uint64(0))
+    current = (sums - before) * up
+    hashes = np.zeros((words, lanes, length), np.uint64)
+    hashes[0] = current
+    # A word ends where its last byte is followed by one outside words; `ends` is the position after it.
+    ended = np.zeros((lanes, length), bool)
+    ended[:, 1:] = (value[:, 1:] == 0) & (value[:, :-1] != 0)
+    ends = np.maximum.accumulate(np.where(ended, position, 0), axis=1)
+    end = ends
+    for k in range(1, words):
+        last = np.maximum(end - 1, 0)  # the last byte of the k-th word back; position 0 is in no word
+        hashes[k] = np.take_along_axis(current, last, 1)
+        end = np.take_along_axis(ends, last, 1)
+    return hashes

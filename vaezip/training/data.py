@@ -1,0 +1,193 @@
+"""A corpus on disk, and the segments of it that training reads.
+
+Training reads `lanes` segments side by side, `chunk` bytes of each per step; the recurrent state is
+carried from chunk to chunk, so that the network learns long text as well as the first bytes of a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaezip.errors import CorpusError
+from vaezip.network.architecture import Architecture
+from vaezip.network.features import context_rows
+from vaezip.training.rescript import rescript
+from vaezip.network.encoder import ENCODER_BYTES, encoder_view
+
+MIN_CORPUS_BYTES = 20_000
+_LONGEST_SEGMENT = 32  # in chunks
+_FLATTEN = 0.7  # a folder of the corpus is read in proportion to its bytes to this power
+
+
+class TextFile(NamedTuple):
+    """A file of the corpus: its path below the corpus folder, and its bytes."""
+
+    name: str
+    data: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Training and validation files of a folder, and the files left out with the reason."""
+
+    train: list[TextFile]
+    validation: list[TextFile]
+    skipped: list[tuple[str, str]]
+
+    @property
+    def train_bytes(self) -> int:
+        """Bytes to train on."""
+        return sum(len(f.data) for f in self.train)
+
+
+def read_corpus(paths: list[Path], validation_share: float = 0.02) -> Corpus:
+    """Read every regular file below `paths` (folders or files).
+
+    A file goes to validation by a hash of its name, so the split stays when files are added. Of a corpus
+    in which no file would, the file with the smallest hash does; a lone file is cut at nine tenths.
+    Raises CorpusError if there is nothing, or too little, to train on.
+    """
+    files, skipped = [], []
+    for root in paths:
+        if not root.exists():
+            raise CorpusError(f"{root}: no such file or folder")
+        for path in _walk(root):
+            name = str(path.relative_to(root)) if root.is_dir() else path.name
+            try:
+                if not path.is_file():
+                    skipped.append((name, "not a regular file"))
+                    continue
+                data = np.fromfile(path, np.uint8)
+            except OSError as error:
+                skipped.append((name, error.strerror or str(error)))
+                continue
+            if len(data):
+                files.append(TextFile(name, data))
+            else:
+                skipped.append((name, "empty"))
+    total = sum(len(f.data) for f in files)
+    if total < MIN_CORPUS_BYTES:
+        where = ", ".join(map(str, paths))
+        raise CorpusError(f"{where}: {total} bytes of text; training needs at least {MIN_CORPUS_BYTES}")
+    if len(files) == 1:
+        name, data = files[0]
+        cut = len(data) * 9 // 10
+        return Corpus([TextFile(name, data[:cut])], [TextFile(name, data[cut:])], skipped)
+    files.sort(key=lambda f: crc32(f.name.encode(errors="surrogateescape")))
+    count = max(1, sum(crc32(f.name.encode(errors="surrogateescape")) < validation_share * 2**32 for f in files))
+    return Corpus(files[count:], files[:count], skipped)
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    if not root.is_dir():
+        yield root
+        return
+    for folder, subfolders, names in os.walk(root):
+        subfolders.sort()
+        for name in sorted(names):
+            yield Path(folder) / name
+
+
+class Chunk(NamedTuple):
+    """One training step's input: lanes of segments, time first."""
+
+    seen: NDArray[np.int64]  # (T, B) the byte before each position, 0 at a segment's start
+    rows: NDArray[np.int64]  # (T, B, contexts), offset by table
+    target: NDArray[np.int64]  # (T, B)
+    mask: NDArray[np.float32]  # (T, B): 0 where a segment has ended
+    view: NDArray[np.int64]  # (B, n) the encoder's view of each whole segment
+    view_bytes: NDArray[np.int64]  # (B,)
+    segment_bytes: NDArray[np.float32]  # (B,) length of each whole segment
+    fresh: NDArray[np.bool_]  # (B,) the lane starts a new segment
+
+
+class _Segment:
+    def __init__(self, a: Architecture, data: NDArray[np.uint8]) -> None:
+        self.data = data
+        self.seen = np.concatenate([np.zeros(1, np.uint8), data[:-1]])
+        offset = np.arange(a.contexts, dtype=np.int32) << a.table_bits
+        self.rows = context_rows(a, data[None])[0].astype(np.int32) + offset
+        self.view = encoder_view(data)
+        self.at = 0
+
+
+class Sampler:
+    """Endless chunks of random segments of the training files."""
+
+    def __init__(
+        self,
+        a: Architecture,
+        files: list[TextFile],
+        lanes: int,
+        chunk: int,
+        rng: np.random.Generator,
+        rescript_share: float = 0.0,
+    ) -> None:
+        self._a = a
+        self._files = files
+        self._chunk = chunk
+        self._rng = rng
+        self._rescript_share = rescript_share
+        size = np.array([len(f.data) for f in files], float)
+        folder = np.array([f.name.split(os.sep)[0] if os.sep in f.name else "" for f in files])
+        weight = np.empty_like(size)
+        for name in np.unique(folder):
+            inside = folder == name
+            weight[inside] = size[inside] * size[inside].sum() ** (_FLATTEN - 1)
+        self._cumulative = np.cumsum(weight / weight.sum())
+        lengths = 2 ** np.arange(int(np.log2(_LONGEST_SEGMENT)) + 1)
+        self._lengths = lengths * chunk
+        self._length_p = (1 / lengths) / (1 / lengths).sum()
+        self._lanes = [self._draw() for _ in range(lanes)]
+
+    def _draw(self) -> _Segment:
+        index = int(np.searchsorted(self._cumulative, self._rng.random(), side="right"))
+        data = self._files[min(index, len(self._files) - 1)].data
+        length = min(int(self._rng.choice(self._lengths, p=self._length_p)), len(data))
+        if length > self._chunk:
+            length -= length % self._chunk
+        start = int(self._rng.integers(0, len(data) - length + 1))
+        segment = data[start : start + length]
+        if self._rng.random() < self._rescript_share:
+            segment = rescript(segment, self._rng)
+        return _Segment(self._a, segment)
+
+    def next(self) -> Chunk:
+        """The next chunk of every lane; a lane whose segment has ended starts another."""
+        lanes, size = len(self._lanes), self._chunk
+        seen = np.zeros((lanes, size), np.int64)
+        rows = np.zeros((lanes, size, self._a.contexts), np.int64)
+        target = np.zeros((lanes, size), np.int64)
+        mask = np.zeros((lanes, size), np.float32)
+        view = np.zeros((lanes, ENCODER_BYTES), np.int64)
+        fresh = np.zeros(lanes, bool)
+        for i, segment in enumerate(self._lanes):
+            if segment.at >= len(segment.data):
+                segment = self._lanes[i] = self._draw()
+            part = slice(segment.at, segment.at + size)
+            n = len(segment.data[part])
+            seen[i, :n], rows[i, :n], target[i, :n] = segment.seen[part], segment.rows[part], segment.data[part]
+            mask[i, :n] = 1
+            view[i, : len(segment.view)] = segment.view
+            fresh[i] = segment.at == 0
+            segment.at += size
+        view_bytes = np.array([len(s.view) for s in self._lanes])
+        width = -(-int(view_bytes.max()) // 64) * 64
+        return Chunk(
+            np.ascontiguousarray(seen.T),
+            np.ascontiguousarray(rows.transpose(1, 0, 2)),
+            np.ascontiguousarray(target.T),
+            np.ascontiguousarray(mask.T),
+            view[:, :width],
+            view_bytes,
+            np.array([len(s.data) for s in self._lanes], np.float32),
+            fresh,
+        )

@@ -1,0 +1,266 @@
+"""From the trained float VAE to the exact network: post-training quantisation.
+
+Weights get one scale per output, activations one per channel (the largest value seen on calibration
+text), folded into the weights that read them. Latents that carry no information are dropped, the others
+get a grid whose step is near their typical posterior scale, and a prior fitted to the posteriors of the
+training text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vaezip.ans import quantise
+from vaezip.latent import PHASES, offsets
+from vaezip.model import serialise
+from vaezip.network.decoder import EXP_ENTRIES
+from vaezip.network.encoder import encoder_view
+from vaezip.network.features import context_rows
+from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, RESIDUAL_BITS, VALUE_BITS
+from vaezip.training.data import TextFile
+from vaezip.training.vae import Vae
+
+Array = NDArray[Any]
+
+ACTIVE_NATS = 0.05  # a latent whose mean KL is below this is dropped
+_STEP = 1.25  # grid step, in units of a latent's median posterior scale
+_FURTHEST = 24  # the prior reaches that many grid steps to either side
+_REACH = 8  # ... and a posterior that many from its mean
+_SCALES = 16  # posterior scales, a quarter octave apart
+LEAST_SCALE = 0.2  # the smallest of them, in grid steps
+_PRIOR_SMOOTHING = 0.05  # share of the standard normal in the fitted prior
+_SEGMENTS = 48
+_SEGMENT_BYTES = 4096
+
+
+class Grid(NamedTuple):
+    """The latents that are kept, and their grid."""
+
+    active: Array  # indices of the kept latents
+    step: Array  # float (kept,)
+    prior: Array  # int32 (kept, 2 * _FURTHEST + 1)
+    kl_nats: Array  # float (all,), mean over the calibration segments
+
+
+def export(vae: Vae, files: list[TextFile], info: dict[str, str], seed: int = 0) -> bytes:
+    """The bytes of a model file; `files` is text to calibrate on (training text)."""
+    segments = _draw(files, np.random.default_rng(seed))
+    maxima, mean, log_scale = _calibrate(vae, segments)
+    grid = _grid(mean, log_scale)
+    a = dataclasses.replace(vae.a, latents=len(grid.active))
+    tensors = {
+        **_decoder(vae, maxima, grid),
+        **_encoder(vae, maxima, grid),
+        "latent.prior": grid.prior,
+        "latent.posterior": _posterior_table(),
+    }
+    return serialise(a, tensors, info)
+
+
+def _draw(files: list[TextFile], rng: np.random.Generator) -> list[Array]:
+    """Segments of calibration text, folders in proportion to the square root of their bytes."""
+    size = np.array([len(f.data) for f in files], float)
+    folder = np.array([f.name.split("/")[0] for f in files])
+    weight = np.array([s / math.sqrt(size[folder == f].sum()) for s, f in zip(size, folder, strict=True)])
+    picks = rng.choice(len(files), _SEGMENTS, p=weight / weight.sum())
+    segments = []
+    for i in picks:
+        data = files[i].data
+        start = int(rng.integers(0, max(1, len(data) - _SEGMENT_BYTES + 1)))
+        segments.append(data[start : start + _SEGMENT_BYTES])
+    return segments
+
+
+@torch.no_grad()
+def _calibrate(vae: Vae, segments: list[Array]) -> tuple[dict[str, Array], Array, Array]:
+    """Largest input of every linear map per channel, and the posteriors of the segments."""
+    maxima: dict[str, Tensor] = {}
+
+    def watch(name: str) -> Any:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            top = inputs[0].flatten(0, -2).abs().amax(0)
+            maxima[name] = torch.maximum(maxima[name], top) if name in maxima else top
+
+        return hook
+
+    handles = [
+        module.register_forward_pre_hook(watch(name))
+        for name, module in vae.named_modules()
+        if isinstance(module, nn.Linear)
+    ]
+    a, means, log_scales = vae.a, [], []
+    offset = torch.arange(a.contexts) << a.table_bits
+    for segment in segments:
+        view = encoder_view(segment)
+        padded = np.zeros(-(-len(view) // a.patch**2) * a.patch**2, np.int64)
+        padded[: len(view)] = view
+        q = vae.encoder(torch.from_numpy(padded)[None], torch.tensor([len(view)]))
+        means.append(q.mean[0].numpy())
+        log_scales.append(q.log_scale[0].numpy())
+        seen = np.concatenate([np.zeros(1, np.int64), segment[:-1].astype(np.int64)])
+        rows = torch.from_numpy(context_rows(a, segment[None])[0]) + offset
+        z = q.sample(torch.randn(q.mean.shape))
+        vae.decoder(torch.from_numpy(seen)[:, None], rows[:, None], z, vae.decoder.initial_state(z))
+    for handle in handles:
+        handle.remove()
+    return {k: v.numpy() for k, v in maxima.items()}, np.stack(means), np.stack(log_scales)
+
+
+def _grid(mean: Array, log_scale: Array) -> Grid:
+    kl = (0.5 * (mean**2 + np.exp(2 * log_scale) - 1) - log_scale).mean(axis=0)
+    active = np.flatnonzero(kl >= ACTIVE_NATS)
+    if not len(active):  # a model needs one latent, even if it is idle
+        active = np.array([kl.argmax()])
+    step = _STEP * np.exp(np.median(log_scale[:, active], axis=0))
+    points = np.arange(-_FURTHEST, _FURTHEST + 1) * step[:, None]  # (latents, points)
+    scale = np.exp(log_scale[:, active, None])
+    fit = np.exp(-0.5 * ((points - mean[:, active, None]) / scale) ** 2) / scale
+    fit = (fit / fit.sum(axis=-1, keepdims=True)).mean(axis=0)
+    normal = np.exp(-0.5 * points**2)
+    mixed = (1 - _PRIOR_SMOOTHING) * fit + _PRIOR_SMOOTHING * normal / normal.sum(axis=-1, keepdims=True)
+    return Grid(active, step, _table(mixed), kl)
+
+
+def _posterior_table() -> Array:
+    """int32 (_SCALES, PHASES, 2 * _REACH + 1): discretised Gaussians, from the mode outwards."""
+    scale = LEAST_SCALE * 2 ** (np.arange(_SCALES) / 4)
+    phase = (np.arange(PHASES) - PHASES // 2) / PHASES
+    distance = offsets(_REACH) - phase[:, None]
+    p = np.exp(-0.5 * (distance / scale[:, None, None]) ** 2)
+    return _table(p.reshape(-1, p.shape[-1])).reshape(p.shape)
+
+
+def _table(p: Array) -> Array:
+    """Frequencies from probabilities (rows, n), which need not be normalised."""
+    return quantise(np.round(p / p.max(axis=-1, keepdims=True) * (1 << 24)).astype(np.int64))
+
+
+def _linear(name: str, weight: Array, bias: Array, unit: Array | float) -> dict[str, Array]:
+    """Tensors of an exact `Linear`: weight (out, in) from integer inputs to real outputs, which come in
+    units of 1 / `unit` (a scalar, or one per output)."""
+    weight, bias = weight.astype(np.float64), bias.astype(np.float64)
+    scale = np.maximum(np.abs(weight).max(axis=1), 1e-12) / ACTIVATION_MAX
+    integers = np.round(weight / scale[:, None])
+    bound = np.abs(integers).sum(axis=1) * ACTIVATION_MAX
+    pre = max(0, int(bound.max()).bit_length() - 16)
+    factor, addend = scale * unit * 2**pre, bias * unit
+    largest = ((bound / 2**pre + 2) * np.abs(factor) + np.abs(addend) + 1).max()
+    shift = min(30, 29 - math.ceil(math.log2(largest)))
+    multiplier = np.round(factor * 2**shift)
+    # What `>> pre` floors away is half a unit less 2**-pre on average.
+    rounding = 2**shift / 2 + multiplier * (1 - 2.0**-pre) / 2
+    return {
+        f"{name}.weight": integers.astype(np.int8),
+        f"{name}.multiplier": multiplier.astype(np.int32),
+        f"{name}.bias": np.round(addend * 2**shift + rounding).astype(np.int32),
+        f"{name}.shift": np.array([pre, shift], np.int32),
+    }
+
+
+def _numpy(t: Tensor) -> Array:
+    return t.detach().double().numpy()
+
+
+def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]:
+    decoder, a = vae.decoder, vae.a
+    tables = _numpy(decoder.tables).reshape(a.contexts, -1)
+    table_scale = np.maximum(np.abs(tables).max(axis=1), 1e-12) / ACTIVATION_MAX
+    residual = float(1 << RESIDUAL_BITS)
+    feature_weight = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
+    out: dict[str, Array] = {
+        "decoder.tables": np.round(tables / table_scale[:, None]).astype(np.int8).reshape(-1, a.table_dim),
+        "decoder.byte": np.clip(np.round(_numpy(decoder.byte.weight) * residual), -32767, 32767).astype(np.int16),
+        **_linear("decoder.features", feature_weight, np.zeros(a.width), residual),
+    }
+    sites = [f"layers.{i}.{part}" for i in range(a.layers) for part in ("gates", "up")] + ["head"]
+    scale, shift = _numpy(decoder.scale), _numpy(decoder.shift)
+    # One int8 step of every normalised activation; no finer than its scale's 14 bits can express.
+    step = np.stack([maxima[f"decoder.{s}"] for s in sites]) / ACTIVATION_MAX
+    step = np.maximum(np.maximum(step, np.abs(scale) / 100), 1e-6)
+    z_step = grid.step[:, None, None]
+    z_scale = _numpy(decoder.z_scale)[grid.active] * z_step * scale
+    z_shift = _numpy(decoder.z_shift)[grid.active] * z_step
+    per_scale, per_shift = 2.0 ** (19 - RESIDUAL_BITS) / step, 2.0**19 / step
+    latents = len(grid.active)
+    out |= {
+        "decoder.scale": np.round(scale * per_scale).astype(np.int32),
+        "decoder.shift": np.round(shift * per_shift + 2**18).astype(np.int32),
+        "decoder.z_scale": np.clip(np.round(z_scale * per_scale), -32767, 32767).astype(np.int16).reshape(latents, -1),
+        "decoder.z_shift": np.round(z_shift * per_shift).astype(np.int32).reshape(latents, -1),
+    }
+    gate = 1 << GATE_BITS
+    z_start = _numpy(decoder.z_start)[grid.active] * z_step
+    out |= {
+        "decoder.start": np.clip(np.round(_numpy(decoder.start) * gate), -32767, 32767).astype(np.int16),
+        "decoder.z_start": np.clip(np.round(z_start * gate), -32767, 32767).astype(np.int16).reshape(latents, -1),
+    }
+    up_steps = []
+    for i, layer in enumerate(decoder.layers):
+        name = f"decoder.layers.{i}"
+        # |o h| <= 1; a channel that stays below 1/8 keeps the step of one that reaches it.
+        out_step = np.maximum(maxima[f"{name}.out"], 0.125) / ACTIVATION_MAX
+        up_step = np.maximum(maxima[f"{name}.down"], 1e-3) / ACTIVATION_MAX
+        up_steps.append(up_step)
+        out |= {
+            f"{name}.out_scale": np.round(2.0 ** (20 - VALUE_BITS) / out_step).astype(np.int32),
+            **_linear(f"{name}.gates", _numpy(layer.gates.weight) * step[2 * i], _numpy(layer.gates.bias), gate),
+            **_linear(f"{name}.out", _numpy(layer.out.weight) * out_step, _numpy(layer.out.bias), residual),
+            **_linear(f"{name}.up", _numpy(layer.up.weight) * step[2 * i + 1], _numpy(layer.up.bias), 1 / up_step),
+            **_linear(f"{name}.down", _numpy(layer.down.weight) * up_step, _numpy(layer.down.bias), residual),
+        }
+    out |= _linear("decoder.head", _numpy(decoder.head.weight) * step[-1], _numpy(decoder.head.bias), 64.0)
+    position = (np.arange(GATE_ENTRIES) - GATE_ENTRIES // 2) / gate
+    index = np.arange(256, 1024)
+    norm = np.zeros(1024, np.int32)
+    norm[256:] = np.round(np.sqrt(a.width / ((index + 0.5) / 1024)) * 1024)
+    out |= {
+        "decoder.norm": norm,
+        "decoder.sigmoid": np.round(2**VALUE_BITS / (1 + np.exp(-position))).astype(np.int32),
+        "decoder.tanh": np.round(2**VALUE_BITS * np.tanh(position)).astype(np.int32),
+        "decoder.exp": np.round(np.exp(-np.arange(EXP_ENTRIES) / 64) * 2**24).astype(np.int32),
+        "training.table_step": table_scale.astype(np.float32),
+        "training.norm_step": step.astype(np.float32),
+        "training.up_step": np.stack(up_steps).astype(np.float32),
+        "training.latent_step": grid.step.astype(np.float32),
+    }
+    return out
+
+
+def _encoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]:
+    encoder, a = vae.encoder, vae.a
+    byte = _numpy(encoder.byte.weight)
+    byte_step = np.abs(byte).max() / ACTIVATION_MAX
+
+    def steps(name: str) -> Array:  # one int8 step of that map's inputs
+        step: Array = np.maximum(maxima[f"encoder.{name}"], 1e-4) / ACTIVATION_MAX
+        return step
+
+    # A channel of conv1 meets the `patch` positions of conv2's kernel with one scale.
+    first = steps("conv2").reshape(a.patch, -1).max(axis=0)
+    pooled, hidden = steps("hidden"), steps("mean")
+    second = 4 * pooled  # single patches exceed their mean; those that do so fourfold are clipped
+    scale_unit = 4 / math.log(2)
+    scale_bias = _numpy(encoder.log_scale.bias)[grid.active] - 0.5 - np.log(LEAST_SCALE * grid.step)
+    return {
+        "encoder.byte": np.round(byte / byte_step).astype(np.int8),
+        **_linear("encoder.conv1", _numpy(encoder.conv1.weight) * byte_step, _numpy(encoder.conv1.bias),
+                  1 / first),
+        **_linear("encoder.conv2", _numpy(encoder.conv2.weight) * np.tile(first, a.patch),
+                  _numpy(encoder.conv2.bias), 1 / second),
+        "encoder.pool": np.round(256 * second / pooled).astype(np.int32),
+        **_linear("encoder.hidden", _numpy(encoder.hidden.weight) * pooled, _numpy(encoder.hidden.bias), 1 / hidden),
+        **_linear("encoder.mean", _numpy(encoder.mean.weight)[grid.active] * hidden,
+                  _numpy(encoder.mean.bias)[grid.active], PHASES / grid.step),
+        **_linear("encoder.log_scale", _numpy(encoder.log_scale.weight)[grid.active] * hidden, scale_bias, scale_unit),
+        "training.encoder.byte": np.array(byte_step, np.float32).reshape(1),
+        "training.encoder.conv1": first.astype(np.float32),
+        "training.encoder.pooled": pooled.astype(np.float32),
+        "training.encoder.hidden": hidden.astype(np.float32),
+    }

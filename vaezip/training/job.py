@@ -1,0 +1,79 @@
+"""`vaezip train`, start to end: corpus, trainer, checkpoint, export, evaluation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from vaezip.errors import FileError
+from vaezip.files import open_target
+from vaezip.model import load_model, parse_model, read_model_file
+from vaezip.network.architecture import Architecture
+from vaezip.training.data import read_corpus
+from vaezip.training.evaluate import Evaluation, evaluate
+from vaezip.training.export import export
+from vaezip.training.loop import Progress, Trainer
+from vaezip.training.restore import restore
+from vaezip.training.settings import Settings
+
+
+class TrainingJob:
+    """One run; its checkpoint lives in a folder beside the model file until `finish`."""
+
+    def __init__(
+        self,
+        corpus: list[Path],
+        output: Path,
+        sizes: Architecture,
+        settings: Settings,
+        *,
+        init: str | None = None,
+        resume: bool = False,
+        restart: bool = False,
+    ) -> None:
+        """Read the corpus and set up the trainer.
+
+        Raises CorpusError for an unusable corpus, FileError if there is a checkpoint but neither `resume`
+        nor `restart` is set, or none to resume from; ModelError for a bad `init`.
+        """
+        self.corpus = read_corpus(corpus)
+        self._output = output
+        self._folder = output.with_name(output.name + ".train")
+        checkpoint = self._folder / "checkpoint.pt"
+        if resume and not checkpoint.exists():
+            raise FileError(f"{self._folder}: no checkpoint to resume from")
+        if checkpoint.exists() and not (resume or restart):
+            raise FileError(f"{self._folder}: holds a checkpoint (--resume goes on from it, -f starts anew)")
+        try:
+            self._folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise FileError(f"{self._folder}: cannot create: {error.strerror}") from error
+        self._settings = settings
+        vae = None
+        if init is not None:
+            vae = restore(load_model(init), read_model_file(init))
+        self._trainer = Trainer(vae.a if vae else sizes, self.corpus, settings, checkpoint, vae=vae)
+        if resume:
+            self._trainer.resume()
+
+    def run(self) -> Iterator[Progress]:
+        """Train until the budget is spent; yields after every step."""
+        return self._trainer.run()
+
+    def finish(self) -> Evaluation:
+        """Write the model file, measure it on the validation files, and drop the checkpoint."""
+        vae = self._trainer.vae
+        info = {
+            "bytes_read": str(self._trainer.curve[-1][0]),
+            "seconds": f"{self._trainer.curve[-1][1]:.0f}",
+            "settings": json.dumps(asdict(self._settings)),
+        }
+        data = export(vae, self.corpus.train, info, self._settings.seed)
+        with open_target(self._output, overwrite=True) as file:
+            file.write(data)
+        result = evaluate(vae, parse_model(data, self._output.stem), self.corpus.validation)
+        shutil.rmtree(self._folder)
+        return result

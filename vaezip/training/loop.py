@@ -1,0 +1,201 @@
+"""The training loop: minutes or epochs of ELBO, checkpoints that survive anything.
+
+Each worker thread computes the gradients of its own lanes (torch releases the GIL in its operations, and
+one thread per operation scales better than two on products this small); one step then averages them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaezip.errors import ModelError
+from vaezip.network.architecture import Architecture
+from vaezip.training.data import Chunk, Corpus, Sampler
+from vaezip.training.optimizer import RowAdam
+from vaezip.training.settings import Settings
+from vaezip.training.vae import Vae, cross_entropy
+
+LN2 = math.log(2)
+
+
+class Progress(NamedTuple):
+    """Where training stands; rates are running means."""
+
+    step: int
+    bytes_read: int
+    seconds: float
+    share: float  # of the budget
+    bits_per_byte: float  # of x given z
+    kl_bits: float  # per segment
+
+
+@dataclass
+class _Run:
+    step: int = 0
+    bytes_read: int = 0
+    seconds: float = 0.0
+    bits_per_byte: float = 8.0
+    kl_bits: float = 0.0
+    curve: list[tuple[int, float, float, float]] = field(default_factory=list)
+
+
+class _Worker:
+    """Some of the lanes, with what is carried from chunk to chunk: state, noise and choice of latent."""
+
+    def __init__(self, vae: Vae, sampler: Sampler, lanes: int, generator: torch.Generator) -> None:
+        a = vae.a
+        self._vae = vae
+        self._sampler = sampler
+        self._generator = generator
+        self._state = torch.zeros(a.layers, lanes, a.width)
+        self._noise = torch.zeros(lanes, a.latents)
+        self._null = torch.zeros(lanes, 1, dtype=torch.bool)
+
+    def gradients(
+        self, parameters: list[Tensor], settings: Settings, kl_weight: float
+    ) -> tuple[tuple[Tensor, ...], Chunk, float, float]:
+        """Gradients of the summed loss of the next chunk, with its nats of x given z and mean KL."""
+        chunk, g = self._sampler.next(), self._generator
+        t = torch.from_numpy
+        fresh, mask = t(chunk.fresh)[:, None], t(chunk.mask)
+        self._noise = torch.where(fresh, torch.randn(self._noise.shape, generator=g), self._noise)
+        null = torch.rand(self._null.shape, generator=g) < settings.null_share
+        self._null = torch.where(fresh, null, self._null)
+        posterior = self._vae.encoder(t(chunk.view), t(chunk.view_bytes))
+        z = torch.where(self._null, 0.0, posterior.sample(self._noise))
+        decoder = self._vae.decoder
+        state = torch.where(fresh, decoder.initial_state(z), self._state)
+        logits, last = decoder(t(chunk.seen), t(chunk.rows), z, state)
+        self._state = last.detach()
+        nats = (cross_entropy(logits, t(chunk.target)) * mask).sum()
+        # A segment pays for its z once, each chunk for its share; the floor holds for the batch's mean.
+        share = (mask.sum(0) / t(chunk.segment_bytes))[:, None] * ~self._null
+        kl = posterior.kl()
+        mean_kl = (kl * share).sum(0) / share.sum().clamp(min=1e-6)
+        loss = nats + kl_weight * mean_kl.clamp(min=settings.free_nats).sum() * share.sum()
+        return torch.autograd.grad(loss, parameters), chunk, float(nats.detach()), float(kl.detach().sum(1).mean())
+
+
+class Trainer:
+    """Trains a VAE on a corpus; `run` yields progress until the budget is spent."""
+
+    def __init__(
+        self, a: Architecture, corpus: Corpus, settings: Settings, checkpoint: Path, *, vae: Vae | None = None
+    ) -> None:
+        """Start from `vae`, or from random weights."""
+        torch.set_num_threads(1)
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.corpus = corpus
+        self.vae = vae or Vae(a)
+        self._checkpoint = checkpoint
+        self._run = _Run()
+        self._tables = self.vae.decoder.tables
+        self._dense = [p for p in self.vae.parameters() if p is not self._tables]
+        self._adam = torch.optim.AdamW(
+            self._dense, lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        )
+        self._row_adam = RowAdam(self._tables, settings.table_lr)
+
+    @property
+    def curve(self) -> list[tuple[int, float, float, float]]:
+        """Rows of (bytes read, seconds, bits/byte of x given z, KL in bits), a few per checkpoint."""
+        return self._run.curve
+
+    def save(self) -> None:
+        """Write the checkpoint in one piece: a crash leaves the old one or the new one."""
+        temporary = self._checkpoint.with_suffix(".tmp")
+        state = {
+            "architecture": self.vae.a.to_json(),
+            "vae": self.vae.state_dict(),
+            "adam": self._adam.state_dict(),
+            "row_adam": self._row_adam.state_dict(),
+            "run": asdict(self._run),
+        }
+        with open(temporary, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self._checkpoint)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint; raises ModelError if it is of another architecture."""
+        state: dict[str, Any] = torch.load(self._checkpoint, weights_only=True)
+        if Architecture.from_json(state["architecture"]) != self.vae.a:
+            raise ModelError(f"{self._checkpoint}: the checkpoint is of another architecture")
+        self.vae.load_state_dict(state["vae"])
+        self._adam.load_state_dict(state["adam"])
+        self._row_adam.load_state_dict(state["row_adam"])
+        self._run = _Run(**state["run"])
+
+    def run(self) -> Iterator[Progress]:
+        """Train until the budget is spent; yields after every step."""
+        s, r = self.settings, self._run
+        # A resumed run reads other segments than the one before it did.
+        workers = [
+            _Worker(
+                self.vae,
+                Sampler(self.vae.a, self.corpus.train, s.lanes // s.workers, s.chunk,
+                        np.random.default_rng([s.seed, r.step, i]), s.rescript_share),
+                s.lanes // s.workers,
+                torch.Generator().manual_seed(hash((s.seed, r.step, i)) & (2**63 - 1)),
+            )
+            for i in range(s.workers)
+        ]
+        started = time.monotonic() - r.seconds
+        saved = time.monotonic()
+        with ThreadPoolExecutor(s.workers) as pool:
+            while (share := self._share()) < 1:
+                self._step(pool, workers, share)
+                r.seconds = time.monotonic() - started
+                yield Progress(r.step, r.bytes_read, r.seconds, self._share(), r.bits_per_byte, r.kl_bits)
+                if time.monotonic() - saved > s.checkpoint_seconds:
+                    r.curve.append((r.bytes_read, r.seconds, r.bits_per_byte, r.kl_bits))
+                    self.save()
+                    saved = time.monotonic()
+        r.curve.append((r.bytes_read, r.seconds, r.bits_per_byte, r.kl_bits))
+        self.save()
+
+    def _share(self) -> float:
+        s, r = self.settings, self._run
+        if s.minutes is not None:
+            return r.seconds / 60 / s.minutes
+        return r.bytes_read / ((s.epochs or 1.0) * self.corpus.train_bytes)
+
+    def _step(self, pool: ThreadPoolExecutor, workers: list[_Worker], share: float) -> None:
+        s, r = self.settings, self._run
+        rate = min(1.0, (r.step + 1) / 100)
+        if share > s.hold:
+            rate *= max(0.02, 0.5 + 0.5 * math.cos((share - s.hold) / (1 - s.hold) * math.pi))
+        self._adam.param_groups[0]["lr"] = s.lr * rate
+        parameters = [*self._dense, self._tables]
+        kl_weight = min(1.0, share / s.kl_warm_up)
+        results = list(pool.map(lambda w: w.gradients(parameters, s, kl_weight), workers))
+        count = int(sum(chunk.mask.sum() for _, chunk, _, _ in results))
+        for i, p in enumerate(self._dense):
+            p.grad = sum((grads[i] for grads, *_ in results), torch.zeros(())) / count
+        torch.nn.utils.clip_grad_norm_(self._dense, 1.0)
+        self._adam.step()
+        contexts = self.vae.a.contexts
+        sparse = [grads[-1] for grads, *_ in results]
+        rows = torch.cat([g._indices()[0].view(-1, contexts) for g in sparse])
+        values = torch.cat([g._values().view(len(g._indices()[0]) // contexts, contexts, -1) for g in sparse])
+        self._row_adam.step(rows, values.div_(count), rate, pool)
+        r.step += 1
+        r.bytes_read += count
+        keep = min(0.99, 1 - 1 / r.step)
+        bits = sum(nats for _, _, nats, _ in results) / count / LN2
+        r.bits_per_byte = keep * r.bits_per_byte + (1 - keep) * bits
+        kl = sum(kl for *_, kl in results) / len(results) / LN2
+        r.kl_bits = keep * r.kl_bits + (1 - keep) * kl

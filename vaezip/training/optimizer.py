@@ -1,0 +1,56 @@
+"""Adam for the context tables: it touches only the rows that a batch has looked up."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class RowAdam:
+    """Adam (Kingma & Ba 2015) over sparse gradients; the moments of other rows stay as they are."""
+
+    def __init__(self, tables: Tensor, lr: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
+        self._tables = tables
+        self._lr = lr
+        self._betas = betas
+        self._mean = torch.zeros_like(tables, requires_grad=False)
+        self._square = torch.zeros_like(tables, requires_grad=False)
+        self._steps = 0
+
+    def step(self, rows: Tensor, gradients: Tensor, rate: float, pool: Executor) -> None:
+        """Apply gradients at `rate` times the learning rate.
+
+        rows: int64 (n, contexts), may repeat; a column's rows are of its own table. gradients: (n,
+        contexts, dim). The tables are shared out over the pool's threads.
+        """
+        self._steps += 1
+        b1, b2 = self._betas
+        lr = rate * self._lr * (1 - b2**self._steps) ** 0.5 / (1 - b1**self._steps)
+        columns = range(rows.shape[1])
+        for _ in pool.map(lambda c: self._update(rows[:, c], gradients[:, c], lr), columns):
+            pass
+
+    @torch.no_grad()
+    def _update(self, rows: Tensor, gradients: Tensor, lr: float) -> None:
+        b1, b2 = self._betas
+        rows, inverse = torch.unique(rows, return_inverse=True)
+        total = torch.zeros(len(rows), gradients.shape[1])
+        total.scatter_add_(0, inverse[:, None].expand_as(gradients), gradients)
+        mean = self._mean[rows].lerp_(total, 1 - b1)
+        square = self._square[rows].mul_(b2).addcmul_(total, total, value=1 - b2)
+        self._mean.index_copy_(0, rows, mean)
+        self._square.index_copy_(0, rows, square)
+        self._tables.index_add_(0, rows, mean.div_(square.sqrt_().add_(1e-8)).mul_(-lr))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Moments and step count, for a checkpoint."""
+        return {"mean": self._mean, "square": self._square, "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self._mean.copy_(state["mean"])
+        self._square.copy_(state["square"])
+        self._steps = state["steps"]

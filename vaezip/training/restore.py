@@ -1,0 +1,95 @@
+"""From a model file back to a float VAE, to train it further: the inverse of `export`, up to rounding.
+
+The integer network does not need to know what one step of its activations means; the model file tells in
+its tensors `training.*`, so that a restored network learns as the original would.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+from numpy.typing import NDArray
+
+from vaezip.latent import PHASES
+from vaezip.model import Model
+from vaezip.network.ops import GATE_BITS, RESIDUAL_BITS, VALUE_BITS
+from vaezip.training.export import LEAST_SCALE
+from vaezip.training.vae import Vae
+
+Array = NDArray[Any]
+
+
+def restore(model: Model, data: bytes) -> Vae:
+    """The float VAE of a model and the bytes of its file."""
+    tensors = safetensors.numpy.load(data)
+    vae = Vae(model.architecture)
+    state = {**_decoder(vae, tensors), **_encoder(vae, tensors)}
+    vae.load_state_dict({k: torch.from_numpy(np.ascontiguousarray(v, np.float32)) for k, v in state.items()})
+    return vae
+
+
+def _linear(
+    tensors: dict[str, Array], name: str, inputs: Array, unit: Array | float, *, bias: bool = True
+) -> dict[str, Array]:
+    """Float weights of an exact `Linear`: `inputs` is one step of each input, outputs are 1 / `unit`."""
+    multiplier = tensors[f"{name}.multiplier"].astype(np.float64)
+    pre, shift = (int(n) for n in tensors[f"{name}.shift"])
+    scale = multiplier * 2.0 ** -(pre + shift) / unit
+    state = {f"{name}.weight": tensors[f"{name}.weight"] * scale[:, None] / inputs}
+    if bias:
+        rounding = 2**shift / 2 + multiplier * (1 - 2.0**-pre) / 2
+        state[f"{name}.bias"] = (tensors[f"{name}.bias"] - rounding) / 2.0**shift / unit
+    return state
+
+
+def _decoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
+    a = vae.a
+    table_step, step = t["training.table_step"], t["training.norm_step"].astype(np.float64)
+    z_step = t["training.latent_step"].astype(np.float64)[:, None, None]
+    residual, gate = float(1 << RESIDUAL_BITS), float(1 << GATE_BITS)
+    sites = 2 * a.layers + 1
+    scale = t["decoder.scale"] * step / 2.0 ** (19 - RESIDUAL_BITS)
+    z_scale = t["decoder.z_scale"].reshape(-1, sites, a.width) * step / 2.0 ** (19 - RESIDUAL_BITS) / z_step
+    table = t["decoder.tables"].reshape(a.contexts, -1) * table_step[:, None]
+    features = np.repeat(table_step, a.table_dim)
+    state: dict[str, Array] = {
+        "decoder.tables": table.reshape(-1, a.table_dim),
+        "decoder.byte.weight": t["decoder.byte"] / residual,
+        **_linear(t, "decoder.features", features, residual, bias=False),
+        "decoder.scale": scale,
+        "decoder.shift": (t["decoder.shift"] - 2.0**18) * step / 2.0**19,
+        "decoder.z_scale": z_scale / np.where(np.abs(scale) < 1e-3, 1e-3, scale),
+        "decoder.z_shift": t["decoder.z_shift"].reshape(-1, sites, a.width) * step / 2.0**19 / z_step,
+        "decoder.start": t["decoder.start"] / gate,
+        "decoder.z_start": t["decoder.z_start"].reshape(-1, a.layers, a.width) / gate / z_step,
+        **_linear(t, "decoder.head", step[-1], 64.0),
+    }
+    for i in range(a.layers):
+        name = f"decoder.layers.{i}"
+        out_step = 2.0 ** (20 - VALUE_BITS) / t[f"{name}.out_scale"]
+        up_step = t["training.up_step"][i].astype(np.float64)
+        state |= _linear(t, f"{name}.gates", step[2 * i], gate)
+        state |= _linear(t, f"{name}.out", out_step, residual)
+        state |= _linear(t, f"{name}.up", step[2 * i + 1], 1 / up_step)
+        state |= _linear(t, f"{name}.down", up_step, residual)
+    return state
+
+
+def _encoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
+    z_step = t["training.latent_step"].astype(np.float64)
+    steps = {k: t[f"training.encoder.{k}"].astype(np.float64) for k in ("byte", "conv1", "pooled", "hidden")}
+    second = steps["pooled"] * t["encoder.pool"] / 256
+    state = {
+        "encoder.byte.weight": t["encoder.byte"] * steps["byte"],
+        **_linear(t, "encoder.conv1", steps["byte"], 1 / steps["conv1"]),
+        **_linear(t, "encoder.conv2", np.tile(steps["conv1"], vae.a.patch), 1 / second),
+        **_linear(t, "encoder.hidden", steps["pooled"], 1 / steps["hidden"]),
+        **_linear(t, "encoder.mean", steps["hidden"], PHASES / z_step),
+        **_linear(t, "encoder.log_scale", steps["hidden"], 4 / math.log(2)),
+    }
+    state["encoder.log_scale.bias"] = state["encoder.log_scale.bias"] + 0.5 + np.log(LEAST_SCALE * z_step)
+    return state

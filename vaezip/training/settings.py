@@ -1,0 +1,26 @@
+"""How to train; the sizes of the network are in `Architecture`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Budget, batch, learning rates and the terms of the loss."""
+
+    minutes: float | None = None  # either this ...
+    epochs: float | None = None  # ... or that many times the corpus' bytes
+    seed: int = 0
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    lanes: int = 32  # segments read side by side, over all workers
+    chunk: int = 512  # bytes of each per step; gradients do not reach further back
+    lr: float = 4e-3  # dense weights, AdamW
+    table_lr: float = 8e-3  # context tables, row-wise Adam
+    hold: float = 0.4  # share of the budget at full learning rate; then a cosine down to 2 %
+    kl_warm_up: float = 0.1  # share of the budget over which the KL's weight rises to 1
+    free_nats: float = 0.4  # floor of the KL per latent dimension and segment
+    null_share: float = 0.15  # share of segments trained with the null latent
+    rescript_share: float = 0.0  # share of segments read in another script (`rescript`)
+    checkpoint_seconds: float = 180
