@@ -36,7 +36,8 @@ def quantise(weights: NDArray[np.int64]) -> NDArray[np.int32]:
     frequencies = ((weights * reciprocal) >> 28) + 1
     heaviest = weights.argmax(axis=1)
     frequencies[np.arange(len(weights)), heaviest] += TOTAL - frequencies.sum(axis=1)
-    return frequencies.astype(np.int32)
+    exact: NDArray[np.int32] = frequencies.astype(np.int32)
+    return exact
 
 
 def _model_rows(frequencies: NDArray[np.int32]) -> NDArray[np.float32]:

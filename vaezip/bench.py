@@ -45,9 +45,11 @@ class Measurement(NamedTuple):
 def compressors(model: Model) -> list[Compressor]:
     """vaezip, the standard library's, those of the extra `bench` that are installed, and two ancestors."""
     xz = lzma.PRESET_EXTREME | 9
-    found = [
+    return [
         Compressor(
-            "vaezip", lambda d: stream.compress(d, model=model), lambda d, _: stream.decompress(d, model=model)
+            "vaezip",
+            lambda d: stream.compress(d, model=model),
+            lambda d, _: stream.decompress(d, model=model),
         ),
         *_installed(),
         Compressor("xz -9e", lambda d: lzma.compress(d, preset=xz), lambda d, _: lzma.decompress(d)),
@@ -56,14 +58,15 @@ def compressors(model: Model) -> list[Compressor]:
         Compressor("LZW (1984)", lzw_compress, lambda d, _: lzw_decompress(d)),
         Compressor("Huffman (1952)", ans.huffman_compress, lambda d, _: ans.huffman_decompress(d)),
     ]
-    return found
 
 
 def _installed() -> Iterator[Compressor]:
     if pyppmd := _module("pyppmd"):
         yield Compressor("PPMd H -o6", lambda d: _ppmd(pyppmd, d), lambda d, n: _unppmd(pyppmd, d, n))
     if brotli := _module("brotli"):
-        yield Compressor("brotli -q 11", lambda d: brotli.compress(d, quality=11), lambda d, _: brotli.decompress(d))
+        yield Compressor(
+            "brotli -q 11", lambda d: brotli.compress(d, quality=11), lambda d, _: brotli.decompress(d)
+        )
     if zstd := _module("zstandard"):
         yield Compressor(
             "zstd --ultra -22",

@@ -89,7 +89,9 @@ def decode(model: Model, blocks: Sequence[Coded]) -> list[bytes]:
     """
     stacks = [AnsStack.from_bytes(b.payload) for b in blocks]
     null = model.latent.null()
-    z = np.stack([model.latent.pop_prior(s) if b.latent else null for s, b in zip(stacks, blocks, strict=True)])
+    z = np.stack(
+        [model.latent.pop_prior(s) if b.latent else null for s, b in zip(stacks, blocks, strict=True)]
+    )
     texts = _pop_text(model, stacks, [b.size for b in blocks], z)
     for block, stack, latent, text in zip(blocks, stacks, z, texts, strict=True):
         if block.latent:

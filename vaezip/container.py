@@ -162,7 +162,9 @@ def read_header(reader: ByteReader) -> Header | None:
     if not magic:
         return None
     if magic != MAGIC:
-        raise FormatError("not a .vz file" if start == 0 else "the data after the last frame are not a .vz frame")
+        raise FormatError(
+            "not a .vz file" if start == 0 else "the data after the last frame are not a .vz frame"
+        )
     recorder = _Recorder(reader)
     descriptor = recorder.read(1)[0]
     version, layout = descriptor >> 5, descriptor >> 2 & 3

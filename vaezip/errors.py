@@ -1,17 +1,17 @@
 """Every error that vaezip raises on purpose.
 
-    VaezipError                 exit code 1, as every error of xz and gzip
-    ├── FormatError             not a .vz file, or a damaged structure
-    │   ├── TruncatedError      the input ends too early
-    │   └── VersionError        written by a newer vaezip
-    ├── IntegrityError          decoded, but the checksum disagrees
-    ├── LimitError              the output would be larger than allowed
-    ├── ModelError              not a usable model file
-    │   └── ModelMismatchError  the file was made with another model
-    ├── CorpusError             nothing, or too little, to train on
-    ├── FileError               a file cannot be read, written or replaced
-    │   └── SkippedError        a file was passed over without harm: a warning, exit code 2
-    └── MissingExtraError       an optional package is not installed
+VaezipError                 exit code 1, as every error of xz and gzip
+├── FormatError             not a .vz file, or a damaged structure
+│   ├── TruncatedError      the input ends too early
+│   └── VersionError        written by a newer vaezip
+├── IntegrityError          decoded, but the checksum disagrees
+├── LimitError              the output would be larger than allowed
+├── ModelError              not a usable model file
+│   └── ModelMismatchError  the file was made with another model
+├── CorpusError             nothing, or too little, to train on
+├── FileError               a file cannot be read, written or replaced
+│   └── SkippedError        a file was passed over without harm: a warning, exit code 2
+└── MissingExtraError       an optional package is not installed
 """
 
 from __future__ import annotations

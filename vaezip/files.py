@@ -49,7 +49,7 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
             raise SkippedError(f"{path}: is a directory, skipped")
         if path.exists() and not path.is_file():
             raise SkippedError(f"{path}: is not a regular file, skipped")
-        source = open(path, "rb")
+        source = open(path, "rb")  # noqa: SIM115 (errors of the body are not errors of opening)
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
     with source:
@@ -139,5 +139,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-

@@ -33,7 +33,9 @@ class Job:
     remove: bool = False
 
 
-def compress_file(source: Path | BinaryIO, target: Path | BinaryIO, job: Job, progress: Ticker | None = None) -> Sizes:
+def compress_file(
+    source: Path | BinaryIO, target: Path | BinaryIO, job: Job, progress: Ticker | None = None
+) -> Sizes:
     """Compress a file into another, or into an open stream; a VaezipError begins with the file's name."""
 
     def work(data: BinaryIO, sink: BinaryIO) -> Sizes:
@@ -46,7 +48,9 @@ def compress_file(source: Path | BinaryIO, target: Path | BinaryIO, job: Job, pr
     return _transform(source, target, job, work)
 
 
-def decompress_file(source: Path | BinaryIO, target: Path | BinaryIO, job: Job, progress: Ticker | None = None) -> Sizes:
+def decompress_file(
+    source: Path | BinaryIO, target: Path | BinaryIO, job: Job, progress: Ticker | None = None
+) -> Sizes:
     """Decompress a file into another, or into an open stream; a VaezipError begins with the file's name."""
 
     def work(data: BinaryIO, sink: BinaryIO) -> Sizes:

@@ -45,7 +45,8 @@ class Latent:
     def __init__(self, a: Architecture, tensors: Tensors) -> None:
         prior, posterior = tensors.get("latent.prior"), tensors.get("latent.posterior")
         require(prior is not None and posterior is not None, "latent tables are missing")
-        assert prior is not None and posterior is not None
+        assert prior is not None
+        assert posterior is not None
         require(prior.ndim == 2 and prior.shape[1] % 2 == 1, "latent.prior has a wrong shape")
         require(posterior.ndim == 3 and posterior.shape[2] % 2 == 1, "latent.posterior has a wrong shape")
         steps, (scales, _, n) = prior.shape[1], posterior.shape

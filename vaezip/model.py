@@ -93,7 +93,13 @@ def parse_model(data: bytes, name: str) -> Model:
     try:
         a = Architecture.from_json(sizes)
         model = Model(
-            name, hashlib.sha256(data).digest(), a, Encoder(a, tensors), Decoder(a, tensors), Latent(a, tensors), info
+            name,
+            hashlib.sha256(data).digest(),
+            a,
+            Encoder(a, tensors),
+            Decoder(a, tensors),
+            Latent(a, tensors),
+            info,
         )
         _self_test(model, tensors)
     except ModelError as error:
@@ -121,7 +127,11 @@ def serialise(a: Architecture, tensors: dict[str, np.ndarray], info: dict[str, s
     """The bytes of a model file, self-test included; `tensors` are all the others that it needs."""
     metadata = {**info, "format": str(MODEL_FORMAT), "architecture": json.dumps(a.to_json())}
     # A run through words, digits, upper case, multi-byte characters and repeats.
-    text = np.frombuffer("Vaezip 2026: the café, the CAFÉ; naïve résumé — 日本, f(x) = x*x + 1\n".encode()[:64], np.uint8)
+    text = np.frombuffer(
+        "Vaezip 2026: the café, the CAFÉ; naïve résumé — 日本, f(x) = x*x + 1\n".encode()[:64], np.uint8
+    )
     draft = Model("", b"", a, Encoder(a, tensors), Decoder(a, tensors), Latent(a, tensors), metadata)
     value = np.array([self_test_value(draft, text)], np.uint32)
-    return safetensors.numpy.save({**tensors, "self_test.text": text.copy(), "self_test.value": value}, metadata)
+    return safetensors.numpy.save(
+        {**tensors, "self_test.text": text.copy(), "self_test.value": value}, metadata
+    )

@@ -30,8 +30,9 @@ class Sizes(NamedTuple):
     written: int
 
 
-def compress(data: bytes | bytearray | memoryview, *, model: ModelLike = None,
-             block_size: int = DEFAULT_BLOCK_SIZE) -> bytes:
+def compress(
+    data: bytes | bytearray | memoryview, *, model: ModelLike = None, block_size: int = DEFAULT_BLOCK_SIZE
+) -> bytes:
     """The `.vz` frame of `data`.
 
     model: a loaded model, a path or the name of a shipped one; the standard model by default. Raises
@@ -42,8 +43,9 @@ def compress(data: bytes | bytearray | memoryview, *, model: ModelLike = None,
     return sink.getvalue()
 
 
-def decompress(data: bytes | bytearray | memoryview, *, model: ModelLike = None,
-               max_output_size: int | None = None) -> bytes:
+def decompress(
+    data: bytes | bytearray | memoryview, *, model: ModelLike = None, max_output_size: int | None = None
+) -> bytes:
     """The content of all frames of `data`.
 
     Raises FormatError (or TruncatedError, VersionError) if it is not a whole `.vz`, ModelMismatchError
@@ -55,9 +57,15 @@ def decompress(data: bytes | bytearray | memoryview, *, model: ModelLike = None,
     return sink.getvalue()
 
 
-def compress_stream(source: BinaryIO, sink: BinaryIO, *, model: ModelLike = None,
-                    block_size: int = DEFAULT_BLOCK_SIZE, content_size: int | None = None,
-                    progress: Ticker | None = None) -> Sizes:
+def compress_stream(
+    source: BinaryIO,
+    sink: BinaryIO,
+    *,
+    model: ModelLike = None,
+    block_size: int = DEFAULT_BLOCK_SIZE,
+    content_size: int | None = None,
+    progress: Ticker | None = None,
+) -> Sizes:
     """Compress everything that `source` yields into one frame.
 
     content_size: number of bytes to come, if known (a pipe's is not). progress: called with the number
@@ -95,8 +103,14 @@ def compress_stream(source: BinaryIO, sink: BinaryIO, *, model: ModelLike = None
     return Sizes(reader.position, written)
 
 
-def decompress_stream(source: BinaryIO, sink: BinaryIO | None, *, model: ModelLike = None,
-                      max_output_size: int | None = None, progress: Ticker | None = None) -> Sizes:
+def decompress_stream(
+    source: BinaryIO,
+    sink: BinaryIO | None,
+    *,
+    model: ModelLike = None,
+    max_output_size: int | None = None,
+    progress: Ticker | None = None,
+) -> Sizes:
     """Decompress all frames of `source` into `sink` (None: only check them).
 
     progress: called with the number of bytes of `source` consumed since the last call. Raises as

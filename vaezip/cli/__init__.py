@@ -5,6 +5,7 @@ Commands import the library when they run, so that `--help` and `--version` need
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any, NoReturn
@@ -21,7 +22,7 @@ from vaezip.cli.train import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(vaezip.__version__, "-V", "--version", prog_name="vaezip")
+@click.version_option(vaezip.__version__, "-V", "--version", message="vaezip %(version)s")
 def cli() -> None:
     """Compress text with a trained variational autoencoder, losslessly.
 
@@ -38,6 +39,8 @@ for command in (compress, decompress, test, list_command, bench, train):
 def main() -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 error, 2 warning (a file was skipped), 130 interrupted."""
     signal.signal(signal.SIGTERM, _terminate)
+    # The arrays are small: more BLAS threads than one only wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code: Any = cli.main(prog_name="vaezip", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

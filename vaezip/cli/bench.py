@@ -15,7 +15,9 @@ from vaezip.cli.common import Report, files_argument, model_option
 
 @click.command()
 @files_argument
-@click.option("--ablation", is_flag=True, help="Show where vaezip's bits go instead of comparing compressors.")
+@click.option(
+    "--ablation", is_flag=True, help="Show where vaezip's bits go instead of comparing compressors."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
 @model_option
 def bench(files: tuple[Path, ...], ablation: bool, as_json: bool, model: str | None) -> int:
@@ -35,7 +37,7 @@ def bench(files: tuple[Path, ...], ablation: bool, as_json: bool, model: str | N
         with report.catch():
             texts.append((str(path), read_text(path)))
     if not files:
-        texts.append(("README.md", metadata("vaezip").get_payload().encode()))
+        texts.append(("README.md", str(metadata("vaezip").json["description"]).encode()))
     if ablation:
         rows = [library.ablate(loaded, name, text)._asdict() for name, text in texts]
         show = _show_ablation
@@ -61,13 +63,15 @@ def _show_comparison(rows: Sequence[dict[str, Any]]) -> None:
         lines = []
         for row in sorted(chosen, key=lambda row: row["compressed"]):
             kilobytes = row["content"] / 1e3
-            lines.append((
-                row["compressor"],
-                f"{row['compressed']}",
-                f"{8 * row['compressed'] / max(1, row['content']):.3f}",
-                f"{kilobytes / max(1e-9, row['compress_seconds']):.1f}",
-                f"{kilobytes / max(1e-9, row['decompress_seconds']):.1f}",
-            ))
+            lines.append(
+                (
+                    row["compressor"],
+                    f"{row['compressed']}",
+                    f"{8 * row['compressed'] / max(1, row['content']):.3f}",
+                    f"{kilobytes / max(1e-9, row['compress_seconds']):.1f}",
+                    f"{kilobytes / max(1e-9, row['decompress_seconds']):.1f}",
+                )
+            )
         _table(("compressor", "bytes", "bits/byte", "KB/s in", "KB/s out"), lines)
 
 
@@ -89,7 +93,8 @@ def _show_ablation(rows: Sequence[dict[str, Any]]) -> None:
         for row in rows
     ]
     _table(
-        ("file", "bytes", "x given z", "z", "got back", "net", "latent", "no bits-back", "null", "kept"), lines
+        ("file", "bytes", "x given z", "z", "got back", "net", "latent", "no bits-back", "null", "kept"),
+        lines,
     )
 
 
@@ -98,7 +103,14 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     rows = [head, *lines]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     for number, row in enumerate(rows):
-        cells = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
         click.echo("| " + " | ".join(cells) + " |")
         if number == 0:
-            click.echo("|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|")
+            click.echo(
+                "|"
+                + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths))
+                + "|"
+            )

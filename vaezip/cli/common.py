@@ -22,9 +22,9 @@ files_argument = click.argument("files", nargs=-1, type=click.Path(path_type=Pat
 
 def model_option(command: F) -> F:
     """-m / --model."""
-    return click.option(
-        "-m", "--model", metavar="MODEL", help="Model file, or the name of a shipped model."
-    )(command)
+    return click.option("-m", "--model", metavar="MODEL", help="Model file, or the name of a shipped model.")(
+        command
+    )
 
 
 def verbosity_options(command: F) -> F:
@@ -68,8 +68,15 @@ class Report:
 @contextmanager
 def progress_bar(name: str, total: int | None, quiet: bool) -> Iterator[Callable[[int], object]]:
     """A bar on standard error, if that is a terminal and there is something to wait for."""
-    with tqdm(total=total, desc=name, unit="B", unit_scale=True, leave=False, delay=0.5,
-              disable=True if quiet else None) as bar:
+    with tqdm(
+        total=total,
+        desc=name,
+        unit="B",
+        unit_scale=True,
+        leave=False,
+        delay=0.5,
+        disable=True if quiet else None,
+    ) as bar:
         yield bar.update
 
 
@@ -96,7 +103,11 @@ def binary_stdout(compressed: bool, force: bool) -> BinaryIO:
 
 
 def plan_targets(
-    files: Iterable[Path], output: Path | None, stdout: bool, remove: bool, name: Callable[[Path], Path],
+    files: Iterable[Path],
+    output: Path | None,
+    stdout: bool,
+    remove: bool,
+    name: Callable[[Path], Path],
     report: Report,
 ) -> list[tuple[Path, Path | None]]:
     """Pairs of input and output; None is standard output. Usage errors and clobbering are refused."""

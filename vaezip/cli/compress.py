@@ -27,8 +27,15 @@ from vaezip.cli.common import (
 @model_option
 @verbosity_options
 def compress(
-    files: tuple[Path, ...], stdout: bool, output: Path | None, force: bool, keep: bool, remove: bool,
-    model: str | None, quiet: bool, verbose: bool,
+    files: tuple[Path, ...],
+    stdout: bool,
+    output: Path | None,
+    force: bool,
+    keep: bool,
+    remove: bool,
+    model: str | None,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Compress FILES: each to a file of the same name with .vz behind it.
 

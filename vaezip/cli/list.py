@@ -27,11 +27,9 @@ def list_command(files: tuple[Path, ...], as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([row._asdict() for row in rows], indent=2))
     elif rows:
-        click.echo(f"{'frames':>6} {'blocks':>6} {'compressed':>12} {'content':>12} {'ratio':>7}  model             name")
+        line = "{:>6} {:>6} {:>12} {:>12} {:>7}  {:16}  {}"
+        click.echo(line.format("frames", "blocks", "compressed", "content", "ratio", "model", "name"))
         for r in rows:
             share = f"{100 * r.compressed / r.content:.1f} %" if r.content else "-"
-            click.echo(
-                f"{r.frames:6} {r.blocks:6} {r.compressed:12} {r.content:12} {share:>7}"
-                f"  {r.model:16}  {r.name}"
-            )
+            click.echo(line.format(r.frames, r.blocks, r.compressed, r.content, share, r.model, r.name))
     return report.exit_code

@@ -16,27 +16,64 @@ _SIZES = Architecture()
 
 @click.command()
 @click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model file to write (.vzm).")
-@click.option("-f", "--force", is_flag=True, help="Overwrite the model file, and start anew over a checkpoint.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Model file to write (.vzm)."
+)
+@click.option(
+    "-f", "--force", is_flag=True, help="Overwrite the model file, and start anew over a checkpoint."
+)
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time to train. [default: 20]")
-@click.option("--epochs", type=click.FloatRange(min=0, min_open=True), help="How often to read the corpus instead.")
+@click.option(
+    "--epochs", type=click.FloatRange(min=0, min_open=True), help="How often to read the corpus instead."
+)
 @click.option("--init", metavar="MODEL", help="Start from this model: a file, or the name of a shipped one.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted run.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random numbers.")
 @click.option("--threads", type=click.IntRange(1), help="Worker threads. [default: all cores]")
-@click.option("--width", type=click.IntRange(8, 256), default=_SIZES.width, show_default=True,
-              help="Channels of the decoder.")
-@click.option("--layers", type=click.IntRange(1, 16), default=_SIZES.layers, show_default=True,
-              help="Layers of the decoder.")
-@click.option("--table-bits", type=click.IntRange(4, 22), default=_SIZES.table_bits, show_default=True,
-              help="Each context table has 2 to this power rows.")
-@click.option("--rescript", type=click.FloatRange(0, 1), default=0.0, show_default=True,
-              help="Share of text read in another script, to learn to adapt to scripts that the corpus lacks.")
+@click.option(
+    "--width",
+    type=click.IntRange(8, 256),
+    default=_SIZES.width,
+    show_default=True,
+    help="Channels of the decoder.",
+)
+@click.option(
+    "--layers",
+    type=click.IntRange(1, 16),
+    default=_SIZES.layers,
+    show_default=True,
+    help="Layers of the decoder.",
+)
+@click.option(
+    "--table-bits",
+    type=click.IntRange(4, 22),
+    default=_SIZES.table_bits,
+    show_default=True,
+    help="Each context table has 2 to this power rows.",
+)
+@click.option(
+    "--rescript",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of text read in another script, to learn to adapt to scripts that the corpus lacks.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def train(
-    corpus: tuple[Path, ...], output: Path, force: bool, minutes: float | None, epochs: float | None,
-    init: str | None, resume: bool, seed: int, threads: int | None, width: int, layers: int, table_bits: int,
-    rescript: float, quiet: bool,
+    corpus: tuple[Path, ...],
+    output: Path,
+    force: bool,
+    minutes: float | None,
+    epochs: float | None,
+    init: str | None,
+    resume: bool,
+    seed: int,
+    threads: int | None,
+    width: int,
+    layers: int,
+    table_bits: int,
+    rescript: float,
+    quiet: bool,
 ) -> None:
     """Train a model on all files below the folders CORPUS.
 
@@ -59,7 +96,9 @@ def train(
         raise FileError(f"{output}: already exists (-f overwrites it)")
 
     settings = Settings(
-        minutes=20.0 if minutes is None and epochs is None else minutes, epochs=epochs, seed=seed,
+        minutes=20.0 if minutes is None and epochs is None else minutes,
+        epochs=epochs,
+        seed=seed,
         rescript_share=rescript,
     )
     if threads is not None:
@@ -70,9 +109,12 @@ def train(
         click.echo(f"vaezip: {name}: skipped: {reason}", err=True)
     click.echo(
         f"{len(job.corpus.train)} files, {job.corpus.train_bytes} bytes to train on; "
-        f"{len(job.corpus.validation)} files to validate", err=True,
+        f"{len(job.corpus.validation)} files to validate",
+        err=True,
     )
-    with tqdm(total=100, unit="%", disable=True if quiet else None, bar_format="{l_bar}{bar}| {postfix}") as bar:
+    with tqdm(
+        total=100, unit="%", disable=True if quiet else None, bar_format="{l_bar}{bar}| {postfix}"
+    ) as bar:
         for progress in job.run():
             bar.n = round(100 * progress.share)
             rate = progress.bytes_read / max(1e-9, progress.seconds) / 1e3
@@ -81,10 +123,15 @@ def train(
                 f"{progress.bits_per_byte:.3f} bits/byte + KL {progress.kl_bits:.1f} bits"
             )
     result = job.finish()
-    click.echo(f"{output}: {output.stat().st_size} bytes; on {result.files} validation files, {result.bytes} bytes:")
+    click.echo(
+        f"{output}: {output.stat().st_size} bytes; on {result.files} validation files, {result.bytes} bytes:"
+    )
     for name, value in (
-        ("exact model, as coded", result.exact), ("float model, -ELBO", result.negative_elbo),
-        ("float model, null latent", result.null_latent), ("xz -9e", result.xz), ("gzip -9", result.gzip),
+        ("exact model, as coded", result.exact),
+        ("float model, -ELBO", result.negative_elbo),
+        ("float model, null latent", result.null_latent),
+        ("xz -9e", result.xz),
+        ("gzip -9", result.gzip),
     ):
         click.echo(f"  {name:26} {value:7.4f} bits/byte")
     click.echo(f"  {'KL per block':26} {result.kl_bits:7.1f} bits")

@@ -1,0 +1,1 @@
+"""The exact network: features, encoder and decoder as integer programs."""

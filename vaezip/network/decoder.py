@@ -66,17 +66,19 @@ class Decoder:
         byte = tensor(tensors, "decoder.byte", np.int16, 256, width)
         self._byte = byte.astype(np.int32)
         self._features = Linear(tensors, "decoder.features", width, a.contexts * a.table_dim)
-        self._layers = [
-            _Layer(tensors, f"decoder.layers.{i}", width, a.expansion) for i in range(a.layers)
-        ]
+        self._layers = [_Layer(tensors, f"decoder.layers.{i}", width, a.expansion) for i in range(a.layers)]
         self._head = Linear(tensors, "decoder.head", 256, width)
         bound = (1 << 15) + self._features.bound + sum(x.out.bound + x.down.bound for x in self._layers)
         require(bound < RESIDUAL_BOUND, "the residual stream may overflow")
 
         self._scale = tensor(tensors, "decoder.scale", np.int32, sites, width).astype(np.int64)
         self._shift = tensor(tensors, "decoder.shift", np.int32, sites, width).astype(np.int64)
-        self._z_scale = tensor(tensors, "decoder.z_scale", np.int16, a.latents, sites * width).astype(np.int64)
-        self._z_shift = tensor(tensors, "decoder.z_shift", np.int32, a.latents, sites * width).astype(np.int64)
+        self._z_scale = tensor(tensors, "decoder.z_scale", np.int16, a.latents, sites * width).astype(
+            np.int64
+        )
+        self._z_shift = tensor(tensors, "decoder.z_shift", np.int32, a.latents, sites * width).astype(
+            np.int64
+        )
         self._start = tensor(tensors, "decoder.start", np.int16, a.layers, width).astype(np.int64)
         z_start = tensor(tensors, "decoder.z_start", np.int16, a.latents, a.layers * width)
         self._z_start = z_start.astype(np.int64)
@@ -91,8 +93,10 @@ class Decoder:
         require(bool((self._sigmoid >= 0).all() and (self._sigmoid <= one).all()), "sigmoid is out of range")
         require(bool((np.abs(self._tanh) <= one).all()), "tanh is out of range")
         self._exp = tensor(tensors, "decoder.exp", np.int32, EXP_ENTRIES).astype(np.int64)
-        require(bool((self._exp >= 0).all() and (self._exp <= 1 << 24).all() and self._exp[0] == 1 << 24),
-                "exp is out of range")
+        require(
+            bool((self._exp >= 0).all() and (self._exp <= 1 << 24).all() and self._exp[0] == 1 << 24),
+            "exp is out of range",
+        )
 
     def style(self, z: NDArray[np.int32]) -> Style:
         """What z, int32 (lanes, latents) in grid steps, sets."""
@@ -130,7 +134,8 @@ class Decoder:
     def exponentials(self, logits: Int32) -> NDArray[np.int64]:
         """exp(logit - highest) in units of 2**-24: int32 (..., 256) -> int64 (..., 256)."""
         below = logits.max(axis=-1, keepdims=True) - logits
-        return self._exp[np.minimum(below, EXP_ENTRIES - 1)]
+        exponentials: NDArray[np.int64] = self._exp[np.minimum(below, EXP_ENTRIES - 1)]
+        return exponentials
 
     def _styled(self, x: Int32, style: Style, site: int) -> NDArray[np.int8]:
         """Normalise, then scale and shift as z says."""

@@ -26,7 +26,8 @@ def encoder_view(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return block
     count = ENCODER_BYTES // _WINDOW
     starts = np.arange(count) * (len(block) - _WINDOW) // (count - 1)
-    return block[starts[:, None] + np.arange(_WINDOW)].reshape(-1)
+    windows: NDArray[np.uint8] = block[starts[:, None] + np.arange(_WINDOW)]
+    return windows.reshape(-1)
 
 
 class Encoder:
@@ -39,7 +40,7 @@ class Encoder:
         self._conv1 = Linear(tensors, "encoder.conv1", width, a.patch * embedding)
         self._conv2 = Linear(tensors, "encoder.conv2", width, a.patch * width)
         self._pool = tensor(tensors, "encoder.pool", np.int32, width).astype(np.int64)
-        require(bool((np.abs(self._pool) < 1 << 15).all()), "encoder.pool is out of range")
+        require(bool((np.abs(self._pool) < 1 << 20).all()), "encoder.pool is out of range")
         self._hidden = Linear(tensors, "encoder.hidden", width, width)
         self._mean = Linear(tensors, "encoder.mean", a.latents, width)
         self._scale = Linear(tensors, "encoder.log_scale", a.latents, width)

@@ -95,7 +95,7 @@ def context_rows(architecture: Architecture, data: NDArray[np.uint8]) -> NDArray
     seen[:, 1:] = data[:, :-1]
     wide = seen.astype(np.uint64)
     history = wide.copy()
-    for n in range(1, max(architecture.orders)):
+    for n in range(1, min(max(architecture.orders), length)):
         history[:, n:] |= wide[:, : length - n] << np.uint64(8 * n)
     return _rows(architecture, history, _word_hashes(seen, architecture.word_contexts + 1))
 

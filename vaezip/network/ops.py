@@ -66,7 +66,9 @@ class Linear:
         sums = np.abs(weight.astype(np.int64)).sum(axis=1) * ACTIVATION_MAX
         require(bool((sums < _PRODUCT_BOUND).all()), f"{name} breaks the 2**24 bound")
         require(0 <= self._pre < 24 and 0 <= self._shift < 31, f"{name} has a shift out of range")
-        scaled = ((sums >> self._pre) + 1) * np.abs(multiplier.astype(np.int64)) + np.abs(bias.astype(np.int64))
+        scaled = ((sums >> self._pre) + 1) * np.abs(multiplier.astype(np.int64)) + np.abs(
+            bias.astype(np.int64)
+        )
         require(bool((scaled < _INT32_BOUND).all()), f"{name} may overflow 32 bits")
         self.bound = int((scaled >> self._shift).max()) + 1  # of the result's magnitude
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from vaezip.errors import CorpusError
 from vaezip.network.architecture import Architecture
+from vaezip.network.encoder import ENCODER_BYTES, encoder_view
 from vaezip.network.features import context_rows
 from vaezip.training.rescript import rescript
-from vaezip.network.encoder import ENCODER_BYTES, encoder_view
 
 MIN_CORPUS_BYTES = 20_000
 _LONGEST_SEGMENT = 32  # in chunks
@@ -82,7 +82,9 @@ def read_corpus(paths: list[Path], validation_share: float = 0.02) -> Corpus:
         cut = len(data) * 9 // 10
         return Corpus([TextFile(name, data[:cut])], [TextFile(name, data[cut:])], skipped)
     files.sort(key=lambda f: crc32(f.name.encode(errors="surrogateescape")))
-    count = max(1, sum(crc32(f.name.encode(errors="surrogateescape")) < validation_share * 2**32 for f in files))
+    count = max(
+        1, sum(crc32(f.name.encode(errors="surrogateescape")) < validation_share * 2**32 for f in files)
+    )
     return Corpus(files[count:], files[:count], skipped)
 
 
@@ -174,7 +176,11 @@ class Sampler:
                 segment = self._lanes[i] = self._draw()
             part = slice(segment.at, segment.at + size)
             n = len(segment.data[part])
-            seen[i, :n], rows[i, :n], target[i, :n] = segment.seen[part], segment.rows[part], segment.data[part]
+            seen[i, :n], rows[i, :n], target[i, :n] = (
+                segment.seen[part],
+                segment.rows[part],
+                segment.data[part],
+            )
             mask[i, :n] = 1
             view[i, : len(segment.view)] = segment.view
             fresh[i] = segment.at == 0

@@ -43,7 +43,9 @@ def evaluate(vae: Vae, model: Model, files: list[TextFile], limit: int = 1_000_0
         chosen.append(TextFile(file.name, file.data[: 4 * DEFAULT_BLOCK_SIZE]))
     total = sum(len(f.data) for f in chosen)
     blocks = [
-        f.data[at : at + DEFAULT_BLOCK_SIZE] for f in chosen for at in range(0, len(f.data), DEFAULT_BLOCK_SIZE)
+        f.data[at : at + DEFAULT_BLOCK_SIZE]
+        for f in chosen
+        for at in range(0, len(f.data), DEFAULT_BLOCK_SIZE)
     ]
     results = np.array([negative_elbo(vae, block) for block in blocks])
     texts = [f.data.tobytes() for f in chosen]

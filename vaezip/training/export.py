@@ -25,7 +25,7 @@ from vaezip.network.encoder import encoder_view
 from vaezip.network.features import context_rows
 from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, RESIDUAL_BITS, VALUE_BITS
 from vaezip.training.data import TextFile
-from vaezip.training.vae import Vae
+from vaezip.training.vae import Layer, Vae
 
 Array = NDArray[Any]
 
@@ -80,21 +80,21 @@ def _draw(files: list[TextFile], rng: np.random.Generator) -> list[Array]:
 
 @torch.no_grad()
 def _calibrate(vae: Vae, segments: list[Array]) -> tuple[dict[str, Array], Array, Array]:
-    """Largest input of every linear map per channel, and the posteriors of the segments."""
+    """Largest input of every linear map per channel (and conv2's output), and the segments' posteriors."""
     maxima: dict[str, Tensor] = {}
 
-    def watch(name: str) -> Any:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            top = inputs[0].flatten(0, -2).abs().amax(0)
-            maxima[name] = torch.maximum(maxima[name], top) if name in maxima else top
-
-        return hook
+    def note(name: str, x: Tensor) -> None:
+        top = x.flatten(0, -2).abs().amax(0)
+        maxima[name] = torch.maximum(maxima[name], top) if name in maxima else top
 
     handles = [
-        module.register_forward_pre_hook(watch(name))
+        module.register_forward_pre_hook(lambda _, inputs, name=name: note(name, inputs[0]))
         for name, module in vae.named_modules()
         if isinstance(module, nn.Linear)
     ]
+    handles.append(
+        vae.encoder.conv2.register_forward_hook(lambda _, inputs, out: note("encoder.pool", torch.relu(out)))
+    )
     a, means, log_scales = vae.a, [], []
     offset = torch.arange(a.contexts) << a.table_bits
     for segment in segments:
@@ -176,7 +176,9 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
     feature_weight = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
     out: dict[str, Array] = {
         "decoder.tables": np.round(tables / table_scale[:, None]).astype(np.int8).reshape(-1, a.table_dim),
-        "decoder.byte": np.clip(np.round(_numpy(decoder.byte.weight) * residual), -32767, 32767).astype(np.int16),
+        "decoder.byte": np.clip(np.round(_numpy(decoder.byte.weight) * residual), -32767, 32767).astype(
+            np.int16
+        ),
         **_linear("decoder.features", feature_weight, np.zeros(a.width), residual),
     }
     sites = [f"layers.{i}.{part}" for i in range(a.layers) for part in ("gates", "up")] + ["head"]
@@ -192,17 +194,22 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
     out |= {
         "decoder.scale": np.round(scale * per_scale).astype(np.int32),
         "decoder.shift": np.round(shift * per_shift + 2**18).astype(np.int32),
-        "decoder.z_scale": np.clip(np.round(z_scale * per_scale), -32767, 32767).astype(np.int16).reshape(latents, -1),
+        "decoder.z_scale": np.clip(np.round(z_scale * per_scale), -32767, 32767)
+        .astype(np.int16)
+        .reshape(latents, -1),
         "decoder.z_shift": np.round(z_shift * per_shift).astype(np.int32).reshape(latents, -1),
     }
     gate = 1 << GATE_BITS
     z_start = _numpy(decoder.z_start)[grid.active] * z_step
     out |= {
         "decoder.start": np.clip(np.round(_numpy(decoder.start) * gate), -32767, 32767).astype(np.int16),
-        "decoder.z_start": np.clip(np.round(z_start * gate), -32767, 32767).astype(np.int16).reshape(latents, -1),
+        "decoder.z_start": np.clip(np.round(z_start * gate), -32767, 32767)
+        .astype(np.int16)
+        .reshape(latents, -1),
     }
     up_steps = []
     for i, layer in enumerate(decoder.layers):
+        assert isinstance(layer, Layer)
         name = f"decoder.layers.{i}"
         # |o h| <= 1; a channel that stays below 1/8 keeps the step of one that reaches it.
         out_step = np.maximum(maxima[f"{name}.out"], 0.125) / ACTIVATION_MAX
@@ -210,9 +217,13 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
         up_steps.append(up_step)
         out |= {
             f"{name}.out_scale": np.round(2.0 ** (20 - VALUE_BITS) / out_step).astype(np.int32),
-            **_linear(f"{name}.gates", _numpy(layer.gates.weight) * step[2 * i], _numpy(layer.gates.bias), gate),
+            **_linear(
+                f"{name}.gates", _numpy(layer.gates.weight) * step[2 * i], _numpy(layer.gates.bias), gate
+            ),
             **_linear(f"{name}.out", _numpy(layer.out.weight) * out_step, _numpy(layer.out.bias), residual),
-            **_linear(f"{name}.up", _numpy(layer.up.weight) * step[2 * i + 1], _numpy(layer.up.bias), 1 / up_step),
+            **_linear(
+                f"{name}.up", _numpy(layer.up.weight) * step[2 * i + 1], _numpy(layer.up.bias), 1 / up_step
+            ),
             **_linear(f"{name}.down", _numpy(layer.down.weight) * up_step, _numpy(layer.down.bias), residual),
         }
     out |= _linear("decoder.head", _numpy(decoder.head.weight) * step[-1], _numpy(decoder.head.bias), 64.0)
@@ -244,21 +255,36 @@ def _encoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
 
     # A channel of conv1 meets the `patch` positions of conv2's kernel with one scale.
     first = steps("conv2").reshape(a.patch, -1).max(axis=0)
-    pooled, hidden = steps("hidden"), steps("mean")
-    second = 4 * pooled  # single patches exceed their mean; those that do so fourfold are clipped
+    second, pooled, hidden = steps("pool"), steps("hidden"), steps("mean")
     scale_unit = 4 / math.log(2)
     scale_bias = _numpy(encoder.log_scale.bias)[grid.active] - 0.5 - np.log(LEAST_SCALE * grid.step)
     return {
         "encoder.byte": np.round(byte / byte_step).astype(np.int8),
-        **_linear("encoder.conv1", _numpy(encoder.conv1.weight) * byte_step, _numpy(encoder.conv1.bias),
-                  1 / first),
-        **_linear("encoder.conv2", _numpy(encoder.conv2.weight) * np.tile(first, a.patch),
-                  _numpy(encoder.conv2.bias), 1 / second),
-        "encoder.pool": np.round(256 * second / pooled).astype(np.int32),
-        **_linear("encoder.hidden", _numpy(encoder.hidden.weight) * pooled, _numpy(encoder.hidden.bias), 1 / hidden),
-        **_linear("encoder.mean", _numpy(encoder.mean.weight)[grid.active] * hidden,
-                  _numpy(encoder.mean.bias)[grid.active], PHASES / grid.step),
-        **_linear("encoder.log_scale", _numpy(encoder.log_scale.weight)[grid.active] * hidden, scale_bias, scale_unit),
+        **_linear(
+            "encoder.conv1", _numpy(encoder.conv1.weight) * byte_step, _numpy(encoder.conv1.bias), 1 / first
+        ),
+        **_linear(
+            "encoder.conv2",
+            _numpy(encoder.conv2.weight) * np.tile(first, a.patch),
+            _numpy(encoder.conv2.bias),
+            1 / second,
+        ),
+        "encoder.pool": np.minimum(np.round(256 * second / pooled), (1 << 20) - 1).astype(np.int32),
+        **_linear(
+            "encoder.hidden", _numpy(encoder.hidden.weight) * pooled, _numpy(encoder.hidden.bias), 1 / hidden
+        ),
+        **_linear(
+            "encoder.mean",
+            _numpy(encoder.mean.weight)[grid.active] * hidden,
+            _numpy(encoder.mean.bias)[grid.active],
+            PHASES / grid.step,
+        ),
+        **_linear(
+            "encoder.log_scale",
+            _numpy(encoder.log_scale.weight)[grid.active] * hidden,
+            scale_bias,
+            scale_unit,
+        ),
         "training.encoder.byte": np.array(byte_step, np.float32).reshape(1),
         "training.encoder.conv1": first.astype(np.float32),
         "training.encoder.pooled": pooled.astype(np.float32),

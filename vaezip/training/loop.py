@@ -84,7 +84,12 @@ class _Worker:
         kl = posterior.kl()
         mean_kl = (kl * share).sum(0) / share.sum().clamp(min=1e-6)
         loss = nats + kl_weight * mean_kl.clamp(min=settings.free_nats).sum() * share.sum()
-        return torch.autograd.grad(loss, parameters), chunk, float(nats.detach()), float(kl.detach().sum(1).mean())
+        return (
+            torch.autograd.grad(loss, parameters),
+            chunk,
+            float(nats.detach()),
+            float(kl.detach().sum(1).mean()),
+        )
 
 
 class Trainer:
@@ -146,8 +151,14 @@ class Trainer:
         workers = [
             _Worker(
                 self.vae,
-                Sampler(self.vae.a, self.corpus.train, s.lanes // s.workers, s.chunk,
-                        np.random.default_rng([s.seed, r.step, i]), s.rescript_share),
+                Sampler(
+                    self.vae.a,
+                    self.corpus.train,
+                    s.lanes // s.workers,
+                    s.chunk,
+                    np.random.default_rng([s.seed, r.step, i]),
+                    s.rescript_share,
+                ),
                 s.lanes // s.workers,
                 torch.Generator().manual_seed(hash((s.seed, r.step, i)) & (2**63 - 1)),
             )

@@ -75,7 +75,7 @@ class _CrossEntropy(torch.autograd.Function):
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """-log p(target) in nats per byte: (T, B, 256), (T, B) -> (T, B)."""
-    nats: Tensor = _CrossEntropy.apply(logits.flatten(0, 1), target.flatten())
+    nats: Tensor = _CrossEntropy.apply(logits.flatten(0, 1), target.flatten())  # type: ignore[no-untyped-call]
     return nats.view_as(target)
 
 
@@ -140,7 +140,9 @@ class Layer(nn.Module):
             self.gates.bias[:width] = torch.linspace(-1, 5, width)
 
     def forward(self, x: Tensor, styles: list[tuple[Tensor, Tensor]], h0: Tensor) -> tuple[Tensor, Tensor]:
-        out, h = _Recurrence.apply(self.gates(_styled(x, *styles[0])), h0)
+        """x (T, B, H) and h0 (B, H) -> x and the last state."""
+        u = self.gates(_styled(x, *styles[0]))
+        out, h = _Recurrence.apply(u, h0)  # type: ignore[no-untyped-call]
         x = x + self.out(out)
         return x + self.down(torch.relu(self.up(_styled(x, *styles[1])))), h
 

@@ -1,0 +1,54 @@
+"""Fixtures: a tiny trained model (width 16, tests/data/tiny.vzm) and the command line as a subprocess."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from vaezip.model import Model, load_model
+
+# One BLAS thread: the arrays are small. (Results do not depend on it; test_exactness shows that.)
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+settings.register_profile("default", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("default")
+
+DATA = Path(__file__).parent / "data"
+TINY = DATA / "tiny.vzm"
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Model:
+    """A small but trained model: fast, and its latent is in use."""
+    return load_model(TINY)
+
+
+@pytest.fixture(scope="session")
+def prose() -> bytes:
+    """Text that no model was trained on: this project's own documentation."""
+    return (Path(__file__).parent.parent / "docs" / "format.md").read_bytes()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """`run("compress", "a.txt", input=b"...")` in a fresh folder; with the tiny model where one is needed."""
+
+    def call(
+        *args: object, env: dict[str, str] | None = None, **options: object
+    ) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "vaezip", *map(str, args)]
+        if args and args[0] in ("compress", "decompress", "test", "bench") and "-m" not in args:
+            command += ["-m", str(TINY)]
+        defaults = {"cwd": tmp_path, "capture_output": True, "timeout": 120, "check": False}
+        defaults |= {} if "input" in options else {"stdin": subprocess.DEVNULL}
+        return subprocess.run(command, env={**os.environ, **(env or {})}, **{**defaults, **options})  # type: ignore[call-overload]
+
+    return call

@@ -1,0 +1,285 @@
+"""The command line as its users meet it: a subprocess, its files, its exit code, its one line of error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Run
+
+import vaezip
+
+
+@pytest.fixture
+def text(tmp_path: Path, prose: bytes) -> Path:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(prose[:400])
+    return path
+
+
+def fails(result: subprocess.CompletedProcess[bytes], *words: str, code: int = 1) -> None:
+    """Exit code, one line, no traceback, and the words that a user needs."""
+    message = result.stderr.decode()
+    assert result.returncode == code, message
+    assert "Traceback" not in message
+    assert "panicked" not in message
+    lines = [line for line in message.splitlines() if line]
+    assert len(lines) == 1, message
+    assert lines[0].startswith("vaezip: ")
+    for word in words:
+        assert word in message
+
+
+def test_compress_and_decompress(run: Run, text: Path, prose: bytes) -> None:
+    text.chmod(0o640)
+    os.utime(text, ns=(10**18, 10**18 + 7))
+    assert run("compress", "notes.txt").returncode == 0
+    compressed = text.with_name("notes.txt.vz")
+    assert text.read_bytes() == prose[:400]
+    assert compressed.stat().st_size < 300
+    for path in (compressed,):
+        assert path.stat().st_mode & 0o777 == 0o640
+        assert path.stat().st_mtime_ns == 10**18 + 7
+    text.unlink()
+    assert run("decompress", "notes.txt.vz").returncode == 0
+    assert text.read_bytes() == prose[:400]
+    assert text.stat().st_mode & 0o777 == 0o640
+    assert text.stat().st_mtime_ns == 10**18 + 7
+    assert sorted(p.name for p in text.parent.iterdir()) == ["notes.txt", "notes.txt.vz"]
+
+
+def test_pipes(run: Run, prose: bytes) -> None:
+    for arguments in ((), ("-",), ("-c", "-")):
+        blob = run("compress", *arguments, input=prose[:300])
+        assert blob.returncode == 0, blob.stderr
+        back = run("decompress", *arguments, input=blob.stdout)
+        assert (back.returncode, back.stdout) == (0, prose[:300])
+    assert run("decompress", input=blob.stdout + blob.stdout).stdout == 2 * prose[:300]
+    assert run("test", input=blob.stdout).stdout == b"-: ok\n"
+
+
+def test_standard_output_and_output_name(run: Run, text: Path, prose: bytes) -> None:
+    blob = run("compress", "-c", "notes.txt").stdout
+    assert run("compress", "notes.txt", "-o", "other").returncode == 0
+    assert (text.parent / "other").read_bytes() == blob
+    assert run("decompress", "other", "-o", "back").returncode == 0
+    assert (text.parent / "back").read_bytes() == prose[:400]
+    assert run("decompress", "other", "-o", "-").stdout == prose[:400]
+    assert not text.with_name("notes.txt.vz").exists()
+
+
+def test_several_files_and_one_of_them_bad(run: Run, text: Path) -> None:
+    (text.parent / "b").write_bytes(b"bbb")
+    (text.parent / "folder").mkdir()
+    fails(run("compress", "missing", "notes.txt", "b"), "missing: No such file")
+    assert text.with_name("notes.txt.vz").exists()
+    assert text.with_name("b.vz").exists()
+    fails(run("compress", "-f", "folder", "b"), "is a directory", code=2)
+    fails(run("compress", "b.vz"), "already has the suffix", code=2)
+    fails(run("decompress", "b"), "does not end in .vz", code=2)
+    assert run("compress", "-q", "b.vz").stderr == b""
+
+
+def test_rm_removes_only_what_is_safe(run: Run, text: Path) -> None:
+    assert run("compress", "--rm", "-k", "notes.txt").returncode == 0
+    assert text.exists()
+    assert run("compress", "--rm", "-f", "notes.txt").returncode == 0
+    assert not text.exists()
+    assert run("decompress", "--rm", "notes.txt.vz").returncode == 0
+    assert text.exists()
+    assert not text.with_name("notes.txt.vz").exists()
+    assert run("compress", "--rm", "-c", "notes.txt").returncode == 1
+    text.with_name("broken.vz").write_bytes(b"broken")
+    fails(run("decompress", "--rm", "broken.vz"), "not a .vz file")
+    assert text.with_name("broken.vz").exists()
+    text.with_name("link").symlink_to(text)
+    fails(run("compress", "--rm", "link"), "symbolic link", code=2)
+    assert text.exists()
+    assert text.with_name("link").is_symlink()
+
+
+def test_nothing_is_overwritten_without_force(run: Run, text: Path) -> None:
+    target = text.with_name("notes.txt.vz")
+    target.write_bytes(b"precious")
+    fails(run("compress", "notes.txt"), "already exists")
+    assert target.read_bytes() == b"precious"
+    assert run("compress", "-f", "notes.txt").returncode == 0
+    assert run("decompress", "-f", "notes.txt.vz").returncode == 0
+
+
+def test_an_input_is_never_its_own_output(run: Run, text: Path, prose: bytes) -> None:
+    text.with_name("hard").hardlink_to(text)
+    for target in ("notes.txt", "./notes.txt", "hard"):
+        fails(run("compress", "-f", "notes.txt", "-o", target), "also an input")
+    text.with_name("notes.txt.vz").write_bytes(b"an input too")
+    fails(run("compress", "-qf", "notes.txt", "notes.txt.vz"), "also an input")
+    assert text.read_bytes() == prose[:400]
+    assert text.with_name("notes.txt.vz").read_bytes() == b"an input too"
+
+
+def test_damaged_inputs_leave_nothing_behind(run: Run, text: Path) -> None:
+    blob = run("compress", "-c", "notes.txt").stdout
+    bad = text.with_name("bad.vz")
+    flipped = bytearray(blob)
+    flipped[-9] ^= 4
+    header = bytearray(blob)
+    header[5] ^= 1
+    for data, word in (
+        (blob[:-1], "truncated"),
+        (bytes(flipped), "checksum"),
+        (bytes(header), "damaged header"),
+        (b"", "empty"),
+        (b"just some text", "not a .vz file"),
+        (blob + b"x", "after the last frame"),
+    ):
+        bad.write_bytes(data)
+        fails(run("decompress", "bad.vz"), "bad.vz: ", word)
+        fails(run("test", "bad.vz"), "bad.vz: ", word)
+        assert sorted(p.name for p in text.parent.iterdir()) == ["bad.vz", "notes.txt"]
+    (text.parent / "bad").write_bytes(b"precious")
+    fails(run("decompress", "-f", "bad.vz"))
+    assert (text.parent / "bad").read_bytes() == b"precious"
+
+
+def test_models(run: Run, text: Path) -> None:
+    fails(run("compress", "notes.txt", "-m", "nowhere.vzm"), "nowhere.vzm", "No such file")
+    fails(run("compress", "notes.txt", "-m", "notes.txt"), "not a vaezip model")
+    assert run("compress", "notes.txt", "-m", TINY).returncode == 0
+    fails(run("decompress", "-c", "notes.txt.vz", "-m", "standard"), "another model")
+
+
+def test_outputs_that_cannot_be_written(run: Run, text: Path) -> None:
+    fails(run("compress", "notes.txt", "-o", "no/such/folder/x"), "no/such/folder/x", "cannot write")
+    fails(run("compress", "notes.txt", "-o", "/proc/x"), "/proc/x", "cannot write")
+    fails(run("compress", "notes.txt", "-o", text.parent), "is a directory")
+    fails(run("compress", "notes.txt", "-f", "-o", "/dev/full"), "No space left")
+
+
+def test_a_full_disk_leaves_nothing_behind(run: Run, text: Path) -> None:
+    (text.parent / "old.vz").write_bytes(b"precious")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))
+
+    fails(run("compress", "-f", "notes.txt", "-o", "old.vz", preexec_fn=limit), "old.vz", "cannot write")
+    assert (text.parent / "old.vz").read_bytes() == b"precious"
+    assert sorted(p.name for p in text.parent.iterdir()) == ["notes.txt", "old.vz"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(os.urandom(4_000_000))
+    command = [sys.executable, "-m", "vaezip", "compress", "big", "-m", str(TINY)]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not any(p.suffix == ".tmp" for p in tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (temporary := [p for p in tmp_path.iterdir() if p.suffix == ".tmp"])
+    assert temporary[0].stat().st_mode & 0o777 == 0o600
+    process.send_signal(number)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert b"Traceback" not in message
+    assert [p.name for p in tmp_path.iterdir()] == ["big"]
+
+
+def test_binary_data_do_not_go_to_a_terminal(text: Path) -> None:
+    main, terminal = pty.openpty()
+    command = [sys.executable, "-m", "vaezip", "compress", "-c", "notes.txt", "-m", str(TINY)]
+    result = subprocess.run(
+        command,
+        cwd=text.parent,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    fails(result, "terminal")
+    command[3:5] = ["decompress"]
+    result = subprocess.run(
+        [*command[:4], "-m", str(TINY)],
+        cwd=text.parent,
+        stdin=terminal,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    fails(result, "terminal")
+    os.close(terminal)
+    with contextlib.suppress(OSError):
+        assert os.read(main, 100) == b""
+    os.close(main)
+
+
+def test_a_closed_pipe_is_no_crash(tmp_path: Path, text: Path) -> None:
+    command = f"{sys.executable} -m vaezip decompress -c big.vz -m {TINY} | head -c 1 > /dev/null; exit ${{PIPESTATUS[0]}}"
+    (tmp_path / "big.vz").write_bytes(vaezip.compress(os.urandom(400_000), model=TINY))
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+    assert b"Traceback" not in result.stderr
+    assert result.returncode in (0, 1)
+
+
+def test_list(run: Run, text: Path, tiny: vaezip.Model) -> None:
+    run("compress", "notes.txt")
+    table = run("list", "notes.txt.vz").stdout.decode().splitlines()
+    assert table[0].split()[:4] == ["frames", "blocks", "compressed", "content"]
+    assert table[1].split()[3] == "400"
+    (row,) = json.loads(run("list", "--json", "notes.txt.vz").stdout)
+    assert row["name"] == "notes.txt.vz"
+    assert row["content"] == 400
+    assert row["compressed"] == text.with_name("notes.txt.vz").stat().st_size
+    assert tiny.fingerprint.hex().startswith(row["model"])
+    fails(run("list", "notes.txt"), "not a .vz file")
+
+
+def test_bench(run: Run, text: Path) -> None:
+    rows = json.loads(run("bench", "--json", "notes.txt").stdout)
+    by_name = {row["compressor"]: row for row in rows}
+    assert by_name["vaezip"]["content"] == 400
+    assert by_name["vaezip"]["compressed"] == len(vaezip.compress(text.read_bytes(), model=TINY))
+    assert {"gzip -9", "bzip2 -9", "xz -9e", "LZW (1984)", "Huffman (1952)"} <= by_name.keys()
+    assert "| vaezip " in run("bench", "notes.txt").stdout.decode()
+    (row,) = json.loads(run("bench", "--ablation", "--json", "notes.txt").stdout)
+    assert row["latent_bytes"] <= row["no_bits_back_bytes"] + 4
+    assert row["returned_bits"] > 0
+    assert row["kept"] in ("latent", "null")
+    fails(run("bench", "missing"), "missing")
+
+
+def test_verbose_and_quiet(run: Run, text: Path) -> None:
+    message = run("compress", "-v", "notes.txt").stderr.decode()
+    assert message.startswith("notes.txt: 400 -> ")
+    assert "bits/byte" in message
+    assert run("test", "-q", "notes.txt.vz").stdout == b""
+
+
+def test_usage_errors_are_errors(run: Run) -> None:
+    for arguments in (("compres",), ("compress", "--fast"), ("compress", "a", "b", "-o", "c"), ("list",), ()):
+        result = run(*arguments)
+        assert result.returncode == (1 if arguments else result.returncode)
+        assert b"Traceback" not in result.stderr
+
+
+def test_help_and_version_are_light() -> None:
+    code = (
+        "import sys; from vaezip.cli import cli; cli(['--help'], standalone_mode=False); print(*sys.modules)"
+    )
+    modules = subprocess.check_output([sys.executable, "-c", code]).decode().split()
+    assert "numpy" not in modules
+    assert "torch" not in modules
+    code = "import sys, vaezip; vaezip.compress(b'text', model=sys.argv[1]); print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code, str(TINY)]) == b"False\n"
+    version = subprocess.check_output([sys.executable, "-m", "vaezip", "--version"])
+    assert version.decode().strip() == f"vaezip {vaezip.__version__}"

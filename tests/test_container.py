@@ -1,0 +1,155 @@
+"""Frames: numbers, headers, blocks, index; every kind of damage is an error of the right class."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from zlib import crc32
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaezip import container
+from vaezip.container import Block, ByteReader, Method
+from vaezip.errors import FormatError, LimitError, TruncatedError, VaezipError, VersionError
+
+FINGERPRINT = bytes(range(32))
+SOME = [Block(Method.VAE, 10, b"abc"), container.stored(b"text"), Block(Method.VAE_NULL, 300, b"x" * 240)]
+
+
+def _read(data: bytes) -> list[Block]:
+    reader, blocks = ByteReader(io.BytesIO(data)), []
+    while (header := container.read_header(reader)) is not None:
+        blocks += container.read_blocks(reader, header)
+    return blocks
+
+
+def _long_frame(content_size: int | None = 314) -> bytes:
+    header = container.frame_header(FINGERPRINT, 300, content_size)
+    index = container.Index(len(header))
+    body = b""
+    for block in SOME:
+        encoded = container.encode_block(block)
+        index.add(block.size, len(encoded))
+        body += encoded
+    return header + body + index.to_bytes()
+
+
+@given(n=st.integers(0, 2**64 - 1) | st.integers(0, 8000))
+def test_numbers_round_trip_in_their_only_form(n: int) -> None:
+    data = container.encode_number(n)
+    assert ByteReader(io.BytesIO(data)).number() == n
+    for other in (b"\xfc", b"\xfd", b"\xfe", b"\xff"):
+        width = {0xFC: 2, 0xFD: 3, 0xFE: 4, 0xFF: 8}[other[0]]
+        if n < 1 << 8 * width and other[0] != data[0]:
+            with pytest.raises(FormatError, match="shortest"):
+                ByteReader(io.BytesIO(other + n.to_bytes(width, "little"))).number()
+
+
+@pytest.mark.parametrize(
+    ("n", "size"),
+    [(0, 1), (223, 1), (224, 2), (7391, 2), (7392, 3), (65535, 3), (65536, 4), (2**24, 5), (2**32, 9)],
+)
+def test_sizes_of_numbers(n: int, size: int) -> None:
+    assert len(container.encode_number(n)) == size
+
+
+@pytest.mark.parametrize("block", SOME)
+def test_the_short_form(block: Block) -> None:
+    frame = container.short_frame(FINGERPRINT, block)
+    assert _read(frame) == [block]
+    assert _read(frame + frame) == [block, block]
+    assert len(frame) - len(block.payload) <= (8 if block.size < 224 else 11)
+
+
+@pytest.mark.parametrize("content_size", [314, None])
+def test_the_long_form(content_size: int | None) -> None:
+    frame = _long_frame(content_size)
+    assert _read(frame) == SOME
+    assert _read(frame + container.short_frame(FINGERPRINT, SOME[0]) + frame) == [*SOME, SOME[0], *SOME]
+
+
+def test_the_index_is_found_from_the_end() -> None:
+    frame = _long_frame()
+    length = int.from_bytes(frame[-4:], "little")
+    index = frame[-4 - length : -4]
+    assert index[-4:] == crc32(index[:-4]).to_bytes(4, "little")
+    reader = ByteReader(io.BytesIO(index))
+    assert reader.read(1) == b"\0"
+    header_size, count = reader.number(), reader.number()
+    sizes = [(reader.number(), reader.number()) for _ in range(count)]
+    assert [size for size, _ in sizes] == [block.size for block in SOME]
+    assert header_size + sum(encoded for _, encoded in sizes) + length + 4 == len(frame)
+
+
+@pytest.mark.parametrize(
+    "frame", [_long_frame(), container.short_frame(FINGERPRINT, SOME[0])], ids=["long", "short"]
+)
+def test_every_truncation_is_an_error(frame: bytes) -> None:
+    for n in range(1, len(frame)):
+        with pytest.raises(FormatError):
+            _read(frame[:n])
+    with pytest.raises(TruncatedError):
+        _read(frame[:-1])
+
+
+def test_every_flipped_bit_of_header_and_index_is_an_error() -> None:
+    for frame, payload in ((_long_frame(), 3 + 8 + 240), (container.short_frame(FINGERPRINT, SOME[0]), 3)):
+        start = len(frame) - payload if payload == 3 else len(frame)
+        for bit in range(8 * start):
+            damaged = bytearray(frame)
+            damaged[bit // 8] ^= 1 << bit % 8
+            try:
+                blocks = _read(bytes(damaged))
+            except VaezipError:
+                continue
+            # What is left are bits of payloads and methods, which the contents' checksums cover.
+            assert [b.size for b in blocks] == [b.size for b in SOME]
+            assert any(a[::2] != b[::2] for a, b in zip(blocks, SOME, strict=True))
+
+
+def _with_descriptor(frame: bytes, descriptor: int, header_size: int, check: int) -> bytes:
+    header = frame[:2] + bytes([descriptor]) + frame[3 : header_size - check]
+    return header + crc32(header).to_bytes(4, "little")[:check] + frame[header_size:]
+
+
+@pytest.mark.parametrize("descriptor", [2 << 5 | 2 << 2, 7 << 5 | 2 << 2, 1 << 5 | 0x10 | 2 << 2])
+def test_newer_versions_and_critical_flags_are_told_from_damage(descriptor: int) -> None:
+    frame = container.short_frame(FINGERPRINT, SOME[0])
+    with pytest.raises(VersionError, match="newer"):
+        _read(_with_descriptor(frame, descriptor, 8, 1))
+    with pytest.raises(FormatError) as caught:  # without a matching check it is damage
+        _read(frame[:2] + bytes([descriptor]) + frame[3:])
+    assert not isinstance(caught.value, VersionError)
+
+
+def test_ignorable_flags_are_ignored() -> None:
+    frame = container.short_frame(FINGERPRINT, SOME[0])
+    assert _read(_with_descriptor(frame, 1 << 5 | 2 << 2 | 3, 8, 1)) == [SOME[0]]
+
+
+@pytest.mark.parametrize("data", [b"plain text", b"\x1f\x8b\x08\0", b"\xf6", b"\xf6\xfb\x28"])
+def test_other_files_are_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        _read(data)
+
+
+def test_trailing_garbage_is_named() -> None:
+    with pytest.raises(FormatError, match="after the last frame"):
+        _read(_long_frame() + b"garbage")
+
+
+def test_huge_blocks_are_refused_before_anything_is_allocated() -> None:
+    with pytest.raises(LimitError):
+        _read(container.frame_header(FINGERPRINT, 1 << 40, None))
+    with pytest.raises(LimitError):
+        _read(container.short_frame(FINGERPRINT, Block(Method.VAE, 1 << 40, b"")))
+    with pytest.raises(FormatError, match="impossible size"):
+        _read(container.short_frame(FINGERPRINT, Block(Method.VAE, 1, b"123456")))
+
+
+@given(data=st.binary(max_size=80))
+def test_garbage_behind_the_magic_never_escapes_the_tree_of_errors(data: bytes) -> None:
+    with contextlib.suppress(VaezipError):
+        _read(container.MAGIC + data)

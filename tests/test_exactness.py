@@ -1,0 +1,55 @@
+"""The same input gives the same `.vz` bytes on every BLAS kernel and number of threads."""
+
+from __future__ import annotations
+
+import ctypes
+import glob
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, Run
+
+from vaezip.model import DEFAULT
+
+ENVIRONMENTS: list[dict[str, str]] = [
+    {"OPENBLAS_NUM_THREADS": "2"},
+    {"OPENBLAS_CORETYPE": "Haswell"},
+    {"OPENBLAS_CORETYPE": "Sandybridge"},
+    {"OPENBLAS_CORETYPE": "Nehalem"},
+    {"NPY_DISABLE_CPU_FEATURES": "AVX2 AVX512F"},
+]
+
+
+@pytest.mark.parametrize("model", [str(TINY), DEFAULT], ids=["tiny", DEFAULT])
+def test_bytes_do_not_depend_on_the_machine(model: str, run: Run, prose: bytes, tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(prose[:3000])
+    expected = run("compress", "-c", "text", "-m", model, env={"OPENBLAS_NUM_THREADS": "1"})
+    assert expected.returncode == 0, expected.stderr
+    for environment in ENVIRONMENTS:
+        got = run("compress", "-c", "text", "-m", model, env=environment)
+        assert got.returncode == 0, got.stderr
+        assert got.stdout == expected.stdout, environment
+
+
+def test_the_environments_do_select_other_kernels() -> None:
+    """Guards the test above: if OPENBLAS_CORETYPE did nothing, it would show nothing."""
+    folder = Path(np.__file__).parent.parent / "numpy.libs"
+    libraries = glob.glob(str(folder / "*openblas*"))
+    if not libraries:
+        assert "openblas" not in str(np.show_config(mode="dicts")).lower()
+        return
+    code = (
+        "import ctypes, sys; lib = ctypes.CDLL(sys.argv[1]);"
+        "f = next(getattr(lib, n) for n in ('scipy_openblas_get_corename64_', 'openblas_get_corename')"
+        " if hasattr(lib, n)); f.restype = ctypes.c_char_p; print(f().decode())"
+    )
+    names = set()
+    for environment in ({}, *ENVIRONMENTS):
+        env = {**os.environ, **environment}
+        names.add(subprocess.check_output([sys.executable, "-c", code, libraries[0]], env=env).strip())
+    assert ctypes.sizeof(ctypes.c_void_p) == 8
+    assert len(names) >= 3, names

@@ -1,0 +1,184 @@
+"""Round trips through the public interface, and every kind of bad input."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+import vaezip
+from vaezip import stream
+from vaezip.container import Method
+from vaezip.model import Model, parse_model, read_model_file
+
+from conftest import TINY  # isort: skip
+
+MIXED = b"".join(
+    [
+        bytes(range(256)),
+        "Ünïcödé, 中文字符, кириллица\n".encode() * 3,
+        b"CRLF\r\nlines\r\n",
+        b"\xc3\x28\xa0 invalid",
+        b"\0" * 40,
+    ]
+)
+
+contents = st.one_of(
+    st.binary(max_size=300),
+    st.text(max_size=150).map(str.encode),
+    st.text(st.sampled_from("abc \r\n"), max_size=400).map(str.encode),
+    st.text("的一是不了人我在有他这", max_size=80).map(str.encode),
+)
+
+
+@hypothesis_settings(max_examples=60)
+@given(data=contents)
+@example(b"")
+@example(b"x")
+@example(bytes(range(256)))
+@example(MIXED)
+def test_round_trip(tiny: Model, data: bytes) -> None:
+    blob = vaezip.compress(data, model=tiny)
+    assert vaezip.decompress(blob, model=tiny) == data
+    assert len(blob) <= len(data) + 16
+
+
+@hypothesis_settings(max_examples=40)
+@given(parts=st.lists(contents, max_size=4), block_size=st.integers(1, 200))
+def test_blocks_and_concatenated_frames(tiny: Model, parts: list[bytes], block_size: int) -> None:
+    blobs = [vaezip.compress(part, model=tiny, block_size=block_size) for part in parts or [b""]]
+    assert vaezip.decompress(b"".join(blobs), model=tiny) == b"".join(parts)
+
+
+def test_a_megabyte(tiny: Model, prose: bytes) -> None:
+    rng = np.random.default_rng(5)
+    words = prose.split()
+    text = (
+        b" ".join(words[i] for i in rng.integers(0, len(words), 80_000))
+        + rng.integers(0, 256, 700_000, np.uint8).tobytes()
+    )
+    text = text[-1_000_000:]
+    blob = vaezip.compress(text, model=tiny, block_size=16 << 10)
+    assert len(blob) < 880_000
+    assert vaezip.decompress(blob, model=tiny) == text
+    (listing,) = stream.list_frames(io.BytesIO(blob))
+    assert listing.content_size == len(text)
+    assert listing.blocks[Method.STORED] > 40
+    assert listing.blocks[Method.VAE] > 10
+
+
+@pytest.mark.parametrize("delta", [-1, 0, 1])
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_block_boundaries(tiny: Model, prose: bytes, blocks: int, delta: int) -> None:
+    data = prose[: blocks * 128 + delta]
+    blob = vaezip.compress(data, model=tiny, block_size=128)
+    assert vaezip.decompress(blob, model=tiny) == data
+
+
+def test_random_data_hardly_grow(tiny: Model) -> None:
+    data = np.random.default_rng(0).integers(0, 256, 300_000, np.uint8).tobytes()
+    assert len(vaezip.compress(data, model=tiny)) <= 1.001 * len(data) + 32
+
+
+def test_a_pipe_of_unknown_length_gives_the_same_blocks(tiny: Model, prose: bytes) -> None:
+    class Trickle(io.RawIOBase):
+        def __init__(self) -> None:
+            self._rest = prose[:1000]
+
+        def readable(self) -> bool:
+            return True
+
+        def read(self, n: int = -1) -> bytes:
+            part, self._rest = self._rest[: min(n, 7)], self._rest[min(n, 7) :]
+            return part
+
+    sink = io.BytesIO()
+    stream.compress_stream(Trickle(), sink, model=tiny, block_size=300)  # type: ignore[arg-type]
+    whole = vaezip.compress(prose[:1000], model=tiny, block_size=300)
+    assert vaezip.decompress(sink.getvalue(), model=tiny) == prose[:1000]
+    assert abs(len(sink.getvalue()) - len(whole)) <= 2
+
+
+def test_overhead_of_a_short_message(tiny: Model, prose: bytes) -> None:
+    """Twelve bytes, checksum included, and the last byte of the payload rounded up."""
+    from vaezip import bitsback
+
+    text = prose[:200]
+    ideal = min(
+        bitsback.encode(tiny, text, latent=False).x_bits, bitsback.encode(tiny, text, latent=True).x_bits
+    )
+    assert len(vaezip.compress(text, model=tiny)) <= ideal / 8 + 13
+
+
+def test_buffers_of_any_kind(tiny: Model) -> None:
+    for kind in (bytearray, memoryview):
+        blob = vaezip.compress(kind(b"some text"), model=tiny)
+        assert vaezip.decompress(kind(blob), model=tiny) == b"some text"
+
+
+@pytest.fixture(scope="module")
+def blob(prose: bytes) -> bytes:
+    return vaezip.compress(prose[:250], model=TINY, block_size=100)
+
+
+def test_every_truncation_and_many_flipped_bits_are_found(blob: bytes, tiny: Model, prose: bytes) -> None:
+    for n in range(0, len(blob), 7):
+        with pytest.raises(vaezip.FormatError):
+            vaezip.decompress(blob[:n], model=tiny)
+    for bit in range(0, 8 * len(blob), 23):
+        damaged = bytearray(blob)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(vaezip.VaezipError):
+            vaezip.decompress(bytes(damaged), model=tiny)
+
+
+def test_every_flipped_bit_of_a_short_frame_is_found(tiny: Model) -> None:
+    blob = vaezip.compress(b"the quick brown fox", model=tiny)
+    for bit in range(8 * len(blob)):
+        damaged = bytearray(blob)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(vaezip.VaezipError):
+            vaezip.decompress(bytes(damaged), model=tiny)
+
+
+def test_another_model_is_named(blob: bytes, tiny: Model) -> None:
+    other = bytearray(read_model_file(str(TINY)))
+    position = other.index(b'"seconds":"') + len(b'"seconds":"')
+    other[position : position + 1] = b"7" if other[position : position + 1] != b"7" else b"8"
+    with pytest.raises(vaezip.ModelMismatchError, match=tiny.fingerprint[:8].hex()):
+        vaezip.decompress(blob, model=parse_model(bytes(other), "other"))
+
+
+def test_max_output_size_is_a_bound(blob: bytes, tiny: Model, prose: bytes) -> None:
+    assert vaezip.decompress(blob, model=tiny, max_output_size=250) == prose[:250]
+    with pytest.raises(vaezip.LimitError, match="249"):
+        vaezip.decompress(blob, model=tiny, max_output_size=249)
+
+
+def test_stored_blocks_need_no_model(tiny: Model) -> None:
+    data = np.random.default_rng(2).integers(0, 256, 1000, np.uint8).tobytes()
+    blob = vaezip.compress(data, model=tiny)
+    assert vaezip.decompress(blob, model="no such model") == data
+
+
+@pytest.mark.parametrize("block_size", [0, -1, (16 << 20) + 1])
+def test_block_sizes_out_of_range(tiny: Model, block_size: int) -> None:
+    with pytest.raises(ValueError, match="block size"):
+        vaezip.compress(b"", model=tiny, block_size=block_size)
+
+
+def test_an_empty_input_is_not_a_vz_file(tiny: Model) -> None:
+    with pytest.raises(vaezip.TruncatedError, match="empty"):
+        vaezip.decompress(b"", model=tiny)
+
+
+def test_public_names() -> None:
+    assert sorted(vaezip.__all__) == vaezip.__all__
+    for name in vaezip.__all__:
+        assert getattr(vaezip, name) is not None
+    with pytest.raises(AttributeError):
+        vaezip.no_such_name  # noqa: B018

@@ -1,0 +1,262 @@
+"""Training through its public interface: a short run, interruption and resumption, quantisation, bad corpora."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import DATA, TINY, Run
+
+import vaezip
+from vaezip.model import load_model, parse_model, read_model_file
+from vaezip.network.architecture import Architecture
+from vaezip.training.data import Sampler, TextFile, read_corpus
+from vaezip.training.evaluate import evaluate, negative_elbo
+from vaezip.training.export import export
+from vaezip.training.job import TrainingJob
+from vaezip.training.rescript import rescript
+from vaezip.training.restore import restore
+from vaezip.training.settings import Settings
+from vaezip.training.vae import Decoder, _Recurrence, cross_entropy
+
+ROOT = Path(__file__).parent.parent
+SMALL = Architecture(width=16, layers=1, table_bits=8, encoder_width=16)
+SETTINGS = Settings(epochs=0.5, workers=2, lanes=4, chunk=128)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """This project's own documents and sources: two folders, an empty file, a dangling link."""
+    folder = tmp_path / "corpus"
+    for name, pattern in (("docs", "*.md"), ("code", "vaezip/**/*.py")):
+        (folder / name).mkdir(parents=True)
+        for path in ROOT.glob(pattern):
+            (folder / name / path.relative_to(ROOT).as_posix().replace("/", "_")).write_bytes(
+                path.read_bytes()
+            )
+    (folder / "empty").touch()
+    (folder / "dangling").symlink_to("nowhere")
+    return folder
+
+
+def test_a_run_gives_a_model_that_compresses(corpus: Path, tmp_path: Path, run: Run) -> None:
+    arguments = ("train", "corpus", "--epochs", 12, "--width", 16, "--layers", 1, "--table-bits", 8, "-q")
+    result = run(*arguments, "-o", "my.vzm")
+    assert result.returncode == 0, result.stderr
+    assert b"empty: skipped: empty" in result.stderr
+    assert b"dangling: skipped: not a regular file" in result.stderr
+    report = result.stdout.decode()
+    for line in (
+        "exact model, as coded",
+        "float model, -ELBO",
+        "null latent",
+        "xz -9e",
+        "gzip -9",
+        "KL per block",
+    ):
+        assert line in report
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus", "my.vzm"]
+    text = (ROOT / "docs" / "format.md").read_bytes()[:1000]
+    blob = vaezip.compress(text, model=tmp_path / "my.vzm")
+    assert len(blob) < 900
+    assert vaezip.decompress(blob, model=tmp_path / "my.vzm") == text
+    again = run(*arguments, "-o", "my.vzm")
+    assert again.returncode == 1
+    assert b"already exists" in again.stderr
+
+
+def test_training_learns_and_is_reproducible(corpus: Path, tmp_path: Path) -> None:
+    def curve(name: str, seed: int) -> list[float]:
+        job = TrainingJob([corpus], tmp_path / name, SMALL, Settings(**{**vars(SETTINGS), "seed": seed}))
+        return [progress.bits_per_byte for progress in job.run()]
+
+    first, second, other = curve("a", 1), curve("b", 1), curve("c", 2)
+    assert first == second
+    assert first != other
+    assert first[-1] < 6 < first[0]
+
+
+def test_a_killed_run_resumes(corpus: Path, tmp_path: Path, run: Run) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "vaezip",
+        "train",
+        "corpus",
+        "-o",
+        "my.vzm",
+        "--width",
+        "16",
+        "--layers",
+        "1",
+    ]
+    command += ["--table-bits", "8", "-q"]
+    checkpoint = tmp_path / "my.vzm.train" / "checkpoint.pt"
+    code = (
+        "import sys, dataclasses; import vaezip.training.settings as s;"
+        "old = s.Settings.__init__;"
+        "s.Settings.__init__ = lambda self, **k: old(self, **{'checkpoint_seconds': 0.2, **k});"
+        "from vaezip.cli import main; sys.argv = ['vaezip', *sys.argv[1:]]; main()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, *command[3:], "--minutes", "5"], cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    assert not (tmp_path / "my.vzm").exists()
+    read = torch.load(checkpoint, weights_only=True)["run"]["bytes_read"]
+    assert read > 0
+    refused = run(*command[3:], "--minutes", "0.01")
+    assert refused.returncode == 1
+    assert b"--resume" in refused.stderr
+    wrong = run(*command[3:-5], "24", *command[-4:], "--minutes", "0.01", "--resume")
+    assert wrong.returncode == 1, wrong.stderr
+    result = run(*command[3:], "--minutes", "0.15", "--resume")
+    assert result.returncode == 0, result.stderr
+    assert int(load_model(tmp_path / "my.vzm").info["bytes_read"]) > read
+    assert not checkpoint.exists()
+
+
+def test_continuing_from_a_model(corpus: Path, tmp_path: Path) -> None:
+    job = TrainingJob(
+        [corpus], tmp_path / "my.vzm", SMALL, Settings(epochs=0.3, lanes=4, chunk=128), init=str(TINY)
+    )
+    first = next(iter(job.run()))
+    assert first.bits_per_byte < 4.5  # it can read already
+
+
+def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
+    data = read_model_file(str(TINY))
+    vae = restore(tiny, data)
+    text = np.frombuffer((ROOT / "docs" / "format.md").read_bytes()[:4000], np.uint8)
+    x_bits, kl_bits, null_bits = negative_elbo(vae, text)
+    result = evaluate(vae, tiny, [TextFile("x", text)])
+    assert result.bytes == 4000
+    assert result.negative_elbo * 4000 == pytest.approx(x_bits + kl_bits)
+    # The file holds 16 bytes of frame and checksum besides.
+    assert abs(8 * len(vaezip.compress(text.tobytes(), model=tiny)) - 128 - null_bits) < 0.01 * null_bits
+    again = parse_model(export(vae, [TextFile("x", text)], {}), "again")
+    assert abs(len(vaezip.compress(text.tobytes(), model=again)) - 8 - null_bits / 8) < 0.01 * null_bits / 8
+
+
+def test_the_recurrence_has_the_gradient_of_its_definition() -> None:
+    torch.manual_seed(0)
+    u = torch.randn(5, 2, 9, dtype=torch.float64, requires_grad=True)
+    h0 = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+
+    def plain(u: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        f, c, o = u.chunk(3, -1)
+        out = []
+        for t in range(len(u)):
+            h = f[t].sigmoid() * h + (1 - f[t].sigmoid()) * c[t].tanh()
+            out.append(o[t].sigmoid() * h)
+        return torch.stack(out), h
+
+    for ours, theirs in zip(_Recurrence.apply(u, h0), plain(u, h0), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert torch.autograd.gradcheck(_Recurrence.apply, (u, h0))
+
+
+def test_cross_entropy_has_its_gradient() -> None:
+    logits = torch.randn(4, 2, 256, requires_grad=True)
+    target = torch.randint(0, 256, (4, 2))
+    weight = torch.rand(4, 2)
+    (ours,) = torch.autograd.grad((cross_entropy(logits, target) * weight).sum(), logits)
+    nats = torch.nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
+    (theirs,) = torch.autograd.grad((nats.view(4, 2) * weight).sum(), logits)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_the_carried_state_continues_a_segment() -> None:
+    torch.manual_seed(0)
+    decoder = Decoder(SMALL)
+    seen, rows = torch.randint(0, 256, (20, 2)), torch.randint(0, 2048, (20, 2, SMALL.contexts))
+    z = torch.randn(2, SMALL.latents)
+    whole, end = decoder(seen, rows, z, decoder.initial_state(z))
+    first, middle = decoder(seen[:7], rows[:7], z, decoder.initial_state(z))
+    second, last = decoder(seen[7:], rows[7:], z, middle)
+    torch.testing.assert_close(torch.cat([first, second]), whole)
+    torch.testing.assert_close(last, end)
+
+
+def test_the_sampler_reads_segments_from_start_to_end() -> None:
+    data = np.arange(1000, dtype=np.uint64).astype(np.uint8)
+    sampler = Sampler(SMALL, [TextFile("a/x", data)], 3, 64, np.random.default_rng(0))
+    before: list[int | None] = [None] * 3
+    for _ in range(40):
+        chunk = sampler.next()
+        for lane in range(3):
+            real = chunk.mask[:, lane] == 1
+            assert (np.diff(chunk.target[real, lane]) % 256 == 1).all()
+            assert (chunk.seen[real, lane][1:] == chunk.target[real, lane][:-1]).all()
+            if chunk.fresh[lane]:
+                assert chunk.seen[0, lane] == 0
+            else:
+                assert chunk.seen[0, lane] == before[lane]
+            before[lane] = int(chunk.target[-1, lane])
+
+
+def test_validation_files_stay_apart(corpus: Path) -> None:
+    read = read_corpus([corpus])
+    names = {f.name for f in read.train}
+    assert not names & {f.name for f in read.validation}
+    assert read.validation
+    assert {name for name, _ in read.skipped} == {"empty", "dangling"}
+    more = corpus / "docs" / "more.md"
+    more.write_bytes(b"more text" * 1000)
+    kept = {f.name for f in read_corpus([corpus]).train}
+    assert names - kept <= {f.name for f in read.validation} | {"docs/more.md"}
+
+
+def test_a_lone_file_is_cut(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(40_000))
+    read = read_corpus([tmp_path / "x"])
+    assert [len(f.data) for f in (*read.train, *read.validation)] == [36_000, 4_000]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"tiny"])
+def test_useless_corpora_are_named(content: bytes | None, tmp_path: Path, run: Run) -> None:
+    if content is not None:
+        (tmp_path / "corpus").mkdir()
+        (tmp_path / "corpus" / "x").write_bytes(content)
+    result = run("train", "corpus", "-o", "m.vzm")
+    assert result.returncode == 1
+    assert result.stderr.decode().startswith("vaezip: corpus: ")
+    assert result.stderr.count(b"\n") == 1
+    assert not (tmp_path / "m.vzm").exists()
+
+
+def test_training_without_torch_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from vaezip.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), "train", str(DATA), "-o", str(tmp_path / "m.vzm")],
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert b"pip install 'vaezip[train]'" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_rescript_keeps_the_shape_of_text() -> None:
+    text = b"The cat. The CAT, the dog; 123 times."
+    seen = set()
+    for seed in range(20):
+        written = rescript(np.frombuffer(text * 20, np.uint8), np.random.default_rng(seed)).tobytes()
+        assert len(written) <= 20 * len(text)
+        decoded = written.decode("utf-8", "ignore")
+        words = decoded.replace(".", " ").split()
+        assert words[0].lower() == words[2].lower()
+        assert "123" in decoded
+        assert not any(c.isascii() and c.isalpha() for c in decoded)
+        seen.add(decoded[0])
+    assert len(seen) > 5
