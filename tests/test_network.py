@@ -195,7 +195,7 @@ HOSTILE: dict[str, Callable[[dict[str, np.ndarray], dict[str, object]], object]]
 def test_hostile_models_are_refused(
     change: Callable[[dict[str, np.ndarray], dict[str, object]], object],
 ) -> None:
-    with pytest.raises(ModelError, match="^x: "):
+    with pytest.raises(ModelError, match=r"^x: "):
         parse_model(_rewrite(change), "x")
 
 

@@ -29,7 +29,7 @@ _SIZES = Architecture()
 @click.option("--init", metavar="MODEL", help="Start from this model: a file, or the name of a shipped one.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted run.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random numbers.")
-@click.option("--threads", type=click.IntRange(1), help="Worker threads. [default: all cores]")
+@click.option("--threads", type=click.IntRange(1), help="Worker threads. [default: all cores, 8 at most]")
 @click.option(
     "--width",
     type=click.IntRange(8, 256),

@@ -14,7 +14,8 @@ from vaezip.network.ops import Int32, Linear, Tensors, relu_activation, require,
 
 ENCODER_BYTES = 4096  # the most that the encoder reads of a block
 _WINDOW = 64
-_POOL_BITS = 20
+POOLED_MAX = (1 << 14) - 1  # largest output of conv2
+POOL_BITS = 24  # unit of what turns its mean, in units of 1/256, into an activation
 
 
 def encoder_view(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -56,9 +57,9 @@ class Encoder:
         patches = len(view) // self.least_bytes
         x = self._byte[view[: patches * self.least_bytes]]
         x = relu_activation(self._conv1(x.reshape(patches * self._patch, -1)))
-        x = relu_activation(self._conv2(x.reshape(patches, -1)))
-        total = x.sum(axis=0, dtype=np.int64)
-        mean = (total * self._pool * ((1 << _POOL_BITS) // patches)) >> _POOL_BITS
-        pooled = relu_activation(np.minimum(mean >> 8, 127).astype(np.int32))
+        # Only summed, not multiplied: so these may be finer than int8, and have to be, being sparse.
+        found = np.clip(self._conv2(x.reshape(patches, -1)), 0, POOLED_MAX)
+        mean = (found.sum(axis=0, dtype=np.int64) * ((1 << 20) // patches)) >> 12
+        pooled = relu_activation((mean * self._pool) >> POOL_BITS)
         hidden = relu_activation(self._hidden(pooled[None]))
         return self._mean(hidden)[0], self._scale(hidden)[0]

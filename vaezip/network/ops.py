@@ -20,8 +20,8 @@ Tensors = Mapping[str, NDArray[np.generic]]
 Int32 = NDArray[np.int32]
 
 ACTIVATION_MAX = 127
-RESIDUAL_BITS = 12  # unit of the residual stream: 2**-12
-RESIDUAL_BOUND = 1 << 22  # |x| stays below this, so that its sum of squares stays below 2**53
+RESIDUAL_BOUND = 1 << 22  # the residual stream stays below this, its sum of squares below 2**53
+NORM_BITS = 12  # unit of the normalised residual stream: 2**-12
 GATE_BITS = 8  # unit of a gate's pre-activation: 2**-8, clipped to [-8, 8)
 GATE_ENTRIES = 4096
 VALUE_BITS = 15  # unit of a gate's value: 2**-15
@@ -84,7 +84,7 @@ def clip_activation(x: Int32) -> NDArray[np.int8]:
     return np.clip(x, -ACTIVATION_MAX, ACTIVATION_MAX).astype(np.int8)
 
 
-def relu_activation(x: Int32) -> NDArray[np.int8]:
+def relu_activation(x: NDArray[np.integer]) -> NDArray[np.int8]:
     """Saturate to [0, 127]."""
     return np.clip(x, 0, ACTIVATION_MAX).astype(np.int8)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +22,11 @@ from vaezip.ans import quantise
 from vaezip.latent import PHASES, offsets
 from vaezip.model import serialise
 from vaezip.network.decoder import EXP_ENTRIES
-from vaezip.network.encoder import encoder_view
+from vaezip.network.encoder import POOL_BITS, POOLED_MAX, encoder_view
 from vaezip.network.features import context_rows
-from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, RESIDUAL_BITS, VALUE_BITS
+from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, NORM_BITS, RESIDUAL_BOUND, VALUE_BITS
 from vaezip.training.data import TextFile
-from vaezip.training.vae import Layer, Vae
+from vaezip.training.vae import Decoder, Layer, Vae
 
 Array = NDArray[Any]
 
@@ -36,6 +37,8 @@ _REACH = 8  # ... and a posterior that many from its mean
 _SCALES = 16  # posterior scales, a quarter octave apart
 LEAST_SCALE = 0.2  # the smallest of them, in grid steps
 _PRIOR_SMOOTHING = 0.05  # share of the standard normal in the fitted prior
+_LEAST_OUT = 0.125  # |o h| <= 1; a channel that stays below this keeps the step of one that reaches it
+_PER_SEGMENT = ("encoder.hidden", "encoder.mean", "encoder.log_scale")  # maps used once per segment
 _SEGMENTS = 48
 _SEGMENT_BYTES = 4096
 
@@ -81,11 +84,10 @@ def _draw(files: list[TextFile], rng: np.random.Generator) -> list[Array]:
 @torch.no_grad()
 def _calibrate(vae: Vae, segments: list[Array]) -> tuple[dict[str, Array], Array, Array]:
     """Largest input of every linear map per channel (and conv2's output), and the segments' posteriors."""
-    maxima: dict[str, Tensor] = {}
+    seen_maxima: dict[str, list[Tensor]] = defaultdict(list)  # per segment
 
     def note(name: str, x: Tensor) -> None:
-        top = x.flatten(0, -2).abs().amax(0)
-        maxima[name] = torch.maximum(maxima[name], top) if name in maxima else top
+        seen_maxima[name].append(x.flatten(0, -2).abs().amax(0))
 
     handles = [
         module.register_forward_pre_hook(lambda _, inputs, name=name: note(name, inputs[0]))
@@ -110,7 +112,11 @@ def _calibrate(vae: Vae, segments: list[Array]) -> tuple[dict[str, Array], Array
         vae.decoder(torch.from_numpy(seen)[:, None], rows[:, None], z, vae.decoder.initial_state(z))
     for handle in handles:
         handle.remove()
-    return {k: v.numpy() for k, v in maxima.items()}, np.stack(means), np.stack(log_scales)
+    maxima = {name: torch.stack(values).amax(0).numpy() for name, values in seen_maxima.items()}
+    for name in _PER_SEGMENT:  # one odd segment must not take all the others' resolution
+        usual = 1.5 * torch.stack(seen_maxima[name]).quantile(0.9, dim=0).numpy()
+        maxima[name] = np.where(usual > 0, np.minimum(usual, maxima[name]), maxima[name])
+    return maxima, np.stack(means), np.stack(log_scales)
 
 
 def _grid(mean: Array, log_scale: Array) -> Grid:
@@ -135,6 +141,21 @@ def _posterior_table() -> Array:
     distance = offsets(_REACH) - phase[:, None]
     p = np.exp(-0.5 * (distance / scale[:, None, None]) ** 2)
     return _table(p.reshape(-1, p.shape[-1])).reshape(p.shape)
+
+
+def _residual_unit(decoder: Decoder, maxima: dict[str, Array]) -> float:
+    """How many integer steps make 1 in the residual stream; a power of two, as fine as its bound allows.
+
+    Normalisation makes the integer network indifferent to it.
+    """
+    bound = float(np.abs(_numpy(decoder.byte.weight)).max())
+    for name, module in decoder.named_modules():
+        if name == "features" or name.endswith((".out", ".down")):
+            assert isinstance(module, nn.Linear)
+            bias = 0 if module.bias is None else _numpy(module.bias)
+            top = np.maximum(maxima[f"decoder.{name}"], _LEAST_OUT if name.endswith(".out") else 0)
+            bound += float((np.abs(_numpy(module.weight)) @ top + np.abs(bias)).max())
+    return 2.0 ** min(12, math.floor(math.log2(0.98 * RESIDUAL_BOUND / bound)))
 
 
 def _table(p: Array) -> Array:
@@ -172,7 +193,7 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
     decoder, a = vae.decoder, vae.a
     tables = _numpy(decoder.tables).reshape(a.contexts, -1)
     table_scale = np.maximum(np.abs(tables).max(axis=1), 1e-12) / ACTIVATION_MAX
-    residual = float(1 << RESIDUAL_BITS)
+    residual = _residual_unit(decoder, maxima)
     feature_weight = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
     out: dict[str, Array] = {
         "decoder.tables": np.round(tables / table_scale[:, None]).astype(np.int8).reshape(-1, a.table_dim),
@@ -189,7 +210,7 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
     z_step = grid.step[:, None, None]
     z_scale = _numpy(decoder.z_scale)[grid.active] * z_step * scale
     z_shift = _numpy(decoder.z_shift)[grid.active] * z_step
-    per_scale, per_shift = 2.0 ** (19 - RESIDUAL_BITS) / step, 2.0**19 / step
+    per_scale, per_shift = 2.0 ** (19 - NORM_BITS) / step, 2.0**19 / step
     latents = len(grid.active)
     out |= {
         "decoder.scale": np.round(scale * per_scale).astype(np.int32),
@@ -211,8 +232,7 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
     for i, layer in enumerate(decoder.layers):
         assert isinstance(layer, Layer)
         name = f"decoder.layers.{i}"
-        # |o h| <= 1; a channel that stays below 1/8 keeps the step of one that reaches it.
-        out_step = np.maximum(maxima[f"{name}.out"], 0.125) / ACTIVATION_MAX
+        out_step = np.maximum(maxima[f"{name}.out"], _LEAST_OUT) / ACTIVATION_MAX
         up_step = np.maximum(maxima[f"{name}.down"], 1e-3) / ACTIVATION_MAX
         up_steps.append(up_step)
         out |= {
@@ -236,6 +256,7 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
         "decoder.sigmoid": np.round(2**VALUE_BITS / (1 + np.exp(-position))).astype(np.int32),
         "decoder.tanh": np.round(2**VALUE_BITS * np.tanh(position)).astype(np.int32),
         "decoder.exp": np.round(np.exp(-np.arange(EXP_ENTRIES) / 64) * 2**24).astype(np.int32),
+        "training.residual_unit": np.array([residual], np.float32),
         "training.table_step": table_scale.astype(np.float32),
         "training.norm_step": step.astype(np.float32),
         "training.up_step": np.stack(up_steps).astype(np.float32),
@@ -255,7 +276,11 @@ def _encoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
 
     # A channel of conv1 meets the `patch` positions of conv2's kernel with one scale.
     first = steps("conv2").reshape(a.patch, -1).max(axis=0)
-    second, pooled, hidden = steps("pool"), steps("hidden"), steps("mean")
+    # Channels that hardly ever speak need no finer step than a hundredth of the loudest one's.
+    loudest = maxima["encoder.pool"].max()
+    second = np.maximum(maxima["encoder.pool"], 0.01 * loudest + 1e-4) / POOLED_MAX
+    pooled, hidden = steps("hidden"), steps("mean")
+    pool_unit = 2.0 ** (POOL_BITS - 8)
     scale_unit = 4 / math.log(2)
     scale_bias = _numpy(encoder.log_scale.bias)[grid.active] - 0.5 - np.log(LEAST_SCALE * grid.step)
     return {
@@ -269,7 +294,7 @@ def _encoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
             _numpy(encoder.conv2.bias),
             1 / second,
         ),
-        "encoder.pool": np.minimum(np.round(256 * second / pooled), (1 << 20) - 1).astype(np.int32),
+        "encoder.pool": np.minimum(np.round(pool_unit * second / pooled), (1 << 20) - 1).astype(np.int32),
         **_linear(
             "encoder.hidden", _numpy(encoder.hidden.weight) * pooled, _numpy(encoder.hidden.bias), 1 / hidden
         ),

@@ -147,6 +147,7 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
         s, r = self.settings, self._run
+        count = min(s.workers, s.lanes)
         # A resumed run reads other segments than the one before it did.
         workers = [
             _Worker(
@@ -154,19 +155,19 @@ class Trainer:
                 Sampler(
                     self.vae.a,
                     self.corpus.train,
-                    s.lanes // s.workers,
+                    s.lanes // count,
                     s.chunk,
                     np.random.default_rng([s.seed, r.step, i]),
                     s.rescript_share,
                 ),
-                s.lanes // s.workers,
+                s.lanes // count,
                 torch.Generator().manual_seed(hash((s.seed, r.step, i)) & (2**63 - 1)),
             )
-            for i in range(s.workers)
+            for i in range(count)
         ]
         started = time.monotonic() - r.seconds
         saved = time.monotonic()
-        with ThreadPoolExecutor(s.workers) as pool:
+        with ThreadPoolExecutor(count) as pool:
             while (share := self._share()) < 1:
                 self._step(pool, workers, share)
                 r.seconds = time.monotonic() - started

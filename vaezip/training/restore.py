@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from vaezip.latent import PHASES
 from vaezip.model import Model
-from vaezip.network.ops import GATE_BITS, RESIDUAL_BITS, VALUE_BITS
+from vaezip.network.encoder import POOL_BITS
+from vaezip.network.ops import GATE_BITS, NORM_BITS, VALUE_BITS
 from vaezip.training.export import LEAST_SCALE
 from vaezip.training.vae import Vae
 
@@ -50,10 +51,10 @@ def _decoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
     a = vae.a
     table_step, step = t["training.table_step"], t["training.norm_step"].astype(np.float64)
     z_step = t["training.latent_step"].astype(np.float64)[:, None, None]
-    residual, gate = float(1 << RESIDUAL_BITS), float(1 << GATE_BITS)
+    residual, gate = float(t["training.residual_unit"][0]), float(1 << GATE_BITS)
     sites = 2 * a.layers + 1
-    scale = t["decoder.scale"] * step / 2.0 ** (19 - RESIDUAL_BITS)
-    z_scale = t["decoder.z_scale"].reshape(-1, sites, a.width) * step / 2.0 ** (19 - RESIDUAL_BITS) / z_step
+    scale = t["decoder.scale"] * step / 2.0 ** (19 - NORM_BITS)
+    z_scale = t["decoder.z_scale"].reshape(-1, sites, a.width) * step / 2.0 ** (19 - NORM_BITS) / z_step
     table = t["decoder.tables"].reshape(a.contexts, -1) * table_step[:, None]
     features = np.repeat(table_step, a.table_dim)
     state: dict[str, Array] = {
@@ -82,7 +83,7 @@ def _decoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
 def _encoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
     z_step = t["training.latent_step"].astype(np.float64)
     steps = {k: t[f"training.encoder.{k}"].astype(np.float64) for k in ("byte", "conv1", "pooled", "hidden")}
-    second = steps["pooled"] * t["encoder.pool"] / 256
+    second = steps["pooled"] * t["encoder.pool"] / 2.0 ** (POOL_BITS - 8)
     state = {
         "encoder.byte.weight": t["encoder.byte"] * steps["byte"],
         **_linear(t, "encoder.conv1", steps["byte"], 1 / steps["conv1"]),

@@ -13,7 +13,7 @@ class Settings:
     minutes: float | None = None  # either this ...
     epochs: float | None = None  # ... or that many times the corpus' bytes
     seed: int = 0
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))  # threads
     lanes: int = 32  # segments read side by side, over all workers
     chunk: int = 512  # bytes of each per step; gradients do not reach further back
     lr: float = 4e-3  # dense weights, AdamW

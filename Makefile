@@ -1,0 +1,51 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SAMPLE := README.md
+
+.PHONY: help demo test check lint bench model clean
+
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --group dev
+	@touch $@
+
+demo: $(VENV)/run  ## Install, compress a real file, decompress it, compare sizes with gzip and xz
+	@rm -rf demo && mkdir demo && cp $(SAMPLE) demo/text
+	$(BIN)/vaezip compress -v demo/text
+	$(BIN)/vaezip decompress demo/text.vz -o demo/back
+	cmp demo/text demo/back
+	@gzip -9 -k demo/text
+	@$(PYTHON) -c "import lzma; open('demo/text.xz', 'wb').write(lzma.compress(open('demo/text', 'rb').read(), preset=9 | lzma.PRESET_EXTREME))"
+	@echo "The text came back unchanged. Bytes:"
+	@wc -c demo/text demo/text.gz demo/text.xz demo/text.vz | sed '$$d'
+	@rm -rf demo
+
+test: $(VENV)/dev  ## Install what the tests need (PyTorch's CPU build included) and run them all
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev  ## Check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint test  ## Everything that must pass before a commit
+
+bench: $(VENV)/dev  ## Compare vaezip with other compressors on a real file
+	$(BIN)/vaezip bench $(SAMPLE)
+
+model: $(VENV)/dev  ## Train the standard model: make model CORPUS=folder
+	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --minutes 120 --rescript 0.04
+
+clean:  ## Remove the virtual environment and what tools have cached
+	rm -rf $(VENV) build dist demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
