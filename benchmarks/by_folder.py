@@ -57,10 +57,12 @@ def _folders(rows: Sequence[Row]) -> list[tuple[str, Sequence[Row]]]:
 def _bits(rows: Sequence[Row], compressor: str) -> float:
     chosen = [row for row in rows if row["compressor"] == compressor]
     total: float = sum(row["compressed"] for row in chosen)
-    return 8 * total / sum(row["content"] for row in chosen)
+    content: int = sum(row["content"] for row in chosen)
+    return 8 * total / content
 
 
 def main() -> None:
+    """Print the table of the file named on the command line."""
     rows: list[Row] = json.loads(Path(sys.argv[1]).read_text())
     table = list((comparison if "compressor" in rows[0] else ablation)(rows))
     table.insert(1, ["---", *["--:"] * (len(table[0]) - 1)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -31,19 +31,6 @@ def verbosity_options(command: F) -> F:
     """-q and -v."""
     command = click.option("-v", "--verbose", is_flag=True, help="Say what was done with each file.")(command)
     return click.option("-q", "--quiet", is_flag=True, help="No progress bar and no warnings.")(command)
-
-
-def output_options(command: F) -> F:
-    """-c, -o, -f, -k and --rm."""
-    for option in (
-        click.option("--rm", "remove", is_flag=True, help="Remove each input once its output is safe."),
-        click.option("-k", "--keep", is_flag=True, help="Keep the inputs (the default)."),
-        click.option("-f", "--force", is_flag=True, help="Overwrite files; write binary data to a terminal."),
-        click.option("-o", "--output", type=click.Path(path_type=Path), help="Name of the output file."),
-        click.option("-c", "--stdout", is_flag=True, help="Write to standard output; keeps the inputs."),
-    ):
-        command = option(command)
-    return command
 
 
 class Report:
@@ -100,30 +87,3 @@ def binary_stdout(compressed: bool, force: bool) -> BinaryIO:
     if compressed and not force and sys.stdout.isatty():
         raise FileError("standard output: refusing to write compressed data to a terminal (-f does it)")
     return sys.stdout.buffer
-
-
-def plan_targets(
-    files: Iterable[Path],
-    output: Path | None,
-    stdout: bool,
-    remove: bool,
-    name: Callable[[Path], Path],
-    report: Report,
-) -> list[tuple[Path, Path | None]]:
-    """Pairs of input and output; None is standard output. Usage errors and clobbering are refused."""
-    from vaezip.files import refuse_clobbering
-
-    sources = list(files) or [STDIO]
-    if output is not None and (len(sources) > 1 or stdout):
-        raise click.UsageError("-o names the output of one input, and does not go with -c.")
-    if remove and (stdout or STDIO in sources or output == STDIO):
-        raise click.UsageError("--rm does not go with standard input or output.")
-    pairs: list[tuple[Path, Path | None]] = []
-    for source in sources:
-        with report.catch():
-            if stdout or output == STDIO or (output is None and source == STDIO):
-                pairs.append((source, None))
-            else:
-                pairs.append((source, output if output is not None else name(source)))
-    refuse_clobbering([s for s in sources if s != STDIO], [t for _, t in pairs if t is not None])
-    return pairs

@@ -3,59 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from vaezip.cli.common import (
-    STDIO,
-    Report,
-    binary_stdin,
-    binary_stdout,
-    file_size,
-    files_argument,
-    model_option,
-    output_options,
-    plan_targets,
-    progress_bar,
-    verbosity_options,
-)
+from vaezip.cli.transform import transform, transform_options
 
 
 @click.command()
-@files_argument
-@output_options
-@model_option
-@verbosity_options
-def compress(
-    files: tuple[Path, ...],
-    stdout: bool,
-    output: Path | None,
-    force: bool,
-    keep: bool,
-    remove: bool,
-    model: str | None,
-    quiet: bool,
-    verbose: bool,
-) -> int:
+@transform_options
+def compress(files: tuple[Path, ...], **options: Any) -> int:
     """Compress FILES: each to a file of the same name with .vz behind it.
 
     Without FILES, or for -, standard input is compressed to standard output. Inputs are kept.
     """
-    from vaezip import jobs
-    from vaezip.files import compressed_name
-
-    report = Report(quiet)
-    job = jobs.Job(model=model, overwrite=force, remove=remove and not keep)
-    for source, target in plan_targets(files, output, stdout, job.remove, compressed_name, report):
-        with report.catch(), progress_bar(source.name, file_size(source), quiet) as tick:
-            out = binary_stdout(True, force) if target is None else target
-            data = binary_stdin(False) if source == STDIO else source
-            sizes = jobs.compress_file(data, out, job, tick)
-            if verbose:
-                share = 100 * sizes.written / max(1, sizes.read)
-                bits = 8 * sizes.written / max(1, sizes.read)
-                click.echo(
-                    f"{source}: {sizes.read} -> {sizes.written} bytes ({share:.1f} %, {bits:.3f} bits/byte)",
-                    err=True,
-                )
-    return report.exit_code
+    return transform(True, files, **options)

@@ -86,7 +86,8 @@ def clip_activation(x: Int32) -> NDArray[np.int8]:
 
 def relu_activation(x: NDArray[np.integer]) -> NDArray[np.int8]:
     """Saturate to [0, 127]."""
-    return np.clip(x, 0, ACTIVATION_MAX).astype(np.int8)
+    y: NDArray[np.int8] = np.clip(x, 0, ACTIVATION_MAX).astype(np.int8)
+    return y
 
 
 def gate(table: Int32, x: Int32) -> Int32:
