@@ -1,0 +1,59 @@
+"""Files of every released format version decode for ever, and are written as they were.
+
+`python tests/test_golden.py` makes them anew, which is right only before a release, or for a new version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vaezip
+
+DATA = Path(__file__).parent / "data"
+TINY = DATA / "tiny.vzm"
+
+
+def cases() -> dict[str, tuple[bytes, int]]:
+    """Content and block size of every golden file."""
+    text = (DATA / "golden.txt").read_bytes()
+    noise = np.arange(300, dtype=np.uint32) * 2654435761 >> 11
+    return {
+        "empty": (b"", 100),
+        "one-byte": (b"v", 100),
+        "short": (text[:120], 1000),
+        "latent": (text, 4096),
+        "stored": (noise.astype(np.uint8).tobytes(), 1000),
+        "blocks": (text + noise.astype(np.uint8).tobytes() + text[:7], 300),
+    }
+
+
+def golden() -> dict[str, str]:
+    recorded: dict[str, str] = json.loads((DATA / "format-1.json").read_text())
+    return recorded
+
+
+@pytest.mark.parametrize("name", sorted(cases()))
+def test_golden_files(name: str) -> None:
+    content, block_size = cases()[name]
+    blob = (DATA / f"format-1-{name}.vz").read_bytes()
+    assert hashlib.sha256(blob).hexdigest() == golden()[name]
+    assert vaezip.decompress(blob, model=TINY) == content
+    assert vaezip.compress(content, model=TINY, block_size=block_size) == blob
+
+
+def test_the_model_of_the_golden_files_is_untouched() -> None:
+    assert hashlib.sha256(TINY.read_bytes()).hexdigest() == golden()["model"]
+
+
+if __name__ == "__main__":
+    digests = {"model": hashlib.sha256(TINY.read_bytes()).hexdigest()}
+    for key, (data, size) in cases().items():
+        written = vaezip.compress(data, model=TINY, block_size=size)
+        (DATA / f"format-1-{key}.vz").write_bytes(written)
+        digests[key] = hashlib.sha256(written).hexdigest()
+    (DATA / "format-1.json").write_text(json.dumps(digests, indent=2) + "\n")
