@@ -106,3 +106,15 @@ def test_damage_is_found(tiny: Model, prose: bytes) -> None:
         damaged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(IntegrityError):
             bitsback.decode(tiny, [Coded(bytes(damaged), 100, True)])
+
+
+def test_a_tiny_payload_that_claims_a_long_text_is_refused_at_once(tiny: Model) -> None:
+    with pytest.raises(IntegrityError):
+        bitsback.decode(tiny, [Coded(b"\1", 16 << 20, False)])
+
+
+def test_zeros_whose_checksum_leaves_the_stack_empty(tiny: Model) -> None:
+    """The one text that an empty stack may hold: b"" has checksum 0, and so does nothing else this short."""
+    account = bitsback.encode(tiny, b"", latent=False)
+    assert account.payload == b""
+    assert bitsback.decode(tiny, [Coded(b"", 0, False)]) == [b""]

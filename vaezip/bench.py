@@ -128,15 +128,17 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = stream.DEFAUL
     returned = drawn = mode = null = 0
     for at in range(0, max(1, len(text)), block_size):
         block = text[at : at + block_size]
-        kept[_KEPT[stream.encode_block(model, block).method]] += 1
-        without = bitsback.encode(model, block, latent=False)
-        null += len(without.payload)
-        if not bitsback.can_carry_latent(model, len(block)):
-            continue
-        account = bitsback.encode(model, block, latent=True)
-        x_bits, z_bits = x_bits + account.x_bits, z_bits + account.z_bits
-        returned, drawn = returned + account.returned_bits, drawn + len(account.payload)
-        mode += len(bitsback.encode(model, block, latent=True, bits_back=False).payload)
+        sizes = {Method.STORED: len(block) + 4}
+        sizes[Method.VAE_NULL] = len(bitsback.encode(model, block, latent=False).payload)
+        null += sizes[Method.VAE_NULL]
+        if bitsback.can_carry_latent(model, len(block)):
+            account = bitsback.encode(model, block, latent=True)
+            sizes[Method.VAE] = len(account.payload)
+            x_bits, z_bits = x_bits + account.x_bits, z_bits + account.z_bits
+            returned, drawn = returned + account.returned_bits, drawn + len(account.payload)
+            mode += len(bitsback.encode(model, block, latent=True, bits_back=False).payload)
+        tried = [Method.STORED, *stream.methods_to_try(model, len(block))]
+        kept[_KEPT[min(tried, key=lambda method: sizes[method])]] += 1
     return Ablation(name, len(text), x_bits, z_bits, returned, drawn, mode, null, kept.most_common(1)[0][0])
 
 

@@ -126,7 +126,6 @@ def _pop_text(model: Model, stacks: list[AnsStack], sizes: list[int], z: Int32) 
     style, state = everywhere, everywhere.start
     last = np.zeros(len(stacks), np.uint8)
     active = np.arange(len(stacks))
-    step = 0
     while lanes:
         if len(lanes) < len(active):
             keep = np.isin(active, lanes)
@@ -139,7 +138,8 @@ def _pop_text(model: Model, stacks: list[AnsStack], sizes: list[int], z: Int32) 
             byte = int(stacks[lane].pop(frequencies[k : k + 1])[0])
             texts[lane].append(byte)
             last[k] = byte
+            if not byte and not stacks[lane].bits():  # an empty stack yields nothing but zeros from here on
+                texts[lane].extend(bytes(sizes[lane] - len(texts[lane])))
         contexts.push(last)
-        step += 1
-        lanes = [i for i in lanes if sizes[i] > step]
+        lanes = [i for i in lanes if len(texts[i]) < sizes[i]]
     return [bytes(t) for t in texts]

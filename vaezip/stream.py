@@ -160,16 +160,21 @@ def list_frames(source: BinaryIO) -> Iterator[Listing]:
 
 
 def encode_block(model: Model, content: bytes) -> Block:
-    """The smallest block for `content`: with a latent, with the null latent, or stored."""
-    candidates = [container.stored(content)]
-    able = bitsback.can_carry_latent(model, len(content))
-    if able:
-        payload = bitsback.encode(model, content, latent=True).payload
-        candidates.append(Block(Method.VAE, len(content), payload))
-    if content and (not able or len(content) <= _TRY_BOTH):
-        payload = bitsback.encode(model, content, latent=False).payload
-        candidates.append(Block(Method.VAE_NULL, len(content), payload))
-    return min(candidates, key=lambda block: len(block.payload))
+    """The smallest block for `content`, of the methods worth trying."""
+    blocks = [container.stored(content)]
+    for method in methods_to_try(model, len(content)):
+        payload = bitsback.encode(model, content, latent=method == Method.VAE).payload
+        blocks.append(Block(method, len(content), payload))
+    return min(blocks, key=lambda block: len(block.payload))
+
+
+def methods_to_try(model: Model, size: int) -> list[Method]:
+    """Which methods `encode_block` tries for a block of that size, beside storing it."""
+    if not size:
+        return []
+    if not bitsback.can_carry_latent(model, size):
+        return [Method.VAE_NULL]
+    return [Method.VAE, Method.VAE_NULL] if size <= _TRY_BOTH else [Method.VAE]
 
 
 def decode_blocks(model: ModelLike, fingerprint: bytes, blocks: list[Block]) -> list[bytes]:
