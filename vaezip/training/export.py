@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vaezip.ans import quantise
-from vaezip.latent import PHASES, offsets
+from vaezip.ans import TOTAL, quantise
+from vaezip.latent import PHASES, Latent, offsets
 from vaezip.model import serialise
+from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import EXP_ENTRIES
-from vaezip.network.encoder import POOL_BITS, POOLED_MAX, encoder_view
+from vaezip.network.encoder import POOL_BITS, POOLED_MAX, Encoder, encoder_view
 from vaezip.network.features import context_rows
 from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, NORM_BITS, RESIDUAL_BOUND, VALUE_BITS
 from vaezip.training.data import TextFile
@@ -36,10 +37,11 @@ _FURTHEST = 24  # the prior reaches that many grid steps to either side
 _REACH = 8  # ... and a posterior that many from its mean
 _SCALES = 16  # posterior scales, a quarter octave apart
 LEAST_SCALE = 0.2  # the smallest of them, in grid steps
-_PRIOR_SMOOTHING = 0.05  # share of the standard normal in the fitted prior
+_PRIOR_SMOOTHING = 0.02  # share of the standard normal in the fitted prior
 _LEAST_OUT = 0.125  # |o h| <= 1; a channel that stays below this keeps the step of one that reaches it
 _PER_SEGMENT = ("encoder.hidden", "encoder.mean", "encoder.log_scale")  # maps used once per segment
-_SEGMENTS = 48
+_SEGMENTS = 400  # pieces of text that the prior is fitted to ...
+_CALIBRATION_SEGMENTS = 48  # ... and of these, as many are enough for the scales
 _SEGMENT_BYTES = 4096
 
 
@@ -48,22 +50,21 @@ class Grid(NamedTuple):
 
     active: Array  # indices of the kept latents
     step: Array  # float (kept,)
-    prior: Array  # int32 (kept, 2 * _FURTHEST + 1)
-    kl_nats: Array  # float (all,), mean over the calibration segments
 
 
 def export(vae: Vae, files: list[TextFile], info: dict[str, str], seed: int = 0) -> bytes:
     """The bytes of a model file; `files` is text to calibrate on (training text)."""
     segments = _draw(files, np.random.default_rng(seed))
-    maxima, mean, log_scale = _calibrate(vae, segments)
+    maxima, mean, log_scale = _calibrate(vae, segments[:_CALIBRATION_SEGMENTS])
     grid = _grid(mean, log_scale)
     a = dataclasses.replace(vae.a, latents=len(grid.active))
     tensors = {
         **_decoder(vae, maxima, grid),
         **_encoder(vae, maxima, grid),
-        "latent.prior": grid.prior,
+        "latent.prior": _normal_prior(grid),
         "latent.posterior": _posterior_table(),
     }
+    tensors["latent.prior"] = _fitted_prior(a, tensors, segments)
     return serialise(a, tensors, info)
 
 
@@ -124,14 +125,27 @@ def _grid(mean: Array, log_scale: Array) -> Grid:
     active = np.flatnonzero(kl >= ACTIVE_NATS)
     if not len(active):  # a model needs one latent, even if it is idle
         active = np.array([kl.argmax()])
-    step = _STEP * np.exp(np.median(log_scale[:, active], axis=0))
-    points = np.arange(-_FURTHEST, _FURTHEST + 1) * step[:, None]  # (latents, points)
-    scale = np.exp(log_scale[:, active, None])
-    fit = np.exp(-0.5 * ((points - mean[:, active, None]) / scale) ** 2) / scale
-    fit = (fit / fit.sum(axis=-1, keepdims=True)).mean(axis=0)
-    normal = np.exp(-0.5 * points**2)
-    mixed = (1 - _PRIOR_SMOOTHING) * fit + _PRIOR_SMOOTHING * normal / normal.sum(axis=-1, keepdims=True)
-    return Grid(active, step, _table(mixed), kl)
+    return Grid(active, _STEP * np.exp(np.median(log_scale[:, active], axis=0)))
+
+
+def _normal_prior(grid: Grid) -> Array:
+    """int32 (kept, 2 * _FURTHEST + 1): the standard normal on the grid."""
+    points = np.arange(-_FURTHEST, _FURTHEST + 1) * grid.step[:, None]
+    return _table(np.exp(-0.5 * points**2))
+
+
+def _fitted_prior(a: Architecture, tensors: dict[str, Array], segments: list[Array]) -> Array:
+    """The mean of the exact encoder's posteriors, with a little of the prior that is there already."""
+    encoder, latent = Encoder(a, tensors), Latent(a, tensors)
+    total = np.zeros(tensors["latent.prior"].shape, np.int64)
+    for segment in segments:
+        if len(segment) >= encoder.least_bytes:
+            q = latent.posterior(*encoder(segment))
+            np.add.at(total, (np.arange(a.latents)[:, None], q.candidates + _FURTHEST), q.frequencies)
+    normal = tensors["latent.prior"] / TOTAL
+    return _table(
+        (1 - _PRIOR_SMOOTHING) * total / total.sum(axis=1, keepdims=True) + _PRIOR_SMOOTHING * normal
+    )
 
 
 def _posterior_table() -> Array:
