@@ -74,7 +74,7 @@ def test_a_whole_sequence_and_single_steps_give_the_same_integers(tiny: Model, p
     assert (whole == stepped).all()
     assert (whole == pieces).all()
     assert (end == stepped_end).all()
-    assert len(np.unique(whole)) > 1000  # not a constant
+    assert len(np.unique(whole)) > 200  # not a constant
 
 
 def test_lanes_do_not_touch_each_other(tiny: Model, prose: bytes) -> None:
