@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := README.md
 
-.PHONY: help demo test check lint bench model clean
+.PHONY: help demo test check lint sanitize bench stages model clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
 
-$(VENV)/run: pyproject.toml
+$(VENV)/run: pyproject.toml setup.py $(wildcard vaezip/kernel/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
@@ -40,8 +40,21 @@ lint: $(VENV)/dev  ## Check format, style and types
 
 check: lint test  ## Everything that must pass before a commit
 
+SANITIZE := build/sanitize
+
+sanitize: $(VENV)/dev  ## Run the kernel's tests under gcc's address and undefined-behaviour sanitizers
+	@rm -rf $(SANITIZE) && mkdir -p $(SANITIZE)
+	@cp -r vaezip tests docs models setup.py pyproject.toml README.md $(SANITIZE) && rm -f $(SANITIZE)/vaezip/kernel/*.so
+	cd $(SANITIZE) && CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined -g -O1" \
+	    $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
+	cd $(SANITIZE) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
+	    $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_mixing.py tests/test_bitsback.py
+
 bench: $(VENV)/dev  ## Compare vaezip with other compressors on a real file
 	$(BIN)/vaezip bench $(SAMPLE)
+
+stages: $(VENV)/dev  ## Speed of every stage of coding, and the network's share of what the machine can do
+	$(BIN)/python benchmarks/stages.py $(SAMPLE)
 
 model: $(VENV)/dev  ## Train the standard model: make model CORPUS=folder
 	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --minutes 120 --rescript 0.04

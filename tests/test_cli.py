@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from conftest import TINY, Run
 
 import vaezip
+from vaezip.engine import REFERENCE, chosen
 
 
 @pytest.fixture
@@ -65,6 +67,21 @@ def test_pipes(run: Run, prose: bytes) -> None:
         assert (back.returncode, back.stdout) == (0, prose[:300])
     assert run("decompress", input=blob.stdout + blob.stdout).stdout == 2 * prose[:300]
     assert run("test", input=blob.stdout).stdout == b"-: ok\n"
+
+
+def test_threads_blocks_and_engines_give_the_same_text(run: Run, text: Path, prose: bytes) -> None:
+    blob = run("compress", "-c", "notes.txt", "--block-size", "150").stdout
+    assert run("compress", "-c", "notes.txt", "--block-size", "150", "-T", 3).stdout == blob
+    assert run("compress", "-c", "notes.txt").stdout != blob
+    assert run("decompress", "-c", input=blob).stdout == prose[:400]
+    reference = {"VAEZIP_ENGINE": REFERENCE}
+    assert run("compress", "-c", "notes.txt", "--block-size", "150", env=reference).stdout == blob
+    assert run("decompress", "-c", input=blob, env=reference).stdout == prose[:400]
+    for size in ("0", "17M", "much"):
+        wrong = run("compress", "notes.txt", "--block-size", size)
+        assert wrong.returncode == 1
+        assert b"not a size from 1 to 16M" in wrong.stderr
+    fails(run("compress", "notes.txt", env={"VAEZIP_ENGINE": "abacus"}), "no such engine here")
 
 
 def test_standard_output_and_output_name(run: Run, text: Path, prose: bytes) -> None:
@@ -164,7 +181,32 @@ def test_outputs_that_cannot_be_written(run: Run, text: Path) -> None:
     fails(run("compress", "notes.txt", "-f", "-o", "/dev/full"), "No space left")
 
 
-def test_a_full_disk_leaves_nothing_behind(run: Run, text: Path) -> None:
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A disk of 64 KB: an own mount namespace, so it needs no rights and is gone with the process."""
+    namespace = ["unshare", "--user", "--map-root-user", "--mount"]
+    mount = "mount -t tmpfs -o size=64k none disk"
+    (tmp_path / "disk").mkdir()
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*namespace, "sh", "-c", mount], cwd=tmp_path).returncode
+    ):
+        pytest.skip("this system lets nobody mount a tmpfs")
+    (tmp_path / "noise").write_bytes(os.urandom(100_000))
+    steps = [
+        mount,
+        "echo precious > disk/old.vz",
+        f"{sys.executable} -m vaezip compress noise -f -o disk/old.vz -m {TINY} -q",
+        "echo $?",
+        "ls -A disk",
+        "cat disk/old.vz",
+    ]
+    script = " && ".join(steps[:2]) + " && { " + "; ".join(steps[2:]) + "; }"
+    result = subprocess.run([*namespace, "sh", "-c", script], cwd=tmp_path, capture_output=True, check=False)
+    assert result.stdout == b"1\nold.vz\nprecious\n"
+    assert result.stderr == b"vaezip: disk/old.vz: cannot write: No space left on device\n"
+
+
+def test_a_limit_on_file_sizes_leaves_nothing_behind(run: Run, text: Path) -> None:
     (text.parent / "old.vz").write_bytes(b"precious")
 
     def limit() -> None:
@@ -282,4 +324,4 @@ def test_help_and_version_are_light() -> None:
     code = "import sys, vaezip; vaezip.compress(b'text', model=sys.argv[1]); print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code, str(TINY)]) == b"False\n"
     version = subprocess.check_output([sys.executable, "-m", "vaezip", "--version"])
-    assert version.decode().strip() == f"vaezip {vaezip.__version__}"
+    assert version.decode().strip() == f"vaezip {vaezip.__version__} (engine: {chosen()})"

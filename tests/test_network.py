@@ -19,7 +19,7 @@ from vaezip.network import ops
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import Style
 from vaezip.network.encoder import ENCODER_BYTES, encoder_view
-from vaezip.network.features import ContextState, context_rows
+from vaezip.network.features import ContextState, context_slots
 
 texts = st.binary(min_size=1, max_size=300) | st.text(min_size=1, max_size=100).map(str.encode)
 
@@ -29,18 +29,18 @@ def test_contexts_agree_step_by_step(data: list[bytes]) -> None:
     a = Architecture()
     length = min(map(len, data))
     x = np.stack([np.frombuffer(d[:length], np.uint8) for d in data])
-    expected = context_rows(a, x)
+    expected = context_slots(a, x)
     state = ContextState(a, len(x))
     for t in range(length):
-        assert (state.rows() == expected[:, t]).all()
+        assert (state.slots() == expected[:, t]).all()
         state.push(x[:, t])
 
 
 def test_word_contexts_ignore_case_and_see_the_words_before() -> None:
-    a = Architecture(orders=(2,), word_contexts=2)
+    a = Architecture(orders=(2,), word_contexts=2, table_bits=(12, 12, 12))
 
     def last(text: str) -> list[int]:
-        return context_rows(a, np.frombuffer(text.encode(), np.uint8)[None])[0, -1, 1:].tolist()
+        return context_slots(a, np.frombuffer(text.encode(), np.uint8)[None])[0, -1, 1:].tolist()
 
     # The last byte itself is what the rows of the last position predict, so it does not count.
     assert last("the Cat_") == last("THE cAT_")
@@ -52,13 +52,13 @@ def test_word_contexts_ignore_case_and_see_the_words_before() -> None:
 def _decode(model: Model, text: bytes, z: list[int], steps: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Logits and final state, run in pieces of the given lengths."""
     x = np.frombuffer(text, np.uint8)[None]
-    rows = context_rows(model.architecture, x)
+    slots = context_slots(model.architecture, x)
     seen = np.concatenate([np.zeros((1, 1), np.uint8), x[:, :-1]], axis=1)
     style = model.decoder.style(np.array([z], np.int32))
     state, logits, at = style.start, [], 0
     for n in steps:
         part = slice(at, at + n)
-        out, state = model.decoder(seen[:, part], rows[:, part], style, state)
+        out, state = model.decoder(seen[:, part], slots[:, part], style, state)
         logits.append(out)
         at += n
     return np.concatenate(logits, axis=1), state
@@ -80,12 +80,12 @@ def test_a_whole_sequence_and_single_steps_give_the_same_integers(tiny: Model, p
 def test_lanes_do_not_touch_each_other(tiny: Model, prose: bytes) -> None:
     x = np.frombuffer(prose[:600], np.uint8).reshape(3, 200)
     z = np.arange(3 * tiny.architecture.latents, dtype=np.int32).reshape(3, -1) - 10
-    rows = context_rows(tiny.architecture, x)
+    slots = context_slots(tiny.architecture, x)
     style = tiny.decoder.style(z)
-    together, _ = tiny.decoder(x, rows, style, style.start)
+    together, _ = tiny.decoder(x, slots, style, style.start)
     for i in range(3):
         alone = Style(*(part[i : i + 1] for part in style))
-        logits, _ = tiny.decoder(x[i : i + 1], rows[i : i + 1], alone, alone.start)
+        logits, _ = tiny.decoder(x[i : i + 1], slots[i : i + 1], alone, alone.start)
         assert (logits == together[i : i + 1]).all()
 
 
@@ -131,7 +131,7 @@ def test_any_matrix_product_will_do(
 
 @given(st.lists(st.integers(-(2**22) + 1, 2**22 - 1), min_size=16, max_size=16))
 def test_the_norm_is_near_the_real_one(values: list[int]) -> None:
-    norm = ops.RmsNorm(safetensors.numpy.load(TINY.read_bytes())["decoder.norm"])
+    norm = ops.RmsNorm(safetensors.numpy.load(TINY.read_bytes()), "decoder.norm", 16)
     x = np.array([values], np.int32)
     y = norm(x)[0] / 4096
     rms = np.sqrt(np.mean(np.square(x[0].astype(float))))
@@ -178,8 +178,13 @@ HOSTILE: dict[str, Callable[[dict[str, np.ndarray], dict[str, object]], object]]
         t["decoder.features.multiplier"].fill(2**13),
         t["decoder.features.shift"].__setitem__(1, 0),
     ),
+    "tags of a wrong type": lambda t, a: t.update({"decoder.tags": t["decoder.tags"].astype(np.int8)}),
     "a norm out of range": lambda t, a: t["decoder.norm"].fill(2**30),
     "a gate out of range": lambda t, a: t["decoder.sigmoid"].fill(2**20),
+    "no mixer": lambda t, a: t.pop("mixer.next"),
+    "a mixer that learns too fast": lambda t, a: t["mixer.learning"].fill(1 << 12),
+    "a mixer with wild weights": lambda t, a: t["mixer.final_weights"].fill(1 << 20),
+    "a map that adapts beyond the bit": lambda t, a: t["mixer.rate"].fill(1 << 17),
     "frequencies that do not sum up": lambda t, a: t["latent.prior"].fill(1),
     "a posterior wider than the prior": lambda t, a: t.update(
         {"latent.prior": np.full((t["latent.prior"].shape[0], 1), 1 << 24, np.int32)}
@@ -187,6 +192,7 @@ HOSTILE: dict[str, Callable[[dict[str, np.ndarray], dict[str, object]], object]]
     "one weight changed": lambda t, a: t["decoder.head.weight"].__iadd__(np.int8(1)),
     "an absurd width": lambda t, a: a.update(width=10**9),
     "a size of another kind": lambda t, a: a.update(layers="2"),
+    "too few tables": lambda t, a: a.update(table_bits=[10]),
     "an unknown size": lambda t, a: a.update(heads=4),
 }
 

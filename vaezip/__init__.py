@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vaezip.errors import (
     CorpusError,
+    EngineError,
     FileError,
     FormatError,
     IntegrityError,
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CorpusError",
+    "EngineError",
     "FileError",
     "FormatError",
     "IntegrityError",

@@ -76,12 +76,30 @@ class AnsStack:
                 np.ascontiguousarray(symbols, np.int32), _categorical, _model_rows(frequencies)
             )
 
+    def push_intervals(self, intervals: NDArray[np.int32]) -> None:
+        """Encode symbols given by their intervals of [0, 2**24), (m, 2): where it begins, how wide it is.
+
+        Popping with rows that give the symbols these intervals returns them in this order.
+        """
+        below, width = intervals.T
+        above = TOTAL - below - width
+        # Three symbols: what lies below, the interval, what lies above; but none of them may be empty.
+        first, last = below == 0, above == 0
+        rows = np.stack([below, width, above], axis=1)
+        rows[first] = np.stack([width, above - 1, np.ones_like(above)], axis=1)[first]
+        rows[last] = np.stack([np.ones_like(below), below - 1, width], axis=1)[last]
+        self.push(np.where(first, 0, np.where(last, 2, 1)).astype(np.int32), rows)
+
     def pop(self, frequencies: NDArray[np.int32]) -> NDArray[np.int32]:
         """Decode one symbol per frequency row (m, n); an empty stack yields symbol 0 for ever."""
         if not len(frequencies):
             return np.zeros(0, np.int32)
         symbols: NDArray[np.int32] = self._coder.decode(_categorical, _model_rows(frequencies))
         return symbols
+
+    def pop_row(self, row: NDArray[np.float32]) -> int:
+        """Decode one symbol; `row`, float32 (1, n), holds frequencies less 1, trusted to sum to 2**24 - n."""
+        return int(self._coder.decode(_categorical, row)[0])
 
     def bits(self) -> int:
         """Number of bits on the stack, without leading zeros."""

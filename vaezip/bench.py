@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import copy
 import gzip
 import importlib
 import lzma
@@ -10,12 +11,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vaezip import ans, bitsback, stream
 from vaezip.container import Method
+from vaezip.engine import load_engine
 from vaezip.errors import IntegrityError
 from vaezip.lzw import lzw_compress, lzw_decompress
 from vaezip.model import Model
+from vaezip.network.features import context_slots
+from vaezip.network.ops import Int32, Linear
+
+_CHUNK = 4096  # positions that the network runs at once
 
 
 class Compressor(NamedTuple):
@@ -107,6 +117,29 @@ def measure(compressor: Compressor, name: str, text: bytes) -> Measurement:
     return Measurement(compressor.name, name, len(text), len(compressed), middle - start, end - middle)
 
 
+class Account(NamedTuple):
+    """Where the bits of a coded block go: information contents by the exact model."""
+
+    x_bits: float  # -log2 p(x|z)
+    z_bits: float  # -log2 p(z)
+    posterior_bits: float  # -log2 q(z|x): what bits-back would return on a full stack
+
+    @property
+    def ideal_bits(self) -> float:
+        """The negative ELBO sample and the checksum."""
+        return self.x_bits + self.z_bits - self.posterior_bits + 32
+
+
+def account(model: Model, block: bytes, encoded: bitsback.Encoded) -> Account:
+    """The account of a block that `bitsback.encode` has coded."""
+    x = np.frombuffer(block, np.uint8)
+    intervals = model.predictor(encoded.z, len(x)).encode(x)
+    x_bits = -float(np.log2(intervals[:, 1] / ans.TOTAL).sum())
+    if encoded.posterior is None:
+        return Account(x_bits, 0.0, 0.0)
+    return Account(x_bits, *model.latent.information(encoded.z, encoded.posterior))
+
+
 class Ablation(NamedTuple):
     """Where the bits of a text go, summed over its blocks; information contents by the exact model."""
 
@@ -132,14 +165,77 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = stream.DEFAUL
         sizes[Method.VAE_NULL] = len(bitsback.encode(model, block, latent=False).payload)
         null += sizes[Method.VAE_NULL]
         if bitsback.can_carry_latent(model, len(block)):
-            account = bitsback.encode(model, block, latent=True)
-            sizes[Method.VAE] = len(account.payload)
-            x_bits, z_bits = x_bits + account.x_bits, z_bits + account.z_bits
-            returned, drawn = returned + account.returned_bits, drawn + len(account.payload)
-            mode += len(bitsback.encode(model, block, latent=True, bits_back=False).payload)
+            encoded = bitsback.encode(model, block, latent=True)
+            sizes[Method.VAE] = len(encoded.payload)
+            bits = account(model, block, encoded)
+            x_bits, z_bits = x_bits + bits.x_bits, z_bits + bits.z_bits
+            returned, drawn = returned + encoded.returned_bits, drawn + len(encoded.payload)
+            mode += _without_bits_back(model, block)
         tried = [Method.STORED, *stream.methods_to_try(model, len(block))]
         kept[_KEPT[min(tried, key=lambda method: sizes[method])]] += 1
     return Ablation(name, len(text), x_bits, z_bits, returned, drawn, mode, null, kept.most_common(1)[0][0])
+
+
+def _without_bits_back(model: Model, block: bytes) -> int:
+    """Payload bytes if z is the posterior's mode, and nothing comes back."""
+    x = np.frombuffer(block, np.uint8)
+    stack = ans.AnsStack(crc32(block))
+    z = model.latent.posterior(*model.encoder(x)).candidates[:, 0]
+    bitsback.push_text(model, stack, x, z)
+    model.latent.push_prior(stack, z)
+    return len(stack.to_bytes())
+
+
+class Shares(NamedTuple):
+    """What network and mixer are worth: information of a text, in bits, with the null latent."""
+
+    name: str
+    content: int  # bytes
+    network_bits: float  # by the network's probabilities as they are
+    mixer_bits: float  # by the mixer, if the network says that all bytes are equally likely
+    both_bits: float
+
+
+def shares(model: Model, name: str, text: bytes, block_size: int = stream.DEFAULT_BLOCK_SIZE) -> Shares:
+    """Predict `text` by the network alone, the mixer alone, and both."""
+    silent = copy.copy(model.decoder)
+    silent.head = _silent_head(model.architecture.width)
+    mixer_alone = load_engine(silent, model.mixer)
+    z, network, mixer, both = model.latent.null(), 0.0, 0.0, 0.0
+    for at in range(0, len(text), block_size):
+        x = np.frombuffer(text[at : at + block_size], np.uint8)
+        network += network_bits(model, x, z)
+        for_mixer, for_both = (
+            engine.predictor(z, len(x)).encode(x)[:, 1] for engine in (mixer_alone, model.engine)
+        )
+        mixer -= float(np.log2(for_mixer / ans.TOTAL).sum())
+        both -= float(np.log2(for_both / ans.TOTAL).sum())
+    return Shares(name, len(text), network, mixer, both)
+
+
+def _silent_head(width: int) -> Linear:
+    tensors: dict[str, NDArray[np.generic]] = {
+        "head.weight": np.zeros((256, width), np.int8),
+        "head.multiplier": np.zeros(256, np.int32),
+        "head.bias": np.zeros(256, np.int32),
+        "head.shift": np.zeros(2, np.int32),
+    }
+    return Linear(tensors, "head", 256, width)
+
+
+def network_bits(model: Model, x: NDArray[np.uint8], z: Int32) -> float:
+    """-log2 p(x|z) of a block, uint8 (n,), by the decoder network alone; z: int32 (latents,), grid steps."""
+    style = model.decoder.style(z[None])
+    slots = context_slots(model.architecture, x[None])
+    seen = np.concatenate([np.zeros(1, np.uint8), x[:-1]])[None]
+    state, bits = style.start, 0.0
+    for at in range(0, len(x), _CHUNK):
+        part = slice(at, at + _CHUNK)
+        logits, state = model.decoder(seen[:, part], slots[:, part], style, state)
+        frequencies = ans.quantise(model.decoder.exponentials(logits[0]))
+        found = np.take_along_axis(frequencies, x[part, None].astype(np.int64), 1)
+        bits -= float(np.log2(found / ans.TOTAL).sum())
+    return bits
 
 
 _KEPT = {Method.VAE: "latent", Method.VAE_NULL: "null", Method.STORED: "stored"}

@@ -11,6 +11,7 @@ VaezipError                 exit code 1, as every error of xz and gzip
 ├── CorpusError             nothing, or too little, to train on
 ├── FileError               a file cannot be read, written or replaced
 │   └── SkippedError        a file was passed over without harm: a warning, exit code 2
+├── EngineError             VAEZIP_ENGINE names one that does not run here
 └── MissingExtraError       an optional package is not installed
 """
 
@@ -66,6 +67,10 @@ class SkippedError(FileError):
     """A file was passed over without harm, a directory for example."""
 
     exit_code = 2
+
+
+class EngineError(VaezipError):
+    """VAEZIP_ENGINE names an engine that does not run here."""
 
 
 class MissingExtraError(VaezipError):

@@ -29,6 +29,7 @@ class Job:
 
     model: str | None = None
     block_size: int = DEFAULT_BLOCK_SIZE
+    threads: int = 1  # to compress
     overwrite: bool = False
     remove: bool = False
 
@@ -42,7 +43,13 @@ def compress_file(
         status = os.fstat(data.fileno())
         size = status.st_size if stat.S_ISREG(status.st_mode) and isinstance(source, Path) else None
         return compress_stream(
-            data, sink, model=job.model, block_size=job.block_size, content_size=size, progress=progress
+            data,
+            sink,
+            model=job.model,
+            block_size=job.block_size,
+            threads=job.threads,
+            content_size=size,
+            progress=progress,
         )
 
     return _transform(source, target, job, work)

@@ -17,14 +17,17 @@ from zlib import crc32
 import numpy as np
 import safetensors
 import safetensors.numpy
+from numpy.typing import NDArray
 
+from vaezip.engine import Engine, load_engine
 from vaezip.errors import ModelError
 from vaezip.latent import Latent
+from vaezip.mixing.parameters import MixerParameters
+from vaezip.mixing.predictor import Predictor
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import Decoder
 from vaezip.network.encoder import Encoder
-from vaezip.network.features import context_rows
-from vaezip.network.ops import Tensors, require, tensor
+from vaezip.network.ops import Int32, Tensors, require, tensor
 
 MODEL_FORMAT = 1
 DEFAULT = "standard"
@@ -42,7 +45,13 @@ class Model:
     encoder: Encoder
     decoder: Decoder
     latent: Latent
+    mixer: MixerParameters
+    engine: Engine
     info: dict[str, str]  # the file's metadata
+
+    def predictor(self, z: Int32, size: int) -> Predictor:
+        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps."""
+        return self.engine.predictor(z, size)
 
 
 def load_model(which: str | Path | None = None) -> Model:
@@ -91,30 +100,25 @@ def parse_model(data: bytes, name: str) -> Model:
         kind = "a newer" if version > MODEL_FORMAT else "not a vaezip"
         raise ModelError(f"{name}: {kind} model (format {version}, this vaezip reads {MODEL_FORMAT})")
     try:
-        a = Architecture.from_json(sizes)
-        model = Model(
-            name,
-            hashlib.sha256(data).digest(),
-            a,
-            Encoder(a, tensors),
-            Decoder(a, tensors),
-            Latent(a, tensors),
-            info,
-        )
+        model = _build(Architecture.from_json(sizes), tensors, name, hashlib.sha256(data).digest(), info)
         _self_test(model, tensors)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error
     return model
 
 
-def self_test_value(model: Model, text: np.ndarray) -> int:
-    """CRC-32 of all integers that encoder and decoder make of `text`, uint8 (64,)."""
-    a = model.architecture
-    seen = np.concatenate([np.zeros(1, np.uint8), text[:-1]])[None]
-    style = model.decoder.style(np.ones((1, a.latents), np.int32))
-    logits, _ = model.decoder(seen, context_rows(a, text[None]), style, style.start)
+def _build(a: Architecture, tensors: Tensors, name: str, fingerprint: bytes, info: dict[str, str]) -> Model:
+    decoder = Decoder(a, tensors)
+    mixer = MixerParameters(tensors, a.latents)
+    engine = load_engine(decoder, mixer)
+    return Model(name, fingerprint, a, Encoder(a, tensors), decoder, Latent(a, tensors), mixer, engine, info)
+
+
+def self_test_value(model: Model, text: NDArray[np.uint8]) -> int:
+    """CRC-32 of all integers that encoder and predictor make of `text`, uint8 (64,)."""
+    rows = model.predictor(np.ones(model.architecture.latents, np.int32), len(text)).encode(text)
     mean, scale = model.encoder(text)
-    return crc32(b"".join(x.astype("<i4").tobytes() for x in (logits, mean, scale)))
+    return crc32(b"".join(x.astype("<i4").tobytes() for x in (rows, mean, scale)))
 
 
 def _self_test(model: Model, tensors: Tensors) -> None:
@@ -130,7 +134,7 @@ def serialise(a: Architecture, tensors: dict[str, np.ndarray], info: dict[str, s
     text = np.frombuffer(
         "Vaezip 2026: the café, the CAFÉ; naïve résumé — 日本, f(x) = x*x + 1\n".encode()[:64], np.uint8
     )
-    draft = Model("", b"", a, Encoder(a, tensors), Decoder(a, tensors), Latent(a, tensors), metadata)
+    draft = _build(a, tensors, "", b"", metadata)
     value = np.array([self_test_value(draft, text)], np.uint32)
     return safetensors.numpy.save(
         {**tensors, "self_test.text": text.copy(), "self_test.value": value}, metadata

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -11,13 +13,12 @@ from vaezip import bitsback, container
 from vaezip.container import Block, ByteReader, Header, Method
 from vaezip.errors import LimitError, ModelMismatchError, TruncatedError
 from vaezip.model import Model, load_model
+from vaezip.workers import in_order, thread_count
 
-DEFAULT_BLOCK_SIZE = 64 << 10
+DEFAULT_BLOCK_SIZE = 256 << 10
 # Up to this size a block is coded with the null latent as well, and the smaller result kept: beyond it
 # the few bits that a latent costs cannot matter, and coding twice would take twice the time.
 _TRY_BOTH = 16 << 10
-_LANES = 32  # blocks decoded side by side ...
-_BATCH_BYTES = 4 << 20  # ... unless they are large
 
 ModelLike = Model | str | Path | None
 Ticker = Callable[[int], object]
@@ -31,20 +32,30 @@ class Sizes(NamedTuple):
 
 
 def compress(
-    data: bytes | bytearray | memoryview, *, model: ModelLike = None, block_size: int = DEFAULT_BLOCK_SIZE
+    data: bytes | bytearray | memoryview,
+    *,
+    model: ModelLike = None,
+    block_size: int = DEFAULT_BLOCK_SIZE,
+    threads: int = 1,
 ) -> bytes:
     """The `.vz` frame of `data`.
 
-    model: a loaded model, a path or the name of a shipped one; the standard model by default. Raises
-    ModelError if it cannot be used, ValueError for a block size outside 1 .. 16 MiB.
+    model: a loaded model, a path or the name of a shipped one; the standard model by default. threads: how
+    many blocks to work on at once, 0 for one per core; the frame is the same. Raises ModelError if the
+    model cannot be used, ValueError for a block size outside 1 .. 16 MiB.
     """
-    sink = io.BytesIO()
-    compress_stream(io.BytesIO(data), sink, model=model, block_size=block_size, content_size=len(data))
+    sink, size = io.BytesIO(), len(data)
+    compress_stream(
+        io.BytesIO(data), sink, model=model, block_size=block_size, threads=threads, content_size=size
+    )
     return sink.getvalue()
 
 
 def decompress(
-    data: bytes | bytearray | memoryview, *, model: ModelLike = None, max_output_size: int | None = None
+    data: bytes | bytearray | memoryview,
+    *,
+    model: ModelLike = None,
+    max_output_size: int | None = None,
 ) -> bytes:
     """The content of all frames of `data`.
 
@@ -63,6 +74,7 @@ def compress_stream(
     *,
     model: ModelLike = None,
     block_size: int = DEFAULT_BLOCK_SIZE,
+    threads: int = 1,
     content_size: int | None = None,
     progress: Ticker | None = None,
 ) -> Sizes:
@@ -91,12 +103,13 @@ def compress_stream(
         header = container.frame_header(model.fingerprint, block_size, content_size)
         index = container.Index(len(header))
         write(header)
-        while content:
-            encoded = container.encode_block(encode_block(model, content))
-            index.add(len(content), len(encoded))
+        contents = itertools.chain([content, after], iter(lambda: reader.read_some(block_size), b""))
+        encode = functools.partial(encode_block, model)
+        for block in in_order(encode, contents, thread_count(threads)):
+            encoded = container.encode_block(block)
+            index.add(block.size, len(encoded))
             write(encoded)
-            _tick(progress, len(content))
-            content, after = after, reader.read_some(block_size)
+            _tick(progress, block.size)
         write(index.to_bytes())
     if content_size not in (None, reader.position):
         raise TruncatedError("the input changed while it was read")
@@ -119,13 +132,12 @@ def decompress_stream(
     reader = ByteReader(source)
     written = ticked = 0
     while (header := container.read_header(reader)) is not None:
-        for blocks in _batches(container.read_blocks(reader, header)):
-            written += sum(block.size for block in blocks)
-            if max_output_size is not None and written > max_output_size:
-                raise LimitError(f"the output would be larger than {max_output_size} bytes")
-            for content in decode_blocks(model, header.fingerprint, blocks):
-                if sink is not None:
-                    sink.write(content)
+        blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
+        for block in blocks:
+            content = decode_block(model, header.fingerprint, block)
+            written += len(content)
+            if sink is not None:
+                sink.write(content)
             _tick(progress, reader.position - ticked)
             ticked = reader.position
         _tick(progress, reader.position - ticked)
@@ -177,36 +189,28 @@ def methods_to_try(model: Model, size: int) -> list[Method]:
     return [Method.VAE, Method.VAE_NULL] if size <= _TRY_BOTH else [Method.VAE]
 
 
-def decode_blocks(model: ModelLike, fingerprint: bytes, blocks: list[Block]) -> list[bytes]:
-    """The contents of blocks of a frame that names its model by `fingerprint`; raises as `decompress`."""
-    contents: dict[int, bytes] = {}
-    coded = [i for i, block in enumerate(blocks) if block.method != Method.STORED]
-    if coded:
-        loaded = _loaded(model)
-        if not loaded.fingerprint.startswith(fingerprint):
-            raise ModelMismatchError(
-                f"made with another model: needs {fingerprint.hex()}…, "
-                f"not {loaded.name} ({loaded.fingerprint[: len(fingerprint)].hex()}…)"
-            )
-        lanes = [
-            bitsback.Coded(blocks[i].payload, blocks[i].size, blocks[i].method == Method.VAE) for i in coded
-        ]
-        contents.update(zip(coded, bitsback.decode(loaded, lanes), strict=True))
-    for i, block in enumerate(blocks):
-        if block.method == Method.STORED:
-            contents[i] = container.stored_content(block)
-    return [contents[i] for i in range(len(blocks))]
+def decode_block(model: ModelLike, fingerprint: bytes, block: Block) -> bytes:
+    """The content of a block of a frame that names its model by `fingerprint`; raises as `decompress`."""
+    if block.method == Method.STORED:
+        return container.stored_content(block)
+    loaded = _loaded(model)
+    if not loaded.fingerprint.startswith(fingerprint):
+        raise ModelMismatchError(
+            f"made with another model: needs {fingerprint.hex()}…, "
+            f"not {loaded.name} ({loaded.fingerprint[: len(fingerprint)].hex()}…)"
+        )
+    coded = bitsback.Coded(block.payload, block.size, block.method == Method.VAE)
+    return bitsback.decode(loaded, coded)
 
 
-def _batches(blocks: Iterator[Block]) -> Iterator[list[Block]]:
-    batch: list[Block] = []
+def _limited(blocks: Iterator[Block], limit: int | None, before: int) -> Iterator[Block]:
+    """Raises LimitError before a block would take the output beyond its limit."""
+    total = before
     for block in blocks:
-        batch.append(block)
-        if len(batch) == _LANES or sum(b.size for b in batch) >= _BATCH_BYTES:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        total += block.size
+        if limit is not None and total > limit:
+            raise LimitError(f"the output would be larger than {limit} bytes")
+        yield block
 
 
 def _loaded(model: ModelLike) -> Model:

@@ -21,8 +21,24 @@ from vaezip.cli.test import test
 from vaezip.cli.train import train
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from vaezip.engine import chosen
+
+        click.echo(f"vaezip {vaezip.__version__} (engine: {chosen()})")
+        ctx.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(vaezip.__version__, "-V", "--version", message="vaezip %(version)s")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and the engine that computes.",
+)
 def cli() -> None:
     """Compress text with a trained variational autoencoder, losslessly.
 

@@ -18,9 +18,10 @@ from vaezip.cli.common import Report, files_argument, model_option
 @click.option(
     "--ablation", is_flag=True, help="Show where vaezip's bits go instead of comparing compressors."
 )
+@click.option("--shares", is_flag=True, help="Show what network and mixer are worth, alone and together.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
 @model_option
-def bench(files: tuple[Path, ...], ablation: bool, as_json: bool, model: str | None) -> int:
+def bench(files: tuple[Path, ...], ablation: bool, shares: bool, as_json: bool, model: str | None) -> int:
     """Compare vaezip with other compressors on FILES (by default on its own README).
 
     Sizes are bytes on disk, all headers counted; every compressor's output is decompressed and compared.
@@ -41,6 +42,9 @@ def bench(files: tuple[Path, ...], ablation: bool, as_json: bool, model: str | N
     if ablation:
         rows = [library.ablate(loaded, name, text)._asdict() for name, text in texts]
         show = _show_ablation
+    elif shares:
+        rows = [library.shares(loaded, name, text)._asdict() for name, text in texts]
+        show = _show_shares
     else:
         rows = []
         for name, text in texts:
@@ -96,6 +100,16 @@ def _show_ablation(rows: Sequence[dict[str, Any]]) -> None:
         ("file", "bytes", "x given z", "z", "got back", "net", "latent", "no bits-back", "null", "kept"),
         lines,
     )
+
+
+def _show_shares(rows: Sequence[dict[str, Any]]) -> None:
+    click.echo("Information in bits per byte, with the null latent.")
+    parts = ("network_bits", "mixer_bits", "both_bits")
+    lines = [
+        (row["name"], f"{row['content']}", *(f"{row[part] / max(1, row['content']):.3f}" for part in parts))
+        for row in rows
+    ]
+    _table(("file", "bytes", "network alone", "mixer alone", "both"), lines)
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:

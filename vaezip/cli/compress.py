@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,33 @@ import click
 
 from vaezip.cli.transform import transform, transform_options
 
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
+
+
+def byte_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A number of bytes; K and M mean powers of 1024: `256K` -> 262144."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+)([kKmM]?)(i?B)?", value)
+    if not match or not 1 <= (size := int(match[1]) * _UNITS[match[2].lower()]) <= _UNITS["m"] * 16:
+        raise click.BadParameter(f"{value!r} is not a size from 1 to 16M")
+    return size
+
 
 @click.command()
+@click.option(
+    "--block-size",
+    metavar="SIZE",
+    callback=byte_size,
+    help="Bytes coded as one: larger blocks are smaller in the end, and use fewer cores. [default: 256K]",
+)
+@click.option(
+    "-T",
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    help="How many blocks to code at once; 0, the default, is one per core. The output is the same.",
+)
 @transform_options
 def compress(files: tuple[Path, ...], **options: Any) -> int:
     """Compress FILES: each to a file of the same name with .vz behind it.

@@ -46,10 +46,10 @@ _SIZES = Architecture()
 )
 @click.option(
     "--table-bits",
-    type=click.IntRange(4, 22),
-    default=_SIZES.table_bits,
+    type=click.IntRange(11, 22),
+    default=max(_SIZES.table_bits),
     show_default=True,
-    help="Each context table has 2 to this power rows.",
+    help="The largest context tables have 2 to this power rows.",
 )
 @click.option(
     "--rescript",
@@ -103,7 +103,9 @@ def train(
     )
     if threads is not None:
         settings = dataclasses.replace(settings, workers=threads)
-    sizes = Architecture(width=width, layers=layers, table_bits=table_bits)
+    larger = table_bits - max(_SIZES.table_bits)
+    bits = tuple(b + larger for b in _SIZES.table_bits)
+    sizes = Architecture(width=width, layers=layers, table_bits=bits)
     job = TrainingJob(list(corpus), output, sizes, settings, init=init, resume=resume, restart=force)
     for name, reason in job.corpus.skipped:
         click.echo(f"vaezip: {name}: skipped: {reason}", err=True)
@@ -127,9 +129,10 @@ def train(
         f"{output}: {output.stat().st_size} bytes; on {result.files} validation files, {result.bytes} bytes:"
     )
     for name, value in (
-        ("exact model, as coded", result.exact),
-        ("float model, -ELBO", result.negative_elbo),
-        ("float model, null latent", result.null_latent),
+        ("as coded", result.coded),
+        ("exact network, null latent", result.exact_null),
+        ("float network, null latent", result.float_null),
+        ("float network, -ELBO", result.negative_elbo),
         ("xz -9e", result.xz),
         ("gzip -9", result.gzip),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +52,8 @@ def transform(
     model: str | None,
     quiet: bool,
     verbose: bool,
+    threads: int = 1,
+    block_size: int | None = None,
 ) -> int:
     """Compress or decompress every file; returns the exit code."""
     from vaezip import jobs
@@ -60,7 +63,9 @@ def transform(
         (jobs.compress_file, compressed_name) if compressing else (jobs.decompress_file, decompressed_name)
     )
     report = Report(quiet)
-    job = jobs.Job(model=model, overwrite=force, remove=remove and not keep)
+    job = jobs.Job(model=model, threads=threads, overwrite=force, remove=remove and not keep)
+    if block_size is not None:
+        job = dataclasses.replace(job, block_size=block_size)
     for source, target in _plan(files, output, stdout, job.remove, name, report):
         with report.catch(), progress_bar(source.name, file_size(source), quiet) as tick:
             out = binary_stdout(compressing, force) if target is None else target

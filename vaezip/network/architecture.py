@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,8 @@ class Architecture:
     layers: int = 2  # {gated linear recurrence, feed-forward}, each
     expansion: int = 2  # hidden channels of a feed-forward, in units of H
     orders: tuple[int, ...] = (2, 3, 4, 5, 6)  # hashed contexts: the last n bytes; n <= 7
-    word_contexts: int = 3  # hashed contexts: the word so far, with 0, 1, ... words before it
-    table_bits: int = 17  # each context has a table of 2**table_bits rows
+    word_contexts: int = 2  # hashed contexts: the word so far, with 0, 1, ... words before it
+    table_bits: tuple[int, ...] = (16, 17, 18, 18, 18, 17, 18)  # each context has a table of 2**bits rows
     table_dim: int = 16  # channels of a row
     latents: int = 8  # dimensions of z
     patch: int = 4  # the encoder's convolutions have kernel and stride `patch`
@@ -28,6 +29,11 @@ class Architecture:
     def contexts(self) -> int:
         """Number of hashed contexts, one table each."""
         return len(self.orders) + self.word_contexts
+
+    @property
+    def table_starts(self) -> list[int]:
+        """The first row of each table, and the number of all rows at the end."""
+        return list(itertools.accumulate((1 << bits for bits in self.table_bits), initial=0))
 
     @property
     def multiplications(self) -> int:
@@ -43,9 +49,10 @@ class Architecture:
     def from_json(cls, values: dict[str, Any]) -> Architecture:
         """Inverse of `to_json`; raises ModelError for unknown, missing or absurd sizes."""
         try:
-            a = cls(**{**values, "orders": tuple(values["orders"])})
-            sizes = [getattr(a, f.name) for f in dataclasses.fields(a) if f.name != "orders"]
-            if not all(type(n) is int for n in (*sizes, *a.orders)):
+            lists = {name: tuple(values[name]) for name in ("orders", "table_bits")}
+            a = cls(**{**values, **lists})
+            sizes = [getattr(a, f.name) for f in dataclasses.fields(a) if f.name not in lists]
+            if not all(type(n) is int for n in (*sizes, *a.orders, *a.table_bits)):
                 raise TypeError("sizes must be integers")
         except (KeyError, TypeError) as error:
             raise ModelError(f"damaged or unknown model architecture: {error}") from error
@@ -56,7 +63,8 @@ class Architecture:
             and 0 < len(a.orders) <= 16
             and all(0 < n <= 7 for n in a.orders)
             and 0 < a.word_contexts <= 4
-            and 0 < a.table_bits <= 22
+            and len(a.table_bits) == a.contexts
+            and all(8 < bits <= 22 for bits in a.table_bits)
             and 0 < a.table_dim <= 64
             and 0 < a.latents <= 64
             and 0 < a.patch <= 8

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.network.architecture import Architecture
+from vaezip.network.features import find_rows
 from vaezip.network.ops import (
     GATE_ENTRIES,
     RESIDUAL_BOUND,
@@ -22,7 +23,6 @@ from vaezip.network.ops import (
     Tensors,
     clip_activation,
     gate,
-    norm_table_bound,
     relu_activation,
     require,
     tensor,
@@ -61,14 +61,16 @@ class Decoder:
     def __init__(self, a: Architecture, tensors: Tensors) -> None:
         self.architecture = a
         width, sites = a.width, 2 * a.layers + 1
-        self._tables = tensor(tensors, "decoder.tables", np.int8, a.contexts << a.table_bits, a.table_dim)
-        self._table_start = np.arange(a.contexts, dtype=np.int64) << a.table_bits
-        byte = tensor(tensors, "decoder.byte", np.int16, 256, width)
-        self._byte = byte.astype(np.int32)
-        self._features = Linear(tensors, "decoder.features", width, a.contexts * a.table_dim)
-        self._layers = [_Layer(tensors, f"decoder.layers.{i}", width, a.expansion) for i in range(a.layers)]
-        self._head = Linear(tensors, "decoder.head", 256, width)
-        bound = (1 << 15) + self._features.bound + sum(x.out.bound + x.down.bound for x in self._layers)
+        rows = a.table_starts[-1]
+        self.tables = tensor(tensors, "decoder.tables", np.int8, rows, a.table_dim).astype(
+            np.int8, copy=False
+        )
+        self.tags = tensor(tensors, "decoder.tags", np.uint8, rows).astype(np.uint8, copy=False)
+        self.byte = tensor(tensors, "decoder.byte", np.int16, 256, width).astype(np.int32)
+        self.features = Linear(tensors, "decoder.features", width, a.contexts * a.table_dim)
+        self.layers = [_Layer(tensors, f"decoder.layers.{i}", width, a.expansion) for i in range(a.layers)]
+        self.head = Linear(tensors, "decoder.head", 256, width)
+        bound = (1 << 15) + self.features.bound + sum(x.out.bound + x.down.bound for x in self.layers)
         require(bound < RESIDUAL_BOUND, "the residual stream may overflow")
 
         self._scale = tensor(tensors, "decoder.scale", np.int32, sites, width).astype(np.int64)
@@ -83,18 +85,15 @@ class Decoder:
         z_start = tensor(tensors, "decoder.z_start", np.int16, a.latents, a.layers * width)
         self._z_start = z_start.astype(np.int64)
 
-        norm = tensor(tensors, "decoder.norm", np.int32, 1024).astype(np.int32)
-        in_range = (norm[256:] >= 0).all() and (norm[256:] <= norm_table_bound(width)).all()
-        require(bool(in_range), "decoder.norm is out of range")
-        self._norm = RmsNorm(norm)
-        self._sigmoid = tensor(tensors, "decoder.sigmoid", np.int32, GATE_ENTRIES).astype(np.int32)
-        self._tanh = tensor(tensors, "decoder.tanh", np.int32, GATE_ENTRIES).astype(np.int32)
+        self.norm = RmsNorm(tensors, "decoder.norm", width)
+        self.sigmoid = tensor(tensors, "decoder.sigmoid", np.int32, GATE_ENTRIES).astype(np.int32)
+        self.tanh = tensor(tensors, "decoder.tanh", np.int32, GATE_ENTRIES).astype(np.int32)
         one = 1 << VALUE_BITS
-        require(bool((self._sigmoid >= 0).all() and (self._sigmoid <= one).all()), "sigmoid is out of range")
-        require(bool((np.abs(self._tanh) <= one).all()), "tanh is out of range")
-        self._exp = tensor(tensors, "decoder.exp", np.int32, EXP_ENTRIES).astype(np.int64)
+        require(bool((self.sigmoid >= 0).all() and (self.sigmoid <= one).all()), "sigmoid is out of range")
+        require(bool((np.abs(self.tanh) <= one).all()), "tanh is out of range")
+        self.exp = tensor(tensors, "decoder.exp", np.int32, EXP_ENTRIES).astype(np.int64)
         require(
-            bool((self._exp >= 0).all() and (self._exp <= 1 << 24).all() and self._exp[0] == 1 << 24),
+            bool((self.exp >= 0).all() and (self.exp <= 1 << 24).all() and self.exp[0] == 1 << 24),
             "exp is out of range",
         )
 
@@ -105,7 +104,7 @@ class Decoder:
         scale = self._scale + (steps @ self._z_scale).reshape(lanes, *self._scale.shape)
         shift = self._shift + (steps @ self._z_shift).reshape(lanes, *self._shift.shape)
         start = self._start + (steps @ self._z_start).reshape(lanes, a.layers, a.width)
-        h = gate(self._tanh, np.clip(start, -GATE_ENTRIES, GATE_ENTRIES).astype(np.int32))
+        h = gate(self.tanh, np.clip(start, -GATE_ENTRIES, GATE_ENTRIES).astype(np.int32))
         return Style(
             np.clip(scale, -_SCALE_BOUND, _SCALE_BOUND).astype(np.int32),
             np.clip(shift, -_SHIFT_BOUND, _SHIFT_BOUND).astype(np.int32),
@@ -113,40 +112,40 @@ class Decoder:
         )
 
     def __call__(
-        self, seen: NDArray[np.uint8], rows: NDArray[np.int64], style: Style, state: Int32
+        self, seen: NDArray[np.uint8], slots: NDArray[np.int64], style: Style, state: Int32
     ) -> tuple[Int32, Int32]:
         """Run over T bytes of each lane.
 
-        seen: uint8 (lanes, T), the byte before each position; rows: int64 (lanes, T, contexts) from
+        seen: uint8 (lanes, T), the byte before each position; slots: int64 (lanes, T, contexts) from
         `features`; state: int32 (lanes, layers, H). Returns the logits, int32 (lanes, T, 256) in units of
         1/64 nat, and the state after the last byte.
         """
-        found = self._tables[rows + self._table_start]
-        x = self._byte[seen] + self._features(found.reshape(*seen.shape, -1))
+        found = self.tables[find_rows(self.architecture, slots, self.tags)]
+        x = self.byte[seen] + self.features(found.reshape(*seen.shape, -1))
         after = np.empty_like(state)
-        for i, layer in enumerate(self._layers):
+        for i, layer in enumerate(self.layers):
             u = layer.gates(self._styled(x, style, 2 * i))
             out, after[:, i] = self._recur(u, state[:, i], layer.out_scale)
             x = x + layer.out(out)
             x = x + layer.down(relu_activation(layer.up(self._styled(x, style, 2 * i + 1))))
-        return self._head(self._styled(x, style, 2 * len(self._layers))), after
+        return self.head(self._styled(x, style, 2 * len(self.layers))), after
 
     def exponentials(self, logits: Int32) -> NDArray[np.int64]:
         """exp(logit - highest) in units of 2**-24: int32 (..., 256) -> int64 (..., 256)."""
         below = logits.max(axis=-1, keepdims=True) - logits
-        exponentials: NDArray[np.int64] = self._exp[np.minimum(below, EXP_ENTRIES - 1)]
+        exponentials: NDArray[np.int64] = self.exp[np.minimum(below, EXP_ENTRIES - 1)]
         return exponentials
 
     def _styled(self, x: Int32, style: Style, site: int) -> NDArray[np.int8]:
         """Normalise, then scale and shift as z says."""
-        y = self._norm(x) * style.scale[:, None, site] + style.shift[:, None, site]
+        y = self.norm(x) * style.scale[:, None, site] + style.shift[:, None, site]
         return clip_activation(y >> _STYLE_SHIFT)
 
     def _recur(self, u: Int32, h: Int32, scale: Int32) -> tuple[NDArray[np.int8], Int32]:
         """h_t = h_(t-1) + (1 - f_t)(c_t - h_(t-1)); out_t = o_t h_t. u: (lanes, T, 3H); h: (lanes, H)."""
         f, c, o = np.split(u, 3, axis=-1)
-        move = (1 << VALUE_BITS) - gate(self._sigmoid, f).astype(np.int64)
-        target = gate(self._tanh, c).astype(np.int64) << (STATE_BITS - VALUE_BITS)
+        move = (1 << VALUE_BITS) - gate(self.sigmoid, f).astype(np.int64)
+        target = gate(self.tanh, c).astype(np.int64) << (STATE_BITS - VALUE_BITS)
         wide = h.astype(np.int64)
         states = np.empty(f.shape, np.int64)
         for t in range(f.shape[1]):
@@ -156,6 +155,6 @@ class Decoder:
             step >>= VALUE_BITS
             wide = np.add(wide, step, out=states[:, t])
         value = (states >> (STATE_BITS - VALUE_BITS)).astype(np.int32)
-        out = (gate(self._sigmoid, o) * value) >> VALUE_BITS
+        out = (gate(self.sigmoid, o) * value) >> VALUE_BITS
         out = (out * scale + (1 << (_OUT_SHIFT - 1))) >> _OUT_SHIFT
         return clip_activation(out), wide.astype(np.int32)

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.network.architecture import Architecture
-from vaezip.network.ops import Int32, Linear, Tensors, relu_activation, require, tensor
+from vaezip.network.ops import Int32, Linear, RmsNorm, Tensors, relu_activation, require, tensor
 
 ENCODER_BYTES = 4096  # the most that the encoder reads of a block
 _WINDOW = 64
-POOLED_MAX = (1 << 14) - 1  # largest output of conv2
-POOL_BITS = 24  # unit of what turns its mean, in units of 1/256, into an activation
+CONV2_MAX = (1 << 14) - 1  # largest output of conv2; its mean, in units of 1/256, stays below 2**22
+POOL_SHIFT = 19
 
 
 def encoder_view(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -42,6 +42,7 @@ class Encoder:
         self._conv2 = Linear(tensors, "encoder.conv2", width, a.patch * width)
         self._pool = tensor(tensors, "encoder.pool", np.int32, width).astype(np.int64)
         require(bool((np.abs(self._pool) < 1 << 20).all()), "encoder.pool is out of range")
+        self._norm = RmsNorm(tensors, "encoder.norm", width)
         self._hidden = Linear(tensors, "encoder.hidden", width, width)
         self._mean = Linear(tensors, "encoder.mean", a.latents, width)
         self._scale = Linear(tensors, "encoder.log_scale", a.latents, width)
@@ -58,8 +59,9 @@ class Encoder:
         x = self._byte[view[: patches * self.least_bytes]]
         x = relu_activation(self._conv1(x.reshape(patches * self._patch, -1)))
         # Only summed, not multiplied: so these may be finer than int8, and have to be, being sparse.
-        found = np.clip(self._conv2(x.reshape(patches, -1)), 0, POOLED_MAX)
+        found = np.clip(self._conv2(x.reshape(patches, -1)), 0, CONV2_MAX)
         mean = (found.sum(axis=0, dtype=np.int64) * ((1 << 20) // patches)) >> 12
-        pooled = relu_activation((mean * self._pool) >> POOL_BITS)
+        normalised = self._norm(mean.astype(np.int32)).astype(np.int64)
+        pooled = relu_activation((normalised * self._pool + (1 << (POOL_SHIFT - 1))) >> POOL_SHIFT)
         hidden = relu_activation(self._hidden(pooled[None]))
         return self._mean(hidden)[0], self._scale(hidden)[0]

@@ -20,6 +20,9 @@ PRIME = 0x9E3779B97F4A7C15
 _INVERSE = pow(PRIME, -1, 1 << 64)
 _MIX = 0xD6E8FEB86659FD93
 _SALT = 0xA0761D6478BD642F
+TAG_BITS = 8
+TAG_MASK = (1 << TAG_BITS) - 1
+STRANGERS = 1 << TAG_BITS  # rows at the start of every table that contexts without their own share
 _MASK = (1 << 64) - 1
 
 _byte = np.arange(256)
@@ -34,12 +37,25 @@ _fold = np.where((_byte >= ord("A")) & (_byte <= ord("Z")), _byte + 32, _byte)
 WORD_VALUE: NDArray[np.uint64] = np.where(_is_word, _fold + 1, 0).astype(np.uint64)
 
 
-def _row(key: NDArray[np.uint64], table: int, bits: int) -> NDArray[np.int64]:
-    """Row of `table` for each key: uint64 (...) -> int64 (...) in [0, 2**bits)."""
+def _slot(key: NDArray[np.uint64], table: int, bits: int) -> NDArray[np.int64]:
+    """Row of `table` and tag for each key: uint64 (...) -> int64 (...), row * 256 + tag."""
     key = (key + np.uint64(((table + 1) * _SALT) & _MASK)) * np.uint64(_MIX)
     key ^= key >> np.uint64(32)
     key *= np.uint64(PRIME)
-    return (key >> np.uint64(64 - bits)).astype(np.int64)
+    slot = (key >> np.uint64(64 - bits - TAG_BITS)).astype(np.int64)
+    return np.where(slot & TAG_MASK, slot, slot + 1)
+
+
+def find_rows(a: Architecture, slots: NDArray[np.int64], tags: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Rows to read for contexts: a context's own, or one of the table's first 256, which strangers share.
+
+    slots: (..., contexts); tags: (rows of all tables,), the tag of every row's owner, 0 for none. Returns
+    rows counted over all tables, (..., contexts).
+    """
+    starts = np.array(a.table_starts[:-1])
+    rows, own_tags = (slots >> TAG_BITS) + starts, slots & TAG_MASK
+    found: NDArray[np.int64] = np.where(tags[rows] == own_tags, rows, starts + own_tags)
+    return found
 
 
 class ContextState:
@@ -56,9 +72,9 @@ class ContextState:
         selected._history, selected._words = self._history[keep], self._words[:, keep]
         return selected
 
-    def rows(self) -> NDArray[np.int64]:
-        """int64 (lanes, contexts): rows of the tables for the byte to come."""
-        return _rows(self._architecture, self._history, self._words)
+    def slots(self) -> NDArray[np.int64]:
+        """int64 (lanes, contexts): where to look for what the tables know about the byte to come."""
+        return _slots(self._architecture, self._history, self._words)
 
     def push(self, byte: NDArray[np.uint8]) -> None:
         """Append one byte to every lane: uint8 (lanes,)."""
@@ -69,26 +85,26 @@ class ContextState:
         self._history = (self._history << np.uint64(8)) | byte.astype(np.uint64)
 
 
-def _rows(
+def _slots(
     architecture: Architecture, history: NDArray[np.uint64], words: NDArray[np.uint64]
 ) -> NDArray[np.int64]:
-    """Rows from the byte history (...) and the word hashes (words, ...): int64 (..., contexts)."""
-    bits = architecture.table_bits
-    rows = [_row(history & np.uint64((1 << 8 * n) - 1), i, bits) for i, n in enumerate(architecture.orders)]
+    """Slots from the byte history (...) and the word hashes (words, ...): int64 (..., contexts)."""
+    keys = [history & np.uint64((1 << 8 * n) - 1) for n in architecture.orders]
     inside = words[0] != 0
     recent = np.where(inside, words[:-1], words[1:])
     key = np.where(inside, np.uint64(0), (history & np.uint64(255)) + np.uint64(1))
     for k in range(architecture.word_contexts):
         key = key * np.uint64(_SALT) + recent[k]
-        rows.append(_row(key, len(architecture.orders) + k, bits))
-    return np.stack(rows, axis=-1)
+        keys.append(key)
+    bits = architecture.table_bits
+    return np.stack([_slot(key, i, bits[i]) for i, key in enumerate(keys)], axis=-1)
 
 
-def context_rows(architecture: Architecture, data: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Rows for every position of whole sequences.
+def context_slots(architecture: Architecture, data: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Slots for every position of whole sequences.
 
-    data: uint8 (lanes, T). Returns int64 (lanes, T, contexts): the rows with which byte t is predicted
-    from the bytes before it, as `ContextState` gives them step by step.
+    data: uint8 (lanes, T). Returns int64 (lanes, T, contexts): those with which byte t is predicted from
+    the bytes before it, as `ContextState` gives them step by step.
     """
     lanes, length = data.shape
     seen = np.zeros((lanes, length), np.uint8)  # seen[:, t] is the byte before position t
@@ -97,7 +113,7 @@ def context_rows(architecture: Architecture, data: NDArray[np.uint8]) -> NDArray
     history = wide.copy()
     for n in range(1, min(max(architecture.orders), length)):
         history[:, n:] |= wide[:, : length - n] << np.uint64(8 * n)
-    return _rows(architecture, history, _word_hashes(seen, architecture.word_contexts + 1))
+    return _slots(architecture, history, _word_hashes(seen, architecture.word_contexts + 1))
 
 
 def _word_hashes(seen: NDArray[np.uint8], words: int) -> NDArray[np.uint64]:

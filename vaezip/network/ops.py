@@ -56,26 +56,26 @@ class Linear:
     """
 
     def __init__(self, tensors: Tensors, name: str, out: int, inputs: int) -> None:
-        weight = tensor(tensors, f"{name}.weight", np.int8, out, inputs)
+        weight = tensor(tensors, f"{name}.weight", np.int8, out, inputs).astype(np.int8, copy=False)
         multiplier = tensor(tensors, f"{name}.multiplier", np.int32, out).astype(np.int32)
         bias = tensor(tensors, f"{name}.bias", np.int32, out).astype(np.int32)
         shifts = tensor(tensors, f"{name}.shift", np.int32, 2).astype(np.int32)
-        self._weight = np.ascontiguousarray(weight.T, np.float32)
-        self._multiplier, self._bias = multiplier, bias
-        self._pre, self._shift = (int(s) for s in shifts)
+        self.weight, self.multiplier, self.bias = weight, multiplier, bias
+        self.pre, self.shift = (int(s) for s in shifts)
+        self._float_weight = np.ascontiguousarray(weight.T, np.float32)
         sums = np.abs(weight.astype(np.int64)).sum(axis=1) * ACTIVATION_MAX
         require(bool((sums < _PRODUCT_BOUND).all()), f"{name} breaks the 2**24 bound")
-        require(0 <= self._pre < 24 and 0 <= self._shift < 31, f"{name} has a shift out of range")
-        scaled = ((sums >> self._pre) + 1) * np.abs(multiplier.astype(np.int64)) + np.abs(
+        require(0 <= self.pre < 24 and 0 <= self.shift < 31, f"{name} has a shift out of range")
+        scaled = ((sums >> self.pre) + 1) * np.abs(multiplier.astype(np.int64)) + np.abs(
             bias.astype(np.int64)
         )
         require(bool((scaled < _INT32_BOUND).all()), f"{name} may overflow 32 bits")
-        self.bound = int((scaled >> self._shift).max()) + 1  # of the result's magnitude
+        self.bound = int((scaled >> self.shift).max()) + 1  # of the result's magnitude
 
     def __call__(self, a: NDArray[np.generic]) -> Int32:
         """int8-valued (..., in) -> int32 (..., out)."""
-        product = matmul(a.reshape(-1, a.shape[-1]).astype(np.float32), self._weight).astype(np.int32)
-        y: Int32 = ((product >> self._pre) * self._multiplier + self._bias) >> self._shift
+        product = matmul(a.reshape(-1, a.shape[-1]).astype(np.float32), self._float_weight).astype(np.int32)
+        y: Int32 = ((product >> self.pre) * self.multiplier + self.bias) >> self.shift
         return y.reshape(*a.shape[:-1], -1)
 
 
@@ -102,8 +102,12 @@ class RmsNorm:
     table: int32 (1024,), entry i holds sqrt(H / ((i + 1/2) / 1024)) in units of 2**-10.
     """
 
-    def __init__(self, table: Int32) -> None:
-        self._table = table
+    def __init__(self, tensors: Tensors, name: str, width: int) -> None:
+        table = tensor(tensors, name, np.int32, 1024).astype(np.int32)
+        largest = math.isqrt(width * 4 << 20) + 64
+        in_range = (table[256:] >= 0).all() and (table[256:] <= largest).all()
+        require(bool(in_range), f"{name} is out of range")
+        self.table = table
 
     def __call__(self, x: Int32) -> Int32:
         """int32 (..., H), |x| < 2**22 -> int32 (..., H) in units of 2**-12."""
@@ -113,10 +117,5 @@ class RmsNorm:
         scaled = np.left_shift(x, np.maximum(15 - half, 0)) >> np.maximum(half - 15, 0)
         twice = 2 * half - 10
         index = (squares << np.maximum(-twice, 0)) >> np.maximum(twice, 0)
-        y: Int32 = (scaled * self._table[index] + (1 << 12)) >> 13
+        y: Int32 = (scaled * self.table[index] + (1 << 12)) >> 13
         return y
-
-
-def norm_table_bound(width: int) -> int:
-    """Upper bound of the entries of an `RmsNorm` table that can be looked up."""
-    return math.isqrt(width * 4 << 20) + 64

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from vaezip.errors import CorpusError
 from vaezip.network.architecture import Architecture
 from vaezip.network.encoder import ENCODER_BYTES, encoder_view
-from vaezip.network.features import context_rows
+from vaezip.network.features import context_slots, find_rows
 from vaezip.training.rescript import rescript
 
 MIN_CORPUS_BYTES = 20_000
 _LONGEST_SEGMENT = 32  # in chunks
-_FLATTEN = 0.7  # a folder of the corpus is read in proportion to its bytes to this power
+_FLATTEN = 0.7
 
 
 class TextFile(NamedTuple):
@@ -102,7 +102,7 @@ class Chunk(NamedTuple):
     """One training step's input: lanes of segments, time first."""
 
     seen: NDArray[np.int64]  # (T, B) the byte before each position, 0 at a segment's start
-    rows: NDArray[np.int64]  # (T, B, contexts), offset by table
+    rows: NDArray[np.int64]  # (T, B, contexts)
     target: NDArray[np.int64]  # (T, B)
     mask: NDArray[np.float32]  # (T, B): 0 where a segment has ended
     view: NDArray[np.int64]  # (B, n) the encoder's view of each whole segment
@@ -112,13 +112,39 @@ class Chunk(NamedTuple):
 
 
 class _Segment:
-    def __init__(self, a: Architecture, data: NDArray[np.uint8]) -> None:
+    def __init__(self, a: Architecture, tags: NDArray[np.uint8], data: NDArray[np.uint8]) -> None:
         self.data = data
         self.seen = np.concatenate([np.zeros(1, np.uint8), data[:-1]])
-        offset = np.arange(a.contexts, dtype=np.int32) << a.table_bits
-        self.rows = context_rows(a, data[None])[0].astype(np.int32) + offset
+        self.rows = find_rows(a, context_slots(a, data[None])[0], tags).astype(np.int32)
         self.view = encoder_view(data)
         self.at = 0
+
+
+class SegmentSource:
+    """Random segments of files; a folder's share goes by its bytes to the power of 0.7."""
+
+    def __init__(self, files: list[TextFile]) -> None:
+        self._files = files
+        size = np.array([len(f.data) for f in files], float)
+        folder = np.array([f.name.split(os.sep)[0] if os.sep in f.name else "" for f in files])
+        weight = np.empty_like(size)
+        for name in np.unique(folder):
+            inside = folder == name
+            weight[inside] = size[inside] * size[inside].sum() ** (_FLATTEN - 1)
+        self._cumulative = np.cumsum(weight / weight.sum())
+
+    def draw(self, rng: np.random.Generator, length: int, multiple: int = 1) -> NDArray[np.uint8]:
+        """`length` bytes from somewhere in some file; less if it is shorter.
+
+        What is longer than `multiple` is cut to a whole number of them.
+        """
+        index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
+        data = self._files[min(index, len(self._files) - 1)].data
+        length = min(length, len(data))
+        if length > multiple:
+            length -= length % multiple
+        start = int(rng.integers(0, len(data) - length + 1))
+        return data[start : start + length]
 
 
 class Sampler:
@@ -127,6 +153,7 @@ class Sampler:
     def __init__(
         self,
         a: Architecture,
+        tags: NDArray[np.uint8],
         files: list[TextFile],
         lanes: int,
         chunk: int,
@@ -134,33 +161,22 @@ class Sampler:
         rescript_share: float = 0.0,
     ) -> None:
         self._a = a
-        self._files = files
+        self._tags = tags
+        self._source = SegmentSource(files)
         self._chunk = chunk
         self._rng = rng
         self._rescript_share = rescript_share
-        size = np.array([len(f.data) for f in files], float)
-        folder = np.array([f.name.split(os.sep)[0] if os.sep in f.name else "" for f in files])
-        weight = np.empty_like(size)
-        for name in np.unique(folder):
-            inside = folder == name
-            weight[inside] = size[inside] * size[inside].sum() ** (_FLATTEN - 1)
-        self._cumulative = np.cumsum(weight / weight.sum())
         lengths = 2 ** np.arange(int(np.log2(_LONGEST_SEGMENT)) + 1)
         self._lengths = lengths * chunk
         self._length_p = (1 / lengths) / (1 / lengths).sum()
         self._lanes = [self._draw() for _ in range(lanes)]
 
     def _draw(self) -> _Segment:
-        index = int(np.searchsorted(self._cumulative, self._rng.random(), side="right"))
-        data = self._files[min(index, len(self._files) - 1)].data
-        length = min(int(self._rng.choice(self._lengths, p=self._length_p)), len(data))
-        if length > self._chunk:
-            length -= length % self._chunk
-        start = int(self._rng.integers(0, len(data) - length + 1))
-        segment = data[start : start + length]
+        length = int(self._rng.choice(self._lengths, p=self._length_p))
+        segment = self._source.draw(self._rng, length, self._chunk)
         if self._rng.random() < self._rescript_share:
             segment = rescript(segment, self._rng)
-        return _Segment(self._a, segment)
+        return _Segment(self._a, self._tags, segment)
 
     def next(self) -> Chunk:
         """The next chunk of every lane; a lane whose segment has ended starts another."""

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from vaezip.bench import network_bits
 from vaezip.model import Model
 from vaezip.network.encoder import encoder_view
-from vaezip.network.features import context_rows
+from vaezip.network.features import context_slots, find_rows
 from vaezip.stream import DEFAULT_BLOCK_SIZE, compress
 from vaezip.training.data import TextFile
-from vaezip.training.vae import Vae, cross_entropy
+from vaezip.training.vae import Posterior, Vae, cross_entropy
 
 _CHUNK = 4096
 
@@ -26,9 +28,10 @@ class Evaluation:
 
     files: int
     bytes: int
-    exact: float  # of the `.vz` files, headers counted
-    negative_elbo: float  # of the float model: -E_q[log p(x|z)] + KL
-    null_latent: float  # of the float model with the null latent
+    coded: float  # of the `.vz` files, headers counted
+    exact_null: float  # of the exact network alone, with the null latent ...
+    float_null: float  # ... and of the float one
+    negative_elbo: float  # of the float network: -E_q[log p(x|z)] + KL
     kl_bits: float  # mean KL(q || p) per block
     gzip: float
     xz: float
@@ -53,9 +56,10 @@ def evaluate(vae: Vae, model: Model, files: list[TextFile], limit: int = 1_000_0
     return Evaluation(
         files=len(chosen),
         bytes=total,
-        exact=8 * sum(len(compress(t, model=model)) for t in texts) / total,
+        coded=8 * sum(len(compress(t, model=model)) for t in texts) / total,
+        exact_null=sum(network_bits(model, block, model.latent.null()) for block in blocks) / total,
         negative_elbo=(x_bits + kl_bits) / total,
-        null_latent=null_bits / total,
+        float_null=null_bits / total,
         kl_bits=float(results[:, 1].mean()),
         gzip=8 * sum(len(gzip.compress(t, 9)) for t in texts) / total,
         xz=8 * sum(len(lzma.compress(t, preset=9 | lzma.PRESET_EXTREME)) for t in texts) / total,
@@ -65,22 +69,35 @@ def evaluate(vae: Vae, model: Model, files: list[TextFile], limit: int = 1_000_0
 @torch.no_grad()
 def negative_elbo(vae: Vae, block: np.ndarray) -> tuple[float, float, float]:
     """Bits of one block: x given a drawn z, KL(q || p), and x given the null latent."""
-    a = vae.a
-    view = encoder_view(block)
-    padded = np.zeros(max(1, -(-len(view) // a.patch**2)) * a.patch**2, np.int64)
-    padded[: len(view)] = view
-    q = vae.encoder(torch.from_numpy(padded)[None], torch.tensor([len(view)]))
+    q = posterior(vae, block)
     generator = torch.Generator().manual_seed(0)
-    # Two lanes: the drawn latent and the null latent.
-    z = torch.cat([q.sample(torch.randn(q.mean.shape, generator=generator)), torch.zeros_like(q.mean)])
+    drawn = q.sample(torch.randn(q.mean.shape, generator=generator))
+    given, null = text_bits(vae, block, torch.cat([drawn, torch.zeros_like(drawn)]))
+    return given, float(q.kl().sum()) / math.log(2), null
+
+
+@torch.no_grad()
+def posterior(vae: Vae, block: np.ndarray) -> Posterior:
+    """q(z|x) of one block."""
+    view = encoder_view(block)
+    padded = np.zeros(max(1, -(-len(view) // vae.a.patch**2)) * vae.a.patch**2, np.int64)
+    padded[: len(view)] = view
+    q: Posterior = vae.encoder(torch.from_numpy(padded)[None], torch.tensor([len(view)]))
+    return q
+
+
+@torch.no_grad()
+def text_bits(vae: Vae, block: np.ndarray, z: Tensor) -> list[float]:
+    """-log2 p(x|z) of one block for each of several z, (n, latents)."""
+    a, n = vae.a, len(z)
     seen = torch.from_numpy(np.concatenate([np.zeros(1, np.int64), block[:-1].astype(np.int64)]))
-    rows = torch.from_numpy(context_rows(a, block[None])[0]) + (torch.arange(a.contexts) << a.table_bits)
+    rows = torch.from_numpy(find_rows(a, context_slots(a, block[None])[0], vae.decoder.tags.numpy()))
     target = torch.from_numpy(block.astype(np.int64))
-    state, nats = vae.decoder.initial_state(z), torch.zeros(2)
+    state, nats = vae.decoder.initial_state(z), torch.zeros(n)
     for at in range(0, len(block), _CHUNK):
         part = slice(at, at + _CHUNK)
-        both = seen[part, None].expand(-1, 2), rows[part, None].expand(-1, 2, -1)
-        logits, state = vae.decoder(*both, z, state)
-        nats += cross_entropy(logits, target[part, None].expand(-1, 2).contiguous()).sum(0)
-    given, null = (nats / math.log(2)).tolist()
-    return given, float(q.kl().sum()) / math.log(2), null
+        inputs = seen[part, None].expand(-1, n), rows[part, None].expand(-1, n, -1)
+        logits, state = vae.decoder(*inputs, z, state)
+        nats += cross_entropy(logits, target[part, None].expand(-1, n).contiguous()).sum(0)
+    bits: list[float] = (nats / math.log(2)).tolist()
+    return bits

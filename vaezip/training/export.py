@@ -23,10 +23,11 @@ from vaezip.latent import PHASES, Latent, offsets
 from vaezip.model import serialise
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import EXP_ENTRIES
-from vaezip.network.encoder import POOL_BITS, POOLED_MAX, Encoder, encoder_view
-from vaezip.network.features import context_rows
+from vaezip.network.encoder import CONV2_MAX, POOL_SHIFT, Encoder, encoder_view
+from vaezip.network.features import context_slots, find_rows
 from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, NORM_BITS, RESIDUAL_BOUND, VALUE_BITS
-from vaezip.training.data import TextFile
+from vaezip.training.data import SegmentSource, TextFile
+from vaezip.training.mixing import learned_parameters
 from vaezip.training.vae import Decoder, Layer, Vae
 
 Array = NDArray[Any]
@@ -40,7 +41,7 @@ LEAST_SCALE = 0.2  # the smallest of them, in grid steps
 _PRIOR_SMOOTHING = 0.02  # share of the standard normal in the fitted prior
 _LEAST_OUT = 0.125  # |o h| <= 1; a channel that stays below this keeps the step of one that reaches it
 _PER_SEGMENT = ("encoder.hidden", "encoder.mean", "encoder.log_scale")  # maps used once per segment
-_SEGMENTS = 400  # pieces of text that the prior is fitted to ...
+_SEGMENTS = 400  # pieces of text that prior and mixer are fitted to; fewer of a small corpus ...
 _CALIBRATION_SEGMENTS = 48  # ... and of these, as many are enough for the scales
 _SEGMENT_BYTES = 4096
 
@@ -54,7 +55,9 @@ class Grid(NamedTuple):
 
 def export(vae: Vae, files: list[TextFile], info: dict[str, str], seed: int = 0) -> bytes:
     """The bytes of a model file; `files` is text to calibrate on (training text)."""
-    segments = _draw(files, np.random.default_rng(seed))
+    source, rng = SegmentSource(files), np.random.default_rng(seed)
+    count = min(_SEGMENTS, _CALIBRATION_SEGMENTS + sum(len(f.data) for f in files) // _SEGMENT_BYTES)
+    segments = [source.draw(rng, _SEGMENT_BYTES) for _ in range(count)]
     maxima, mean, log_scale = _calibrate(vae, segments[:_CALIBRATION_SEGMENTS])
     grid = _grid(mean, log_scale)
     a = dataclasses.replace(vae.a, latents=len(grid.active))
@@ -65,21 +68,8 @@ def export(vae: Vae, files: list[TextFile], info: dict[str, str], seed: int = 0)
         "latent.posterior": _posterior_table(),
     }
     tensors["latent.prior"] = _fitted_prior(a, tensors, segments)
+    tensors |= learned_parameters(a, tensors, segments)
     return serialise(a, tensors, info)
-
-
-def _draw(files: list[TextFile], rng: np.random.Generator) -> list[Array]:
-    """Segments of calibration text, folders in proportion to the square root of their bytes."""
-    size = np.array([len(f.data) for f in files], float)
-    folder = np.array([f.name.split("/")[0] for f in files])
-    weight = np.array([s / math.sqrt(size[folder == f].sum()) for s, f in zip(size, folder, strict=True)])
-    picks = rng.choice(len(files), _SEGMENTS, p=weight / weight.sum())
-    segments = []
-    for i in picks:
-        data = files[i].data
-        start = int(rng.integers(0, max(1, len(data) - _SEGMENT_BYTES + 1)))
-        segments.append(data[start : start + _SEGMENT_BYTES])
-    return segments
 
 
 @torch.no_grad()
@@ -96,10 +86,11 @@ def _calibrate(vae: Vae, segments: list[Array]) -> tuple[dict[str, Array], Array
         if isinstance(module, nn.Linear)
     ]
     handles.append(
-        vae.encoder.conv2.register_forward_hook(lambda _, inputs, out: note("encoder.pool", torch.relu(out)))
+        vae.encoder.conv2.register_forward_hook(
+            lambda _, inputs, out: note("encoder.conv2.out", torch.relu(out))
+        )
     )
     a, means, log_scales = vae.a, [], []
-    offset = torch.arange(a.contexts) << a.table_bits
     for segment in segments:
         view = encoder_view(segment)
         padded = np.zeros(-(-len(view) // a.patch**2) * a.patch**2, np.int64)
@@ -108,7 +99,7 @@ def _calibrate(vae: Vae, segments: list[Array]) -> tuple[dict[str, Array], Array
         means.append(q.mean[0].numpy())
         log_scales.append(q.log_scale[0].numpy())
         seen = np.concatenate([np.zeros(1, np.int64), segment[:-1].astype(np.int64)])
-        rows = torch.from_numpy(context_rows(a, segment[None])[0]) + offset
+        rows = torch.from_numpy(find_rows(a, context_slots(a, segment[None])[0], vae.decoder.tags.numpy()))
         z = q.sample(torch.randn(q.mean.shape))
         vae.decoder(torch.from_numpy(seen)[:, None], rows[:, None], z, vae.decoder.initial_state(z))
     for handle in handles:
@@ -199,18 +190,28 @@ def _linear(name: str, weight: Array, bias: Array, unit: Array | float) -> dict[
     }
 
 
+def _norm_table(width: int) -> Array:
+    """See `RmsNorm`; entries below 256 are never looked up."""
+    table = np.zeros(1024, np.int32)
+    table[256:] = np.round(np.sqrt(width / ((np.arange(256, 1024) + 0.5) / 1024)) * 1024)
+    return table
+
+
 def _numpy(t: Tensor) -> Array:
     return t.detach().double().numpy()
 
 
 def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]:
     decoder, a = vae.decoder, vae.a
-    tables = _numpy(decoder.tables).reshape(a.contexts, -1)
-    table_scale = np.maximum(np.abs(tables).max(axis=1), 1e-12) / ACTIVATION_MAX
+    tables, starts = _numpy(decoder.tables), a.table_starts
+    largest = np.maximum.reduceat(np.abs(tables).max(axis=1), starts[:-1])
+    table_scale = np.maximum(largest, 1e-12) / ACTIVATION_MAX
+    row_scale = np.repeat(table_scale, np.diff(starts))[:, None]
     residual = _residual_unit(decoder, maxima)
     feature_weight = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
     out: dict[str, Array] = {
-        "decoder.tables": np.round(tables / table_scale[:, None]).astype(np.int8).reshape(-1, a.table_dim),
+        "decoder.tables": np.round(tables / row_scale).astype(np.int8),
+        "decoder.tags": decoder.tags.numpy(),
         "decoder.byte": np.clip(np.round(_numpy(decoder.byte.weight) * residual), -32767, 32767).astype(
             np.int16
         ),
@@ -262,11 +263,8 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
         }
     out |= _linear("decoder.head", _numpy(decoder.head.weight) * step[-1], _numpy(decoder.head.bias), 64.0)
     position = (np.arange(GATE_ENTRIES) - GATE_ENTRIES // 2) / gate
-    index = np.arange(256, 1024)
-    norm = np.zeros(1024, np.int32)
-    norm[256:] = np.round(np.sqrt(a.width / ((index + 0.5) / 1024)) * 1024)
     out |= {
-        "decoder.norm": norm,
+        "decoder.norm": _norm_table(a.width),
         "decoder.sigmoid": np.round(2**VALUE_BITS / (1 + np.exp(-position))).astype(np.int32),
         "decoder.tanh": np.round(2**VALUE_BITS * np.tanh(position)).astype(np.int32),
         "decoder.exp": np.round(np.exp(-np.arange(EXP_ENTRIES) / 64) * 2**24).astype(np.int32),
@@ -290,11 +288,8 @@ def _encoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
 
     # A channel of conv1 meets the `patch` positions of conv2's kernel with one scale.
     first = steps("conv2").reshape(a.patch, -1).max(axis=0)
-    # Channels that hardly ever speak need no finer step than a hundredth of the loudest one's.
-    loudest = maxima["encoder.pool"].max()
-    second = np.maximum(maxima["encoder.pool"], 0.01 * loudest + 1e-4) / POOLED_MAX
-    pooled, hidden = steps("hidden"), steps("mean")
-    pool_unit = 2.0 ** (POOL_BITS - 8)
+    second = np.maximum(maxima["encoder.conv2.out"].max(), 1e-4) / CONV2_MAX
+    pooled, hidden = np.maximum(steps("hidden"), 0.02 / ACTIVATION_MAX), steps("mean")
     scale_unit = 4 / math.log(2)
     scale_bias = _numpy(encoder.log_scale.bias)[grid.active] - 0.5 - np.log(LEAST_SCALE * grid.step)
     return {
@@ -308,7 +303,8 @@ def _encoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
             _numpy(encoder.conv2.bias),
             1 / second,
         ),
-        "encoder.pool": np.minimum(np.round(pool_unit * second / pooled), (1 << 20) - 1).astype(np.int32),
+        "encoder.norm": _norm_table(a.encoder_width),
+        "encoder.pool": np.round(2.0 ** (POOL_SHIFT - NORM_BITS) / pooled).astype(np.int32),
         **_linear(
             "encoder.hidden", _numpy(encoder.hidden.weight) * pooled, _numpy(encoder.hidden.bias), 1 / hidden
         ),
@@ -326,6 +322,7 @@ def _encoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
         ),
         "training.encoder.byte": np.array(byte_step, np.float32).reshape(1),
         "training.encoder.conv1": first.astype(np.float32),
+        "training.encoder.conv2": np.array(second, np.float32).reshape(1),
         "training.encoder.pooled": pooled.astype(np.float32),
         "training.encoder.hidden": hidden.astype(np.float32),
     }

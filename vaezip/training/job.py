@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
 from vaezip.errors import FileError
 from vaezip.files import open_target
 from vaezip.model import load_model, parse_model, read_model_file
@@ -16,8 +18,10 @@ from vaezip.training.data import read_corpus
 from vaezip.training.evaluate import Evaluation, evaluate
 from vaezip.training.export import export
 from vaezip.training.loop import Progress, Trainer
+from vaezip.training.owners import settle_owners
 from vaezip.training.restore import restore
 from vaezip.training.settings import Settings
+from vaezip.training.vae import Vae
 
 
 class TrainingJob:
@@ -52,12 +56,13 @@ class TrainingJob:
         except OSError as error:
             raise FileError(f"{self._folder}: cannot create: {error.strerror}") from error
         self._settings = settings
-        vae = None
-        if init is not None:
-            vae = restore(load_model(init), read_model_file(init))
-        self._trainer = Trainer(vae.a if vae else sizes, self.corpus, settings, checkpoint, vae=vae)
+        torch.manual_seed(settings.seed)
+        vae = Vae(sizes) if init is None else restore(load_model(init), read_model_file(init))
+        self._trainer = Trainer(vae, self.corpus, settings, checkpoint)
         if resume:
             self._trainer.resume()
+        else:
+            settle_owners(vae.decoder, self.corpus.train, settings.seed)
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""

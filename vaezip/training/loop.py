@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vaezip.errors import ModelError
 from vaezip.network.architecture import Architecture
-from vaezip.training.data import Chunk, Corpus, Sampler
+from vaezip.training.data import Corpus, Sampler
 from vaezip.training.optimizer import RowAdam
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae, cross_entropy
@@ -50,6 +50,15 @@ class _Run:
     curve: list[tuple[int, float, float, float]] = field(default_factory=list)
 
 
+class _Gradients(NamedTuple):
+    """What a worker found in its next chunk."""
+
+    of: tuple[Tensor, ...]  # the summed loss, per parameter
+    bytes: int
+    nats: float  # of x given z
+    kl: float  # nats, mean over the segments
+
+
 class _Worker:
     """Some of the lanes, with what is carried from chunk to chunk: state, noise and choice of latent."""
 
@@ -62,10 +71,8 @@ class _Worker:
         self._noise = torch.zeros(lanes, a.latents)
         self._null = torch.zeros(lanes, 1, dtype=torch.bool)
 
-    def gradients(
-        self, parameters: list[Tensor], settings: Settings, kl_weight: float
-    ) -> tuple[tuple[Tensor, ...], Chunk, float, float]:
-        """Gradients of the summed loss of the next chunk, with its nats of x given z and mean KL."""
+    def gradients(self, parameters: Sequence[Tensor], settings: Settings, kl_weight: float) -> _Gradients:
+        """Read the next chunk."""
         chunk, g = self._sampler.next(), self._generator
         t = torch.from_numpy
         fresh, mask = t(chunk.fresh)[:, None], t(chunk.mask)
@@ -84,9 +91,9 @@ class _Worker:
         kl = posterior.kl()
         mean_kl = (kl * share).sum(0) / share.sum().clamp(min=1e-6)
         loss = nats + kl_weight * mean_kl.clamp(min=settings.free_nats).sum() * share.sum()
-        return (
+        return _Gradients(
             torch.autograd.grad(loss, parameters),
-            chunk,
+            int(mask.sum()),
             float(nats.detach()),
             float(kl.detach().sum(1).mean()),
         )
@@ -95,15 +102,13 @@ class _Worker:
 class Trainer:
     """Trains a VAE on a corpus; `run` yields progress until the budget is spent."""
 
-    def __init__(
-        self, a: Architecture, corpus: Corpus, settings: Settings, checkpoint: Path, *, vae: Vae | None = None
-    ) -> None:
-        """Start from `vae`, or from random weights."""
+    def __init__(self, vae: Vae, corpus: Corpus, settings: Settings, checkpoint: Path) -> None:
+        """Train `vae` on `corpus`, leaving checkpoints in that file."""
         torch.set_num_threads(1)
-        torch.manual_seed(settings.seed)
         self.settings = settings
         self.corpus = corpus
-        self.vae = vae or Vae(a)
+        self.vae = vae
+        self._bfloat16 = bfloat16_pays() if settings.bfloat16 is None else settings.bfloat16
         self._checkpoint = checkpoint
         self._run = _Run()
         self._tables = self.vae.decoder.tables
@@ -154,6 +159,7 @@ class Trainer:
                 self.vae,
                 Sampler(
                     self.vae.a,
+                    self.vae.decoder.tags.numpy(),
                     self.corpus.train,
                     s.lanes // count,
                     s.chunk,
@@ -186,28 +192,46 @@ class Trainer:
         return r.bytes_read / ((s.epochs or 1.0) * self.corpus.train_bytes)
 
     def _step(self, pool: ThreadPoolExecutor, workers: list[_Worker], share: float) -> None:
-        s, r = self.settings, self._run
-        rate = min(1.0, (r.step + 1) / 100)
+        s, run = self.settings, self._run
+        rate = min(1.0, (run.step + 1) / 100)
         if share > s.hold:
             rate *= max(0.02, 0.5 + 0.5 * math.cos((share - s.hold) / (1 - s.hold) * math.pi))
         self._adam.param_groups[0]["lr"] = s.lr * rate
         parameters = [*self._dense, self._tables]
         kl_weight = min(1.0, share / s.kl_warm_up)
-        results = list(pool.map(lambda w: w.gradients(parameters, s, kl_weight), workers))
-        count = int(sum(chunk.mask.sum() for _, chunk, _, _ in results))
+
+        def gradients(worker: _Worker) -> _Gradients:
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+                return worker.gradients(parameters, s, kl_weight)
+
+        results = list(pool.map(gradients, workers))
+        count = sum(r.bytes for r in results)
         for i, p in enumerate(self._dense):
-            p.grad = sum((grads[i] for grads, *_ in results), torch.zeros(())) / count
+            p.grad = sum((r.of[i] for r in results), torch.zeros(())) / count
         torch.nn.utils.clip_grad_norm_(self._dense, 1.0)
         self._adam.step()
         contexts = self.vae.a.contexts
-        sparse = [grads[-1] for grads, *_ in results]
+        sparse = [r.of[-1] for r in results]
         rows = torch.cat([g._indices()[0].view(-1, contexts) for g in sparse])
         values = torch.cat([g._values().view(len(g._indices()[0]) // contexts, contexts, -1) for g in sparse])
         self._row_adam.step(rows, values.div_(count), rate, pool)
-        r.step += 1
-        r.bytes_read += count
-        keep = min(0.99, 1 - 1 / r.step)
-        bits = sum(nats for _, _, nats, _ in results) / count / LN2
-        r.bits_per_byte = keep * r.bits_per_byte + (1 - keep) * bits
-        kl = sum(kl for *_, kl in results) / len(results) / LN2
-        r.kl_bits = keep * r.kl_bits + (1 - keep) * kl
+        run.step += 1
+        run.bytes_read += count
+        keep = min(0.99, 1 - 1 / run.step)
+        bits = sum(r.nats for r in results) / count / LN2
+        run.bits_per_byte = keep * run.bits_per_byte + (1 - keep) * bits
+        kl = sum(r.kl for r in results) / len(results) / LN2
+        run.kl_bits = keep * run.kl_bits + (1 - keep) * kl
+
+
+def bfloat16_pays() -> bool:
+    """Whether this machine multiplies matrices faster in bfloat16 than in float32."""
+    a, b = torch.randn(4096, 128), torch.randn(128, 256)
+    seconds = []
+    for x, y in ((a, b), (a.bfloat16(), b.bfloat16())):
+        torch.mm(x, y)
+        started = time.perf_counter()
+        for _ in range(10):
+            torch.mm(x, y)
+        seconds.append(time.perf_counter() - started)
+    return seconds[1] < seconds[0]

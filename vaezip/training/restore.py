@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from vaezip.latent import PHASES
 from vaezip.model import Model
-from vaezip.network.encoder import POOL_BITS
 from vaezip.network.ops import GATE_BITS, NORM_BITS, VALUE_BITS
 from vaezip.training.export import LEAST_SCALE
 from vaezip.training.vae import Vae
@@ -29,7 +28,7 @@ def restore(model: Model, data: bytes) -> Vae:
     tensors = safetensors.numpy.load(data)
     vae = Vae(model.architecture)
     state = {**_decoder(vae, tensors), **_encoder(vae, tensors)}
-    vae.load_state_dict({k: torch.from_numpy(np.ascontiguousarray(v, np.float32)) for k, v in state.items()})
+    vae.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})
     return vae
 
 
@@ -55,10 +54,11 @@ def _decoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
     sites = 2 * a.layers + 1
     scale = t["decoder.scale"] * step / 2.0 ** (19 - NORM_BITS)
     z_scale = t["decoder.z_scale"].reshape(-1, sites, a.width) * step / 2.0 ** (19 - NORM_BITS) / z_step
-    table = t["decoder.tables"].reshape(a.contexts, -1) * table_step[:, None]
+    row_step = np.repeat(table_step, np.diff(a.table_starts))[:, None]
     features = np.repeat(table_step, a.table_dim)
     state: dict[str, Array] = {
-        "decoder.tables": table.reshape(-1, a.table_dim),
+        "decoder.tables": t["decoder.tables"] * row_step,
+        "decoder.tags": t["decoder.tags"],
         "decoder.byte.weight": t["decoder.byte"] / residual,
         **_linear(t, "decoder.features", features, residual, bias=False),
         "decoder.scale": scale,
@@ -82,12 +82,12 @@ def _decoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
 
 def _encoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
     z_step = t["training.latent_step"].astype(np.float64)
-    steps = {k: t[f"training.encoder.{k}"].astype(np.float64) for k in ("byte", "conv1", "pooled", "hidden")}
-    second = steps["pooled"] * t["encoder.pool"] / 2.0 ** (POOL_BITS - 8)
+    names = ("byte", "conv1", "conv2", "pooled", "hidden")
+    steps = {k: t[f"training.encoder.{k}"].astype(np.float64) for k in names}
     state = {
         "encoder.byte.weight": t["encoder.byte"] * steps["byte"],
         **_linear(t, "encoder.conv1", steps["byte"], 1 / steps["conv1"]),
-        **_linear(t, "encoder.conv2", np.tile(steps["conv1"], vae.a.patch), 1 / second),
+        **_linear(t, "encoder.conv2", np.tile(steps["conv1"], vae.a.patch), 1 / steps["conv2"]),
         **_linear(t, "encoder.hidden", steps["pooled"], 1 / steps["hidden"]),
         **_linear(t, "encoder.mean", steps["hidden"], PHASES / z_step),
         **_linear(t, "encoder.log_scale", steps["hidden"], 4 / math.log(2)),

@@ -75,7 +75,7 @@ class _CrossEntropy(torch.autograd.Function):
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """-log p(target) in nats per byte: (T, B, 256), (T, B) -> (T, B)."""
-    nats: Tensor = _CrossEntropy.apply(logits.flatten(0, 1), target.flatten())  # type: ignore[no-untyped-call]
+    nats: Tensor = _CrossEntropy.apply(logits.flatten(0, 1).float(), target.flatten())  # type: ignore[no-untyped-call]
     return nats.view_as(target)
 
 
@@ -117,7 +117,7 @@ class Encoder(nn.Module):
         patches = length // self.patch**2
         mask = (torch.arange(x.shape[1]) < patches[:, None]).to(x.dtype)
         pooled = torch.einsum("bnc,bn->bc", x, mask) / patches.clamp(min=1)[:, None]
-        hidden = torch.relu(self.hidden(pooled))
+        hidden = torch.relu(self.hidden(nn.functional.rms_norm(pooled, pooled.shape[-1:])))
         return Posterior(self.mean(hidden), (self.log_scale(hidden) - 0.5).clamp(-4, 0.5))
 
 
@@ -142,7 +142,7 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, styles: list[tuple[Tensor, Tensor]], h0: Tensor) -> tuple[Tensor, Tensor]:
         """x (T, B, H) and h0 (B, H) -> x and the last state."""
         u = self.gates(_styled(x, *styles[0]))
-        out, h = _Recurrence.apply(u, h0)  # type: ignore[no-untyped-call]
+        out, h = _Recurrence.apply(u.float(), h0)  # type: ignore[no-untyped-call]
         x = x + self.out(out)
         return x + self.down(torch.relu(self.up(_styled(x, *styles[1])))), h
 
@@ -153,7 +153,8 @@ class Decoder(nn.Module):
     def __init__(self, a: Architecture) -> None:
         super().__init__()
         self.a = a
-        self.tables = nn.Parameter(torch.randn(a.contexts << a.table_bits, a.table_dim) * 0.02)
+        self.tables = nn.Parameter(torch.randn(a.table_starts[-1], a.table_dim) * 0.02)
+        self.tags = nn.Buffer(torch.zeros(a.table_starts[-1], dtype=torch.uint8))  # see `find_rows`
         self.byte = nn.Embedding(256, a.width)
         self.features = nn.Linear(a.contexts * a.table_dim, a.width, bias=False)
         self.layers = nn.ModuleList(Layer(a) for _ in range(a.layers))
@@ -176,7 +177,7 @@ class Decoder(nn.Module):
         return torch.tanh(self.start[:, None] + torch.einsum("bz,zlh->lbh", z, self.z_start))
 
     def forward(self, seen: Tensor, rows: Tensor, z: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """seen: the bytes before, int64 (T, B); rows: int64 (T, B, contexts), already offset by table.
+        """seen: the bytes before, int64 (T, B); rows: int64 (T, B, contexts), from `find_rows`.
 
         Returns logits (T, B, 256) and the state after the last byte, (layers, B, H).
         """

@@ -1,0 +1,57 @@
+"""Which implementation computes predictions: the C kernel, or numpy and Python; both give the same bits.
+
+The environment variable VAEZIP_ENGINE chooses: `python`, or one of the kernel's paths, such as `avx2`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from vaezip.errors import EngineError
+
+if TYPE_CHECKING:  # so that `vaezip --version` can name the engine without loading numpy
+    from vaezip.mixing.parameters import MixerParameters
+    from vaezip.mixing.predictor import Predictor
+    from vaezip.network.decoder import Decoder
+    from vaezip.network.ops import Int32
+
+REFERENCE = "python"
+
+
+class Engine(NamedTuple):
+    """A loaded model's way to compute."""
+
+    name: str
+    predictor: Callable[[Int32, int], Predictor]  # of a block: its latent, (latents,), and its size
+
+
+def available() -> list[str]:
+    """Names of the engines that run here, the fastest first."""
+    try:
+        from vaezip.kernel import paths
+    except ImportError:
+        return [REFERENCE]
+    return [*paths(), REFERENCE]
+
+
+def chosen() -> str:
+    """The engine that VAEZIP_ENGINE names, or the fastest; raises EngineError if it does not run here."""
+    names = available()
+    name = os.environ.get("VAEZIP_ENGINE") or names[0]
+    if name not in names:
+        raise EngineError(f"VAEZIP_ENGINE={name}: no such engine here (choose from {', '.join(names)})")
+    return name
+
+
+def load_engine(decoder: Decoder, mixer: MixerParameters) -> Engine:
+    """The chosen engine for a model."""
+    name = chosen()
+    if name == REFERENCE:
+        from vaezip.mixing.predictor import ReferencePredictor
+
+        return Engine(name, lambda z, size: ReferencePredictor(decoder, mixer, z, size))
+    from vaezip.kernel.predictor import Kernel
+
+    return Engine(name, Kernel(decoder, mixer, name).predictor)

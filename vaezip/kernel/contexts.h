@@ -1,0 +1,27 @@
+/* The hashed contexts of the network's tables (network/features.py). */
+#ifndef VZ_CONTEXTS_H
+#define VZ_CONTEXTS_H
+
+#include <stdint.h>
+
+#include "network.h"
+
+#define VZ_MAX_WORDS 4
+
+typedef struct {
+    int order_count, words;
+    uint8_t order[VZ_MAX_CONTEXTS], bits[VZ_MAX_CONTEXTS];
+    int64_t start[VZ_MAX_CONTEXTS];
+    const uint8_t *tags;
+} vz_tables;
+
+typedef struct {
+    uint64_t history;                 /* the last eight bytes, newest lowest */
+    uint64_t word[VZ_MAX_WORDS + 1]; /* [0] is the word so far */
+} vz_contexts;
+
+void vz_contexts_push(vz_contexts *c, const vz_tables *t, uint8_t byte);
+/* Rows of all tables for the byte to come. */
+void vz_contexts_rows(const vz_contexts *c, const vz_tables *t, int64_t *rows);
+
+#endif

@@ -1,0 +1,50 @@
+/* The adaptive mixer (vaezip/mixing): the network's probabilities and the block's own statistics give the
+ * frequencies of the next nibble. Integer arithmetic throughout; docs/mixer.md has the definition. */
+#ifndef VZ_MIXER_H
+#define VZ_MIXER_H
+
+#include <stdint.h>
+
+#define VZ_HISTORIES 12                  /* contexts with bit histories */
+#define VZ_INPUTS 16                     /* network, bias, match, histories, and one that is always 0 */
+#define VZ_SETS 5                        /* weight sets that see every bit */
+#define VZ_WEIGHT_ROWS 4096              /* of all sets together */
+#define VZ_FINAL_ROWS 104
+#define VZ_FINAL_INPUTS 8                /* VZ_SETS, padded */
+#define VZ_MATCH_LENGTHS 32              /* classes of match length */
+#define VZ_STATES 256                    /* bit histories */
+
+/* What a model file says; the arrays belong to the caller. */
+typedef struct {
+    const int16_t *stretch;          /* (4096,) ln(p / (1 - p)), unit 1/256, p in units of 1/4096 */
+    const int32_t *squash;           /* (4097,) its inverse: 16-bit probabilities of -8 ... 8 in steps of 1/256 */
+    const int32_t *log;              /* (1025,) ln(1 + i / 1024), unit 2^-16 */
+    const int32_t *rate;             /* (1024,) adaptation rates by count, unit 2^-16 */
+    const uint8_t *next;             /* (256, 2) transitions of bit histories */
+    const int32_t *learning;         /* (4,) rates, unit 2^-16: base, extra, its half-life in bytes, final */
+    const int32_t *final_weights;    /* (VZ_FINAL_ROWS, VZ_FINAL_INPUTS), unit 2^-16 */
+    const uint32_t *history_map;     /* (VZ_HISTORIES, VZ_STATES) probability, 22 bits, and count, 10 bits */
+    const uint32_t *match_map;       /* (VZ_MATCH_LENGTHS,) probability that a match goes on, and count */
+} vz_mixer_model;
+
+typedef struct vz_mixer vz_mixer;
+
+/* NULL if there is no memory. `weights`, (VZ_WEIGHT_ROWS, VZ_INPUTS), unit 2^-16, is where they begin; `size` is the
+ * number of bytes of the block. */
+vz_mixer *vz_mixer_new(const vz_mixer_model *model, const int32_t *weights, uint32_t size);
+void vz_mixer_free(vz_mixer *m);
+
+/* For every byte: begin with the network's exponentials, int32 (256,); then twice, one of the two ways, a nibble.
+ * Frequencies sum to 2^24 and are all positive. */
+void vz_mixer_begin(vz_mixer *m, const int32_t *exponentials);
+/* To decode: the frequencies of all 16 nibbles; then what the nibble was. */
+void vz_mixer_frequencies(vz_mixer *m, int32_t *frequencies);
+void vz_mixer_push(vz_mixer *m, int nibble);
+/* To encode: as if by the two above, but faster; sets `below`, the sum of the frequencies of smaller nibbles. */
+void vz_mixer_encode(vz_mixer *m, int nibble, int32_t *below, int32_t *frequency);
+
+/* What it has learned so far, in the shapes of vz_mixer_model. */
+void vz_mixer_learned(const vz_mixer *m, int32_t *weights, int32_t *final_weights, uint32_t *history_map,
+                      uint32_t *match_map);
+
+#endif

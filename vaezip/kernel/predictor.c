@@ -1,0 +1,100 @@
+#include "predictor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct vz_predictor {
+    const vz_network *network;
+    const vz_tables *tables;
+    vz_mixer *mixer;
+    vz_contexts contexts;
+    int32_t *scale, *shift, *state;
+    uint32_t size, position;
+    uint8_t seen;
+    int first; /* nibble of the byte in progress, or -1 */
+};
+
+static int32_t *copy(const int32_t *from, size_t count) {
+    int32_t *to = malloc(count * sizeof *to);
+    if (to) memcpy(to, from, count * sizeof *to);
+    return to;
+}
+
+vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *mixer,
+                               const int32_t *scale, const int32_t *shift, const int32_t *start,
+                               const int32_t *weights, uint32_t size) {
+    vz_predictor *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    size_t width = (size_t)network->width, layers = (size_t)network->layers, sites = 2 * layers + 1;
+    p->network = network;
+    p->tables = tables;
+    p->size = size;
+    p->first = -1;
+    p->mixer = vz_mixer_new(mixer, weights, size);
+    p->scale = copy(scale, sites * width);
+    p->shift = copy(shift, sites * width);
+    p->state = copy(start, layers * width);
+    if (!p->mixer || !p->scale || !p->shift || !p->state) {
+        vz_predictor_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void vz_predictor_free(vz_predictor *p) {
+    if (!p) return;
+    vz_mixer_free(p->mixer);
+    free(p->scale);
+    free(p->shift);
+    free(p->state);
+    free(p);
+}
+
+static void begin_byte(vz_predictor *p) {
+    int64_t rows[VZ_MAX_CONTEXTS];
+    int32_t exponentials[256];
+    vz_style style = {p->scale, p->shift};
+    vz_contexts_rows(&p->contexts, p->tables, rows);
+    vz_network_step(p->network, &style, p->state, p->seen, rows, exponentials);
+    vz_mixer_begin(p->mixer, exponentials);
+}
+
+static void end_byte(vz_predictor *p, uint8_t byte) {
+    p->seen = byte;
+    p->position++;
+    vz_contexts_push(&p->contexts, p->tables, byte);
+}
+
+void vz_predictor_encode(vz_predictor *p, const uint8_t *text, int32_t *intervals) {
+    for (; p->position < p->size; intervals += 4) {
+        uint8_t byte = text[p->position];
+        begin_byte(p);
+        vz_mixer_encode(p->mixer, byte >> 4, intervals, intervals + 1);
+        vz_mixer_encode(p->mixer, byte & 15, intervals + 2, intervals + 3);
+        end_byte(p, byte);
+    }
+}
+
+void vz_predictor_next(vz_predictor *p, int nibble, float *row) {
+    int32_t frequencies[16];
+    if (p->position == p->size) return;
+    if (nibble >= 0) {
+        nibble &= 15;
+        vz_mixer_push(p->mixer, nibble);
+        if (p->first < 0) {
+            p->first = nibble;
+        } else {
+            end_byte(p, (uint8_t)(p->first << 4 | nibble));
+            p->first = -1;
+        }
+    }
+    if (p->position == p->size) return;
+    if (p->first < 0) begin_byte(p);
+    vz_mixer_frequencies(p->mixer, frequencies);
+    for (int i = 0; i < 16; i++) row[i] = (float)(frequencies[i] - 1);
+}
+
+void vz_predictor_learned(const vz_predictor *p, int32_t *weights, int32_t *final_weights, uint32_t *history_map,
+                          uint32_t *match_map) {
+    vz_mixer_learned(p->mixer, weights, final_weights, history_map, match_map);
+}

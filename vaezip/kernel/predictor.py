@@ -1,0 +1,150 @@
+"""A model's decoder and mixer in the kernel, and its predictors.
+
+The C code trusts its arguments; the classes that load a model's tensors have checked every size and bound.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaezip.kernel import ffi as _ffi
+from vaezip.kernel import lib as _lib
+from vaezip.kernel import paths
+from vaezip.mixing.parameters import Learned, MixerParameters
+from vaezip.network.decoder import Decoder
+from vaezip.network.ops import Int32, Linear
+
+
+class Kernel:
+    """A model's decoder and mixer as the C code wants them."""
+
+    def __init__(self, decoder: Decoder, mixer: MixerParameters, path: str | None = None) -> None:
+        """path: one of `paths()`, by default the fastest."""
+        self._keep: list[object] = []  # what the C structures point to
+        self.path = path or paths()[0]
+        if self.path not in paths():
+            raise ValueError(f"no such path on this machine: {self.path} (of {', '.join(paths())})")
+        self.network = self._network(decoder)
+        self.tables = self._tables(decoder)
+        self.mixer = self._mixer(mixer)
+        self.decoder, self.parameters = decoder, mixer
+
+    def predictor(self, z: Int32, size: int) -> KernelPredictor:
+        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps."""
+        return KernelPredictor(self, z, size)
+
+    def _array(self, values: NDArray[Any], dtype: type[np.generic], kind: str) -> Any:
+        array = np.ascontiguousarray(values, dtype)
+        self._keep.append(array)
+        return _ffi.from_buffer(f"{kind}[]", array)
+
+    def _network(self, decoder: Decoder) -> Any:
+        a, net = decoder.architecture, _ffi.new("vz_network *")
+        net.width, net.layers, net.expansion = a.width, a.layers, a.expansion
+        net.contexts, net.table_dim = a.contexts, a.table_dim
+        index = next(i for i in range(_lib.vz_path_count) if self._name(i) == self.path)
+        net.path = _ffi.addressof(_lib.vz_paths, index)
+        net.tables = self._array(decoder.tables, np.int8, "int8_t")
+        net.byte = self._array(decoder.byte, np.int16, "int16_t")
+        net.norm = self._array(decoder.norm.table, np.int32, "int32_t")
+        net.sigmoid = self._array(decoder.sigmoid, np.int32, "int32_t")
+        net.tanh = self._array(decoder.tanh, np.int32, "int32_t")
+        net.exp = self._array(decoder.exp, np.int32, "int32_t")
+        self._linear(net.path, net.features, decoder.features)
+        self._linear(net.path, net.head, decoder.head)
+        for target, layer in zip(net.layer, decoder.layers, strict=False):
+            for name in ("gates", "out", "up", "down"):
+                self._linear(net.path, getattr(target, name), getattr(layer, name))
+            target.out_scale = self._array(layer.out_scale, np.int32, "int32_t")
+        return net
+
+    @staticmethod
+    def _name(index: int) -> str:
+        return str(_ffi.string(_lib.vz_paths[index].name).decode())
+
+    def _linear(self, path: Any, target: Any, linear: Linear) -> None:
+        """Pads the weights and packs them in the order that the path wants."""
+        outputs, inputs = linear.weight.shape
+        padded = np.zeros((-(-outputs // 16) * 16, -(-inputs // 16) * 16), np.int8)
+        padded[:outputs, :inputs] = linear.weight
+        matrix = target.matrix
+        matrix.outputs, matrix.inputs = padded.shape
+        matrix.weight = self._array(np.zeros(padded.size), np.int8, "int8_t")
+        matrix.excess = self._array(np.zeros(len(padded)), np.int32, "int32_t")
+        path.pack(_ffi.addressof(matrix), _ffi.from_buffer("int8_t[]", padded))
+        target.multiplier = self._array(linear.multiplier, np.int32, "int32_t")
+        target.bias = self._array(linear.bias, np.int32, "int32_t")
+        target.outputs, target.pre, target.shift = outputs, linear.pre, linear.shift
+
+    def _tables(self, decoder: Decoder) -> Any:
+        a, tables = decoder.architecture, _ffi.new("vz_tables *")
+        tables.order_count, tables.words = len(a.orders), a.word_contexts
+        tables.order = list(a.orders)
+        tables.bits = list(a.table_bits)
+        tables.start = a.table_starts[:-1]
+        tables.tags = self._array(decoder.tags, np.uint8, "uint8_t")
+        return tables
+
+    def _mixer(self, p: MixerParameters) -> Any:
+        mixer = _ffi.new("vz_mixer_model *")
+        for name, dtype in (
+            ("stretch", "int16"),
+            ("squash", "int32"),
+            ("log", "int32"),
+            ("rate", "int32"),
+            ("next", "uint8"),
+            ("learning", "int32"),
+            ("final_weights", "int32"),
+            ("history_map", "uint32"),
+            ("match_map", "uint32"),
+        ):
+            setattr(mixer, name, self._array(getattr(p, name), np.dtype(dtype).type, f"{dtype}_t"))
+        return mixer
+
+
+class KernelPredictor:
+    """A `vaezip.mixing.predictor.Predictor`."""
+
+    def __init__(self, kernel: Kernel, z: Int32, size: int) -> None:
+        style, self._initial = kernel.decoder.style(z[None]), kernel.parameters.initial(z)
+        arrays = [*(np.ascontiguousarray(part[0], np.int32) for part in style), self._initial.weights]
+        pointers = [_ffi.from_buffer("int32_t[]", array) for array in arrays]
+        made = _lib.vz_predictor_new(kernel.network, kernel.tables, kernel.mixer, *pointers, size)
+        if made == _ffi.NULL:
+            raise MemoryError(f"no memory to code a block of {size} bytes")
+        self._kernel = kernel  # whose memory it uses
+        self._handle = _ffi.gc(made, _lib.vz_predictor_free)
+        self._size = size
+        self._row = np.zeros((1, 16), np.float32)
+        self._row_pointer = _ffi.from_buffer("float[]", self._row)
+
+    def encode(self, text: NDArray[np.uint8]) -> Int32:
+        """See `Predictor.encode`."""
+        if len(text) != self._size:
+            raise ValueError("the text is not of the block's size")
+        intervals = np.empty((2 * self._size, 2), np.int32)
+        pointers = _ffi.from_buffer("uint8_t[]", text), _ffi.from_buffer("int32_t[]", intervals)
+        _lib.vz_predictor_encode(self._handle, *pointers)
+        return intervals
+
+    def next(self, nibble: int) -> NDArray[np.float32]:
+        """See `Predictor.next`; the array is used again."""
+        _lib.vz_predictor_next(self._handle, nibble, self._row_pointer)
+        return self._row
+
+    def learned(self) -> Learned:
+        """What the mixer has come to."""
+        like = self._initial
+        learned = Learned(
+            np.empty_like(like.weights),
+            np.empty_like(like.final_weights),
+            np.empty_like(like.history_map),
+            np.empty_like(like.match_map),
+        )
+        kinds = ("int32_t[]", "int32_t[]", "uint32_t[]", "uint32_t[]")
+        pointers = [_ffi.from_buffer(kind, part) for kind, part in zip(kinds, learned, strict=True)]
+        _lib.vz_predictor_learned(self._handle, *pointers)
+        return learned

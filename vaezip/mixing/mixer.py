@@ -1,0 +1,242 @@
+"""The mixer: predictions of a bit, mixed in the logistic domain (Mahoney 2005, paq7; 2007, lpaq1).
+
+Every byte is two nibbles, every nibble four bits along a binary tree of 15 nodes. At a node, the inputs are
+what the network, the match and the bit histories say, as ln(p / (1 - p)). Five sets of weights, each
+chosen by a small context, give five outputs; a final set weighs those, and two adaptive maps refine the
+result. What was learned while coding a nibble counts from the next one on: so the frequencies of all 16
+nibbles can be computed at once.
+
+This is the reference; kernel/mixer.c is its twin, and gives the same integers.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaezip.ans import TOTAL
+from vaezip.mixing.history import LONGEST_MATCH, History, hash64
+from vaezip.mixing.parameters import (
+    FINAL_INPUTS,
+    HISTORIES,
+    INPUTS,
+    SET_STARTS,
+    SETS,
+    WEIGHT_LIMIT,
+    MixerParameters,
+)
+from vaezip.network.ops import Int32
+
+_LIMIT = 32767  # of the logistic domain, in units of 1/4096
+_MAP_COUNT = 255
+_BUCKETS = 33  # of an adaptive probability map
+_MAP_SHIFT = 6
+_NETWORK, _BIAS, _MATCH, _FIRST_HISTORY = 0, 1, 2, 3
+_SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_CONFIDENCE = SET_STARTS[:SETS]
+_CONFIDENCE = (20, 40, 80, 128, 192, 230, 250)  # of the network's best byte, in 256ths
+_CERTAINTY = (64, 160, 320, 512, 768, 1024, 1400)  # of the network at a node, logistic domain, unit 1/256
+_MATCH_CLASS = (0, 1, 4, 6, 8, 12, 16, 24, 32, 64, 128, LONGEST_MATCH)
+
+
+@dataclass
+class _Prediction:
+    """Of one node, with what learning needs."""
+
+    node: int
+    inputs: Int32  # (INPUTS,), unit 1/256
+    rows: list[int]  # of the weights, one per set
+    final_row: int
+    outputs: list[int]  # of the sets, logistic domain, unit 1/4096
+    mixed: int  # so is this
+    maps: list[tuple[int, int]]  # entries of the two adaptive maps
+    match_bit: int  # what the match says, -1 for nothing
+    probability: int  # of a one, 16 bits
+
+
+class Mixer:
+    """Frequencies of the nibbles of one block."""
+
+    def __init__(self, parameters: MixerParameters, z: Int32, size: int) -> None:
+        """z: the block's latent, int32 (latents,) in grid steps; size: bytes of the block."""
+        self._p = parameters
+        self._history = History(size)
+        self.learned = parameters.initial(z)
+        identity = parameters.squash[:: 4096 // (_BUCKETS - 1)].astype(np.int32)
+        self._maps = np.tile(identity, (3 * 256 + 4096, 1))
+        self._tree = [0] * 512
+        self._confidence = 0
+        self._known = 0
+        self._prefix = 1
+        self._nodes: dict[int, _Prediction] = {}
+
+    def begin(self, exponentials: Int32) -> None:
+        """Begin a byte with the network's exp(logits), int32 (256,), unit 2**-24."""
+        tree = self._tree
+        tree[256:] = (exponentials.astype(np.int64) + 1).tolist()
+        for node in range(255, 0, -1):
+            tree[node] = tree[2 * node] + tree[2 * node + 1]
+        self._confidence = bisect_right(_CONFIDENCE, (max(tree[256:]) << 8) // tree[1])
+        self._history.begin_byte()
+        self._prefix = 1
+        self._count_known()
+
+    def frequencies(self) -> Int32:
+        """Frequencies of the next nibble, int32 (16,), all positive, summing to 2**24."""
+        ranges = [0] * 32
+        ranges[1] = TOTAL
+        for node in range(1, 16):
+            prediction = self._nodes[node] = self._predict(node)
+            ones = _ones(ranges[node], prediction.probability, 8 >> (node.bit_length() - 1))
+            ranges[2 * node], ranges[2 * node + 1] = ranges[node] - ones, ones
+        return np.array(ranges[16:], np.int32)
+
+    def encode(self, nibble: int) -> tuple[int, int]:
+        """The sum of the frequencies of smaller nibbles, and that of this one; then push it."""
+        below, size = 0, TOTAL
+        for depth in range(4):
+            node = (16 | nibble) >> (4 - depth)
+            prediction = self._nodes[node] = self._predict(node)
+            ones = _ones(size, prediction.probability, 8 >> depth)
+            if nibble >> (3 - depth) & 1:
+                below, size = below + size - ones, ones
+            else:
+                size -= ones
+        self.push(nibble)
+        return below, size
+
+    def push(self, nibble: int) -> None:
+        """Learn from the nibble whose frequencies were computed last."""
+        for depth in range(4):
+            self._learn(self._nodes[(16 | nibble) >> (4 - depth)], nibble >> (3 - depth) & 1)
+        if self._prefix == 1:
+            self._prefix = 16 | nibble
+            self._history.begin_second_nibble(self._prefix)
+            self._count_known()
+        else:
+            self._history.push((self._prefix & 15) << 4 | nibble)
+
+    def _count_known(self) -> None:
+        """How many of orders 1 to 6 have been here before."""
+        self._known = sum(bool(slot[0]) for slot in self._history.slots[1:6])
+
+    def _predict(self, node: int) -> _Prediction:
+        p, history = self._p, self._history
+        depth = node.bit_length() - 1
+        byte_node = self._prefix << depth | node & ((1 << depth) - 1)
+        byte_depth = depth + (4 if self._prefix > 1 else 0)
+        inputs = np.zeros(INPUTS, np.int32)
+        network = (self._log(self._tree[2 * byte_node + 1]) - self._log(self._tree[2 * byte_node])) >> 8
+        inputs[_NETWORK] = network = max(-2047, min(2047, network))
+        inputs[_BIAS] = 256
+        match_bit = -1
+        if history.match_length:
+            said = history.text[history.match] | 256
+            if said >> (8 - byte_depth) == byte_node:
+                match_bit = said >> (7 - byte_depth) & 1
+                trust = int(p.stretch[self.learned.match_map[_length_class(history.match_length)] >> 20])
+                inputs[_MATCH] = trust if match_bit else -trust
+        for i, slot in enumerate(history.slots):
+            if slot[node - 1]:
+                inputs[_FIRST_HISTORY + i] = p.stretch[self.learned.history_map[i, slot[node - 1]] >> 20]
+
+        certainty = bisect_right(_CERTAINTY, abs(network))
+        said = match_bit + 1
+        length = bisect_right(_MATCH_CLASS, history.match_length) - 1 if said else 0
+        rows = [
+            _SET_NODE + byte_node,
+            _SET_MATCH + (128 + length * 8 if said else 0) + byte_depth,
+            _SET_BYTE + (history.last_two & 255) * 8 + byte_depth,
+            _SET_ORDER + (self._known * 8 + certainty) * 8 + byte_depth,
+            _SET_CONFIDENCE + (said * 6 + self._known) * 64 + self._confidence * 8 + certainty,
+        ]
+        final_row = (1 + length if said else 0) * 8 + self._confidence
+        sums = ((self.learned.weights[rows] >> 3) * inputs).sum(axis=1) >> 9
+        outputs = np.clip(sums, -_LIMIT, _LIMIT).tolist()
+        final = self.learned.final_weights[final_row].tolist()
+        mixed = sum(w * (x >> 4) for w, x in zip(final, outputs, strict=False)) >> 12
+        mixed = max(-_LIMIT, min(_LIMIT, mixed))
+
+        bucket, fraction = divmod(mixed + _LIMIT + 1, 2048)
+        order2 = hash64((history.last_two << 8) | byte_node) >> 52
+        which = (said * 256 + byte_node, 768 + order2)
+        low = sum(int(self._maps[m, bucket]) for m in which)
+        high = sum(int(self._maps[m, bucket + 1]) for m in which)
+        refined = (low * (2048 - fraction) + high * fraction) >> 11
+        probability = (2 * self._squash(mixed) + refined) >> 2
+        nearest = bucket + (fraction >= 1024)
+        return _Prediction(
+            node,
+            inputs,
+            rows,
+            final_row,
+            outputs,
+            mixed,
+            [(m, nearest) for m in which],
+            match_bit,
+            max(16, min(65520, probability)),
+        )
+
+    def _learn(self, prediction: _Prediction, bit: int) -> None:
+        history, target = self._history, bit << 16
+        base, extra, half, final = (int(n) for n in self._p.learning)
+        rate = base + extra * half // (half + len(history.text))
+        for row, output in zip(prediction.rows, prediction.outputs, strict=True):
+            step = ((target - self._squash(output)) * rate) >> 8
+            moved = self.learned.weights[row] + ((prediction.inputs * step + 32768) >> 16)
+            self.learned.weights[row] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+        step = ((target - self._squash(prediction.mixed)) * final) >> 8
+        inputs = np.zeros(FINAL_INPUTS, np.int64)
+        inputs[:SETS] = np.array(prediction.outputs) >> 4
+        moved = self.learned.final_weights[prediction.final_row] + ((inputs * step + 32768) >> 16)
+        self.learned.final_weights[prediction.final_row] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+        for entry in prediction.maps:
+            self._maps[entry] += ((65535 if bit else 0) - self._maps[entry]) >> _MAP_SHIFT
+        if prediction.match_bit >= 0:
+            self._adapt(
+                self.learned.match_map, _length_class(history.match_length), prediction.match_bit == bit
+            )
+        for i, slot in enumerate(history.slots):
+            state = slot[prediction.node - 1]
+            if state:
+                self._adapt(self.learned.history_map[i], int(state), bit)
+            slot[prediction.node - 1] = self._p.next[state, bit]
+
+    def _adapt(self, entries: NDArray[np.uint32], at: int, bit: int) -> None:
+        """Move a probability towards the bit, the less the more it has seen."""
+        probability, count = divmod(int(entries[at]), 1024)
+        probability += (((bit << 22) - probability) * int(self._p.rate[count])) >> 16
+        entries[at] = probability << 10 | (count + (count < _MAP_COUNT))
+
+    def _squash(self, x: int) -> int:
+        """16-bit probability of a logistic value in units of 1/4096."""
+        at, fraction = divmod(x + _LIMIT + 1, 16)
+        low, high = int(self._p.squash[at]), int(self._p.squash[at + 1])
+        return (low * (16 - fraction) + high * fraction) >> 4
+
+    def _log(self, x: int) -> int:
+        """Natural logarithm in units of 2**-16."""
+        bits = x.bit_length() - 1
+        mantissa = (x >> (bits - 10) if bits >= 10 else x << (10 - bits)) & 1023
+        return bits * int(self._p.log[1024]) + int(self._p.log[mantissa])
+
+
+def _ones(size: int, probability: int, leaves: int) -> int:
+    """Of the frequencies below a node, those of the branch of a one; each of its leaves gets 1 at least."""
+    return max(leaves, min(size - leaves, (size * probability) >> 16))
+
+
+def _length_class(length: int) -> int:
+    """0 to 31."""
+    if length < 16:
+        return length
+    if length < 32:
+        return 16 + (length - 16) // 4
+    if length < 64:
+        return 20 + (length - 32) // 8
+    return 24 + (length - 64) // 48 if length < LONGEST_MATCH else 31
+
+
+assert _FIRST_HISTORY + HISTORIES < INPUTS

@@ -1,0 +1,87 @@
+"""What a model file says about the mixer: its tables, and where its weights and maps begin.
+
+All of it can be learned beforehand (`vaezip.training.mixing`), so that the first bytes of a file profit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaezip.network.ops import Int32, Tensors, require, tensor
+
+HISTORIES = 12  # contexts with bit histories
+INPUTS = 16  # network, bias, match, histories, and one that is always 0
+SETS = 5  # weight sets that see every bit
+SET_STARTS = (0, 256, 512, 2560, 2944, 4096)  # first row of each set, and the end of the last
+WEIGHT_ROWS = SET_STARTS[-1]
+FINAL_ROWS = 104
+FINAL_INPUTS = 8  # SETS, padded
+MATCH_LENGTHS = 32  # classes of match length
+STATES = 256  # bit histories
+WEIGHT_LIMIT = (1 << 18) - 1
+
+
+class Learned(NamedTuple):
+    """What a mixer changes while it codes; shapes and units as in `MixerParameters`."""
+
+    weights: Int32
+    final_weights: Int32
+    history_map: NDArray[np.uint32]
+    match_map: NDArray[np.uint32]
+
+
+class MixerParameters:
+    """A model file's tensors `mixer.*`; raises ModelError if one is missing or out of range."""
+
+    def __init__(self, tensors: Tensors, latents: int) -> None:
+        def load(name: str, dtype: type[np.generic], *shape: int) -> NDArray[np.generic]:
+            return np.ascontiguousarray(tensor(tensors, f"mixer.{name}", dtype, *shape))
+
+        self.stretch: NDArray[np.int16] = load("stretch", np.int16, 4096).astype(np.int16)
+        """ln(p / (1 - p)), unit 1/256, for p in units of 1/4096."""
+        self.squash: Int32 = load("squash", np.int32, 4097).astype(np.int32)
+        """Its inverse: probabilities of 16 bits, for -8 to 8 in steps of 1/256."""
+        self.log: Int32 = load("log", np.int32, 1025).astype(np.int32)
+        """ln(1 + i / 1024), unit 2**-16."""
+        self.rate: Int32 = load("rate", np.int32, 1024).astype(np.int32)
+        """How fast a map adapts after n bits, unit 2**-16."""
+        self.next: NDArray[np.uint8] = load("next", np.uint8, STATES, 2).astype(np.uint8)
+        """The bit history after one more bit."""
+        self.learning: Int32 = load("learning", np.int32, 4).astype(np.int32)
+        """Learning rates: base, extra at first, bytes until half of the extra is gone; the final mixer's."""
+        self.weights: Int32 = load("weights", np.int16, WEIGHT_ROWS, INPUTS).astype(np.int32) << 3
+        """Initial weights for the null latent, unit 2**-16; the file has them in units of 2**-13."""
+        self.z_weights: Int32 = load("z_weights", np.int32, latents, SETS, INPUTS).astype(np.int32)
+        """What a grid step of z adds to the weights of all rows of a set."""
+        self.final_weights: Int32 = load("final_weights", np.int32, FINAL_ROWS, FINAL_INPUTS).astype(np.int32)
+        self.history_map: NDArray[np.uint32] = load("history_map", np.uint32, HISTORIES, STATES).astype(
+            np.uint32
+        )
+        """What a bit history says: the probability of a one, 22 bits, and a count, 10 bits."""
+        self.match_map: NDArray[np.uint32] = load("match_map", np.uint32, MATCH_LENGTHS).astype(np.uint32)
+        """How sure a match is to go on, likewise."""
+        for name, values, low, high in (
+            ("stretch", self.stretch, -2047, 2047),
+            ("squash", self.squash, 1, 65535),
+            ("log", self.log, 0, 1 << 16),
+            ("rate", self.rate, 0, (1 << 16) - 1),
+            ("learning", np.delete(self.learning, 2), 0, 1023),
+            ("z_weights", self.z_weights, -(1 << 14), 1 << 14),
+            ("final_weights", self.final_weights, -WEIGHT_LIMIT, WEIGHT_LIMIT),
+        ):
+            require(bool((values >= low).all() and (values <= high).all()), f"mixer.{name} is out of range")
+        require(0 < self.learning[2] <= 1 << 20, "mixer.learning is out of range")
+
+    def initial(self, z: Int32) -> Learned:
+        """Where a mixer starts, given the latent, int32 (latents,) in grid steps; arrays of its own."""
+        shift = np.tensordot(z.astype(np.int64), self.z_weights, 1)  # (SETS, INPUTS)
+        weights = self.weights + np.repeat(shift, np.diff(SET_STARTS), axis=0)
+        return Learned(
+            np.clip(weights, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int32),
+            self.final_weights.copy(),
+            self.history_map.copy(),
+            self.match_map.copy(),
+        )

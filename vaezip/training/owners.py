@@ -1,0 +1,77 @@
+"""Which contexts own the rows of the tables: of all that hash to a row, the most frequent one.
+
+The others share the first rows of their table. A row that many rare contexts would pull in different
+directions says little about any; and that a context is rare is something to know, too. The shared rows are
+256, since that a rare context has come back is worth knowing as well.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vaezip.network.architecture import Architecture
+from vaezip.network.features import STRANGERS, TAG_BITS, TAG_MASK, context_slots
+from vaezip.training.data import SegmentSource, TextFile
+from vaezip.training.vae import Decoder
+
+_SAMPLE_BYTES = 32 << 20
+_SEGMENT_BYTES = 1 << 16
+_LEAST_COUNT = 2  # a context met once is a stranger
+
+
+def settle_owners(decoder: Decoder, files: list[TextFile], seed: int) -> None:
+    """Choose the owners of a decoder's rows by what is frequent in `files`.
+
+    A row that changes hands starts with what its new owner had until now: a row that strangers share.
+    """
+    a, before = decoder.a, decoder.tags.numpy().copy()
+    after = choose_owners(a, files, np.random.default_rng(seed), before)
+    decoder.tags.copy_(torch.from_numpy(after))
+    with torch.no_grad():
+        for start, end in itertools.pairwise(a.table_starts):
+            changed = start + np.flatnonzero(after[start:end] != before[start:end])
+            decoder.tables[changed] = decoder.tables[start + after[changed].astype(np.int64)]
+
+
+def choose_owners(
+    a: Architecture, files: list[TextFile], rng: np.random.Generator, incumbents: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """The tag of every row's owner, uint8 (rows of all tables,), 0 for none; so are `incumbents`.
+
+    Counts contexts in all of `files`, or in a sample of 32 MB. An incumbent stays unless another context
+    of its row is more frequent than it is.
+    """
+    found: list[list[NDArray[np.uint32]]] = [[] for _ in range(a.contexts)]
+    for segment in _sample(files, rng):
+        slots = context_slots(a, segment[None])[0].astype(np.uint32)
+        for table, column in enumerate(slots.T):
+            found[table].append(column.copy())
+    tags = incumbents.copy()
+    for table, start in enumerate(a.table_starts[:-1]):
+        seen, counts = np.unique(np.concatenate(found[table]), return_counts=True)
+        found[table].clear()
+        rows, seen_tags = start + (seen >> TAG_BITS).astype(np.int64), (seen & TAG_MASK).astype(np.uint8)
+        order = np.lexsort((tags[rows] == seen_tags, counts, rows))
+        last = order[np.append(np.diff(rows[order]) > 0, True)]  # of each row
+        last = last[(counts[last] >= _LEAST_COUNT) & (rows[last] >= start + STRANGERS)]
+        tags[rows[last]] = seen_tags[last]
+    return tags
+
+
+def _sample(files: list[TextFile], rng: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
+    if sum(len(f.data) for f in files) <= _SAMPLE_BYTES:
+        for file in files:
+            for at in range(0, len(file.data), _SEGMENT_BYTES):
+                yield file.data[at : at + _SEGMENT_BYTES]
+        return
+    source = SegmentSource(files)
+    size = 0
+    while size < _SAMPLE_BYTES:
+        segment = source.draw(rng, _SEGMENT_BYTES)
+        size += len(segment)
+        yield segment
