@@ -66,12 +66,6 @@ class ContextState:
         self._history = np.zeros(lanes, np.uint64)  # the last eight bytes, newest lowest
         self._words = np.zeros((architecture.word_contexts + 1, lanes), np.uint64)  # [0] is the word so far
 
-    def select(self, keep: NDArray[np.bool_]) -> ContextState:
-        """The state of only those lanes."""
-        selected = ContextState(self._architecture, int(keep.sum()))
-        selected._history, selected._words = self._history[keep], self._words[:, keep]
-        return selected
-
     def slots(self) -> NDArray[np.int64]:
         """int64 (lanes, contexts): where to look for what the tables know about the byte to come."""
         return _slots(self._architecture, self._history, self._words)
