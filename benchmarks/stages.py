@@ -3,7 +3,8 @@
     python benchmarks/stages.py [FILE]
 
 Each stage runs alone over the same text, the first 64 KB of FILE (default: README.md); the median of five
-rounds counts, in which the stages take turns. Needs a C compiler.
+rounds counts, in which the stages take turns. Needs a C compiler; it optimises the bare dot products for
+this very machine, the kernel's sources as they are shipped.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ void run_contexts(uintptr_t tables, const uint8_t *x, int n, int64_t *rows);
 void run_network(uintptr_t network, const int32_t *scale, const int32_t *shift, int32_t *state,
                  const uint8_t *x, int n, const int64_t *rows, int32_t *exponentials);
 void run_mixer(uintptr_t mixer, const int32_t *weights, const uint8_t *x, int n, const int32_t *exponentials);
-int32_t run_dot(const int8_t *a, const int8_t *b, int n, int times);
 """
+DOT_DECLARATION = "int32_t run_dot(const int8_t *a, const int8_t *b, int n, int times);"
 LOOPS = """
 #include "contexts.h"
 #include "mixer.h"
@@ -69,7 +70,8 @@ static void run_mixer(uintptr_t mixer, const int32_t *weights, const uint8_t *x,
     }
     vz_mixer_free(m);
 }
-
+"""
+DOT = """
 static int32_t run_dot(const int8_t *a, const int8_t *b, int n, int times) {
     int32_t sum = 0;
     for (; times; times--) {
@@ -81,14 +83,18 @@ static int32_t run_dot(const int8_t *a, const int8_t *b, int n, int times) {
 """
 
 
-def compiled(folder: str) -> Any:
-    """The loops above, compiled for this very machine, with the kernel's sources."""
+def compiled(folder: str, name: str, declarations: str, code: str, parts: Sequence[str], *flags: str) -> Any:
+    """C code as a module, together with those parts of the kernel."""
     builder = FFI()
-    builder.cdef(DECLARATIONS)
-    sources = [str(KERNEL / f"{part}.c") for part in ("product", "network", "contexts", "mixer")]
-    flags = ["-O3", "-march=native"]
-    builder.set_source("stages", LOOPS, sources=sources, include_dirs=[str(KERNEL)], extra_compile_args=flags)
-    spec = spec_from_file_location("stages", builder.compile(tmpdir=folder))
+    builder.cdef(declarations)
+    builder.set_source(
+        name,
+        code,
+        sources=[str(KERNEL / f"{part}.c") for part in parts],
+        include_dirs=[str(KERNEL)],
+        extra_compile_args=["-O3", *flags],
+    )
+    spec = spec_from_file_location(name, builder.compile(tmpdir=folder))
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -112,7 +118,9 @@ def main() -> None:
     a = np.random.default_rng(0).integers(-127, 128, (2, DOT_BYTES), np.int8)
     times = size * model.architecture.multiplications // DOT_BYTES
     with tempfile.TemporaryDirectory() as folder:
-        stages = compiled(folder)
+        parts = ("product", "network", "contexts", "mixer")
+        stages = compiled(folder, "stages", DECLARATIONS, LOOPS, parts)
+        dot = compiled(folder, "dot", DOT_DECLARATION, DOT, (), "-march=native")
         lib, at = stages.lib, stages.ffi.from_buffer
 
         def address(pointer: Any) -> int:
@@ -121,6 +129,7 @@ def main() -> None:
         tables, network, mixer = map(address, (kernel.tables, kernel.network, kernel.mixer))
         text_at, rows_at, exp_at = at("uint8_t[]", x), at("int64_t[]", rows), at("int32_t[]", exponentials)
         floats = [at("int32_t[]", part) for part in (scale, shift, state)]
+        vectors = [dot.ffi.from_buffer("int8_t[]", vector) for vector in a]
         work: dict[str, Callable[[], object]] = {
             "contexts": lambda: lib.run_contexts(tables, text_at, size, rows_at),
             "network": lambda: lib.run_network(network, *floats, text_at, size, rows_at, exp_at),
@@ -128,9 +137,7 @@ def main() -> None:
             "coder": lambda: AnsStack().push_intervals(intervals),
             "compressing": lambda: encode(model, text, latent=False),
             "decompressing": lambda: decode(model, coded),
-            "bare dot products": lambda: lib.run_dot(
-                at("int8_t[]", a[0]), at("int8_t[]", a[1]), DOT_BYTES, times
-            ),
+            "bare dot products": lambda: dot.lib.run_dot(*vectors, DOT_BYTES, times),
         }
         seconds = defaultdict(list)
         for _ in range(ROUNDS):
