@@ -1,7 +1,8 @@
 """Hashed contexts: which row of each table the decoder looks up before it predicts a byte.
 
-Every context is a 64-bit key; a key's row is the top bits of a multiplicative hash. All arithmetic is
-modulo 2**64, so whole sequences (`context_rows`) and single steps (`ContextState`) agree bit by bit.
+Every context is a 64-bit key; the top bits of its multiplicative hash are a slot's row and tag, and the row
+is the context's own if it carries that tag (`find_rows`). All arithmetic is modulo 2**64, so whole
+sequences (`context_slots`) and single steps (`ContextState`) agree bit by bit.
 
 A context of order n is the last n bytes, zeros before the first. A word is a run of letters, digits and
 bytes above 127, ASCII upper case folded; its rolling hash is w = (w + byte + 1) * PRIME per byte. Word
