@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaezip.ans import TOTAL, AnsStack, huffman_compress, huffman_decompress, quantise
-from vaezip.errors import FormatError
+from vaezip.errors import FormatError, IntegrityError
 from vaezip.lzw import lzw_compress, lzw_decompress
 
 
@@ -77,6 +77,37 @@ def test_quantised_rows_are_exact_and_close(weights: list[int]) -> None:
     off = np.abs(row - ideal)
     off[np.argmax(weights)] = 0
     assert off.max() <= 1 + max(ideal) / 2**19
+
+
+starts = st.integers(1, TOTAL - 2)
+
+
+@given(
+    first=st.integers(0, 2**32 - 1),
+    ends=st.lists(st.tuples(starts, starts).map(sorted), min_size=1, max_size=40),
+)
+def test_intervals_are_found_by_their_quantiles(first: int, ends: list[list[int]]) -> None:
+    stack, plain = AnsStack(first), PlainStack(first.to_bytes(4, "little"))
+    intervals = np.array([(low, high - low + (high == low)) for low, high in ends], np.int32)
+    intervals[:, 0] -= intervals.sum(axis=1) == TOTAL  # an interval ends before the last number
+    stack.push_intervals(intervals)
+    rows = [[below, width, TOTAL - below - width] for below, width in intervals.tolist()]
+    for row in reversed(rows):
+        plain.push(1, row)
+    assert stack.to_bytes() == plain.payload()
+    for row in rows:
+        assert stack.quantile() == plain.state % TOTAL
+        assert row[0] <= stack.quantile() < row[0] + row[1]
+        stack.pop_interval(np.array(row, np.float32) - 1)
+        assert plain.pop(row) == 1
+    assert stack.single() == first
+
+
+def test_a_quantile_outside_its_interval_is_refused() -> None:
+    for row in ([TOTAL - 2, 1, 1], [1, 1, TOTAL - 2]):
+        stack = AnsStack(TOTAL // 2)
+        with pytest.raises(IntegrityError):
+            stack.pop_interval(np.array(row, np.float32) - 1)
 
 
 @given(first=st.integers(0, 2**32 - 1))

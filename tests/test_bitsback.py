@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vaezip import bench, bitsback
 from vaezip.ans import AnsStack
 from vaezip.bitsback import Coded
-from vaezip.errors import IntegrityError
+from vaezip.errors import FormatError, IntegrityError
 from vaezip.model import Model
 
 
@@ -103,6 +103,13 @@ def test_damage_is_found(tiny: Model, prose: bytes) -> None:
         damaged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(IntegrityError):
             bitsback.decode(tiny, Coded(bytes(damaged), 100, True))
+
+
+@given(payload=st.binary(max_size=80), size=st.integers(0, 100), latent=st.booleans())
+def test_any_payload_is_refused(tiny: Model, payload: bytes, size: int, latent: bool) -> None:
+    """But for the one in four thousand millions that has the right checksum; and nothing crashes."""
+    with pytest.raises((IntegrityError, FormatError)):
+        bitsback.decode(tiny, Coded(payload + b"\1", size, latent))
 
 
 def test_a_tiny_payload_that_claims_a_long_text_is_refused_at_once(tiny: Model) -> None:

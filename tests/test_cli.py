@@ -73,7 +73,9 @@ def test_threads_blocks_and_engines_give_the_same_text(run: Run, text: Path, pro
     blob = run("compress", "-c", "notes.txt", "--block-size", "150").stdout
     assert run("compress", "-c", "notes.txt", "--block-size", "150", "-T", 3).stdout == blob
     assert run("compress", "-c", "notes.txt").stdout != blob
-    assert run("decompress", "-c", input=blob).stdout == prose[:400]
+    for threads in (0, 1, 3):
+        assert run("decompress", "-T", threads, input=blob).stdout == prose[:400]
+        assert run("test", "-T", threads, input=blob).returncode == 0
     reference = {"VAEZIP_ENGINE": REFERENCE}
     assert run("compress", "-c", "notes.txt", "--block-size", "150", env=reference).stdout == blob
     assert run("decompress", "-c", input=blob, env=reference).stdout == prose[:400]
@@ -152,7 +154,7 @@ def test_damaged_inputs_leave_nothing_behind(run: Run, text: Path) -> None:
     header[5] ^= 1
     for data, word in (
         (blob[:-1], "truncated"),
-        (bytes(flipped), "checksum"),
+        (bytes(flipped), "the data are damaged"),
         (bytes(header), "damaged header"),
         (b"", "empty"),
         (b"just some text", "not a .vz file"),
@@ -217,10 +219,11 @@ def test_a_limit_on_file_sizes_leaves_nothing_behind(run: Run, text: Path) -> No
     assert sorted(p.name for p in text.parent.iterdir()) == ["notes.txt", "old.vz"]
 
 
+@pytest.mark.parametrize("threads", ["1", "3"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+def test_an_interruption_leaves_nothing_behind(number: signal.Signals, threads: str, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(os.urandom(4_000_000))
-    command = [sys.executable, "-m", "vaezip", "compress", "big", "-m", str(TINY)]
+    command = [sys.executable, "-m", "vaezip", "compress", "big", "-T", threads, "-m", str(TINY)]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not any(p.suffix == ".tmp" for p in tmp_path.iterdir()) and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Network and mixer as a predictor: every engine gives the same frequencies, and they learn from the text."""
+"""Network and mixer as a predictor: every engine gives the same intervals, and they learn from the text."""
 
 from __future__ import annotations
 
@@ -37,64 +37,79 @@ def _predictor(model: Model, chosen: Engine, size: int, z: int = 0) -> Predictor
     return chosen.predictor(np.full(model.architecture.latents, z, np.int32), size)
 
 
-def _nibbles(text: np.ndarray) -> np.ndarray:
-    return np.stack([text >> 4, text & 15], axis=1).reshape(-1).astype(np.int64)
+def _stepwise(predictor: Predictor, intervals: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """The bytes found by the last quantile of each interval, and their rows: what decoding sees."""
+    found = [(byte, row.copy()) for byte, row in map(predictor.find, (intervals.sum(axis=1) - 1).tolist())]
+    return [byte for byte, _ in found], np.array([row for _, row in found])
 
 
-def _stepwise(predictor: Predictor, text: np.ndarray) -> np.ndarray:
-    """Frequencies of all 16 values of every nibble, as decoding sees them."""
-    rows, nibble = [], -1
-    for following in _nibbles(text).tolist():
-        rows.append(predictor.next(nibble)[0].astype(np.int64) + 1)
-        nibble = following
-    return np.array(rows)
+def _rows(intervals: np.ndarray) -> np.ndarray:
+    """As `Predictor.find` gives them."""
+    below, width = intervals.T
+    return np.stack([below, width, TOTAL - below - width], axis=1) - 1
 
 
 @pytest.mark.skipif(not KERNELS, reason="the kernel was not built: there is only one engine")
 @pytest.mark.parametrize("name", TEXTS)
-def test_every_engine_gives_the_same_frequencies(
+def test_every_engine_gives_the_same_intervals(
     name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = np.frombuffer(TEXTS[name], np.uint8)
     expected = _predictor(tiny, _engine(tiny, REFERENCE, monkeypatch), len(text), z=2).encode(text)
-    steps = text[:60]
-    stepwise = _stepwise(_predictor(tiny, _engine(tiny, REFERENCE, monkeypatch), len(steps), z=2), steps)
     for kernel in KERNELS:
         chosen = _engine(tiny, kernel, monkeypatch)
         assert (_predictor(tiny, chosen, len(text), z=2).encode(text) == expected).all(), kernel
-        assert (_stepwise(_predictor(tiny, chosen, len(steps), z=2), steps) == stepwise).all(), kernel
 
 
-def _agree(intervals: np.ndarray, rows: np.ndarray, text: np.ndarray) -> bool:
-    """Whether encoding saw the frequencies that decoding sees."""
-    symbols = _nibbles(text)[:, None]
-    below = np.cumsum(rows, axis=1) - rows
-    expected = np.concatenate([np.take_along_axis(part, symbols, 1) for part in (below, rows)], axis=1)
-    return np.array_equal(intervals, expected)
+def _check_steps(predictor: Predictor, intervals: np.ndarray, text: np.ndarray) -> None:
+    found, rows = _stepwise(predictor, intervals)
+    assert found == text.tolist()
+    assert (rows == _rows(intervals)).all()
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_encoding_and_decoding_agree(name: str, tiny: Model) -> None:
+@pytest.mark.parametrize("engine_name", engine.available())
+def test_encoding_and_decoding_agree(
+    name: str, engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = np.frombuffer(TEXTS[name][:150], np.uint8)
-    rows = _stepwise(_predictor(tiny, tiny.engine, len(text)), text)
-    assert (rows > 0).all()
-    assert (rows.sum(axis=1) == TOTAL).all()
-    assert _agree(_predictor(tiny, tiny.engine, len(text)).encode(text), rows, text)
+    chosen = _engine(tiny, engine_name, monkeypatch)
+    intervals = _predictor(tiny, chosen, len(text)).encode(text)
+    assert (_rows(intervals) >= 0).all()
+    _check_steps(_predictor(tiny, chosen, len(text)), intervals, text)
+
+
+@pytest.mark.parametrize("engine_name", engine.available())
+def test_the_intervals_of_all_bytes_lie_side_by_side(
+    engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that any quantile finds a byte, and one outside them all the nearest."""
+    chosen = _engine(tiny, engine_name, monkeypatch)
+    at = 1
+    for byte in range(256):
+        below, width = _predictor(tiny, chosen, 1).encode(np.array([byte], np.uint8))[0].tolist()
+        assert below == at
+        at += width
+        for quantile in (below, at - 1):
+            assert _predictor(tiny, chosen, 1).find(quantile)[0] == byte
+    assert at == TOTAL - 1
+    assert _predictor(tiny, chosen, 1).find(0)[0] == 0
+    assert _predictor(tiny, chosen, 1).find(TOTAL - 1)[0] == 255
 
 
 @settings(max_examples=30)
 @given(text=st.binary(min_size=1, max_size=120) | st.text("ab\n,1", min_size=1, max_size=120).map(str.encode))
 def test_any_text(tiny: Model, text: bytes) -> None:
     x = np.frombuffer(text, np.uint8)
-    rows = _stepwise(_predictor(tiny, tiny.engine, len(x)), x)
-    assert _agree(_predictor(tiny, tiny.engine, len(x)).encode(x), rows, x)
+    intervals = _predictor(tiny, tiny.engine, len(x)).encode(x)
+    _check_steps(_predictor(tiny, tiny.engine, len(x)), intervals, x)
 
 
 def _bits(model: Model, text: bytes) -> np.ndarray:
     """Bits of every byte."""
     x = np.frombuffer(text, np.uint8)
     intervals = _predictor(model, model.engine, len(x)).encode(x)
-    return -np.log2(intervals[:, 1] / TOTAL).reshape(-1, 2).sum(axis=1)
+    return -np.log2(intervals[:, 1] / TOTAL)
 
 
 def test_what_has_been_seen_is_cheap(tiny: Model) -> None:
@@ -120,7 +135,7 @@ def test_an_engine_that_is_not_there(tiny: Model, monkeypatch: pytest.MonkeyPatc
 def test_the_end_of_a_block_is_the_end(tiny: Model) -> None:
     """A predictor that is driven on past its block stays where it is."""
     predictor = _predictor(tiny, tiny.engine, 1)
-    for nibble in (-1, 6, 5, 5, 5, 5):
-        predictor.next(nibble)
+    for _ in range(5):
+        predictor.find(TOTAL // 2)
     with pytest.raises(ValueError, match="size"):
         _predictor(tiny, tiny.engine, 3).encode(np.zeros(4, np.uint8))

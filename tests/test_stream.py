@@ -84,7 +84,24 @@ def test_threads_change_nothing_but_time(tiny: Model, prose: bytes) -> None:
     one = vaezip.compress(text, model=tiny, block_size=400)
     for threads in (0, 2, 5):
         assert vaezip.compress(text, model=tiny, block_size=400, threads=threads) == one
+        assert vaezip.decompress(one, model=tiny, threads=threads) == text
     assert vaezip.decompress(one, model=tiny) == text
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_lies_before_damage_comes_out(tiny: Model, prose: bytes, threads: int) -> None:
+    """And of two errors, the first counts, however many blocks are worked on."""
+    text = prose[:1000]
+    blob = vaezip.compress(text, model=tiny, block_size=100)
+    sink = io.BytesIO()
+    with pytest.raises(vaezip.TruncatedError):
+        stream.decompress_stream(io.BytesIO(blob[:-300]), sink, model=tiny, threads=threads)
+    assert len(sink.getvalue()) >= 300
+    assert text.startswith(sink.getvalue())
+    damaged = bytearray(blob[:-300])
+    damaged[60] ^= 1
+    with pytest.raises(vaezip.IntegrityError):
+        vaezip.decompress(damaged, model=tiny, threads=threads)
 
 
 def test_random_data_hardly_grow(tiny: Model) -> None:

@@ -16,10 +16,11 @@ from conftest import DATA, TINY, Run
 
 import vaezip
 from vaezip import bench, bitsback
+from vaezip.errors import CorpusError
 from vaezip.model import load_model, parse_model, read_model_file
 from vaezip.network.architecture import Architecture
 from vaezip.network.features import STRANGERS, context_slots, find_rows
-from vaezip.training.data import Sampler, TextFile, read_corpus
+from vaezip.training.data import Sampler, SegmentSource, TextFile, read_corpus
 from vaezip.training.evaluate import evaluate, negative_elbo, posterior, text_bits
 from vaezip.training.export import export
 from vaezip.training.job import TrainingJob
@@ -202,7 +203,7 @@ def test_the_sampler_reads_segments_from_start_to_end() -> None:
     sampler = Sampler(
         SMALL,
         np.zeros(SMALL.table_starts[-1], np.uint8),
-        [TextFile("a/x", data)],
+        SegmentSource([TextFile("a/x", data)]),
         3,
         64,
         np.random.default_rng(0),
@@ -219,6 +220,16 @@ def test_the_sampler_reads_segments_from_start_to_end() -> None:
             else:
                 assert chunk.seen[0, lane] == before[lane]
             before[lane] = int(chunk.target[-1, lane])
+
+
+def test_a_folder_is_read_as_often_as_its_weight_says() -> None:
+    files = [TextFile(f"{name}/x", np.full(5000, ord(name), np.uint8)) for name in "ab"]
+    rng = np.random.default_rng(0)
+    source = SegmentSource(files, {"b": 3})
+    drawn = [int(source.draw(rng, 10)[0]) for _ in range(1000)]
+    assert 700 < drawn.count(ord("b")) < 800
+    with pytest.raises(CorpusError, match="c: no such folder"):
+        SegmentSource(files, {"c": 2})
 
 
 def test_rows_belong_to_the_most_frequent_context() -> None:
@@ -280,6 +291,13 @@ def test_useless_corpora_are_named(content: bytes | None, tmp_path: Path, run: R
     assert result.stderr.decode().startswith("vaezip: corpus: ")
     assert result.stderr.count(b"\n") == 1
     assert not (tmp_path / "m.vzm").exists()
+
+
+@pytest.mark.parametrize("weight", ["prose", "=2", "prose=", "prose=0", "prose=-1", "prose=two"])
+def test_weights_that_make_no_sense(weight: str, run: Run) -> None:
+    result = run("train", ".", "-o", "m.vzm", "--weight", weight)
+    assert result.returncode == 1
+    assert b"is not a folder and how often" in result.stderr
 
 
 def test_training_without_torch_says_what_to_install(tmp_path: Path) -> None:

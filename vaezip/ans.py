@@ -15,12 +15,16 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.errors import FormatError
+from vaezip.errors import FormatError, IntegrityError
 
 PRECISION = 24
 TOTAL = 1 << PRECISION  # sum of the frequencies of a row
 
-_categorical = constriction.stream.model.Categorical(perfect=False)
+_INSIDE = 1  # of what lies below an interval, in it, above it
+
+_Categorical = constriction.stream.model.Categorical
+_categorical = _Categorical(perfect=False)
+_uniform = constriction.stream.model.Uniform(TOTAL)
 
 
 def quantise(weights: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -77,18 +81,28 @@ class AnsStack:
             )
 
     def push_intervals(self, intervals: NDArray[np.int32]) -> None:
-        """Encode symbols given by their intervals of [0, 2**24), (m, 2): where it begins, how wide it is.
+        """Encode symbols given by their intervals, int32 (m, 2): where each begins, and how wide it is.
 
-        Popping with rows that give the symbols these intervals returns them in this order.
+        All lie within 1 ... 2**24 - 2. They are decoded by `quantile` and `pop_interval`, in this order.
         """
         below, width = intervals.T
-        above = TOTAL - below - width
-        # Three symbols: what lies below, the interval, what lies above; but none of them may be empty.
-        first, last = below == 0, above == 0
-        rows = np.stack([below, width, above], axis=1)
-        rows[first] = np.stack([width, above - 1, np.ones_like(above)], axis=1)[first]
-        rows[last] = np.stack([np.ones_like(below), below - 1, width], axis=1)[last]
-        self.push(np.where(first, 0, np.where(last, 2, 1)).astype(np.int32), rows)
+        rows = np.stack([below, width, TOTAL - below - width], axis=1)
+        self.push(np.full(len(rows), _INSIDE, np.int32), rows)
+
+    def quantile(self) -> int:
+        """The number below 2**24 that tells in which interval the next symbol lies; it stays on the stack."""
+        quantile: int = self._coder.decode(_uniform)
+        self._coder.encode_reverse(quantile, _uniform)
+        return quantile
+
+    def pop_interval(self, row: NDArray[np.float32]) -> None:
+        """Take off a symbol that has been found by its quantile.
+
+        row: float32 (3,), what lies below its interval, its width, what lies above, each less 1; trusted
+        to sum to 2**24 - 3. Raises IntegrityError if the quantile was not within.
+        """
+        if self._coder.decode(_Categorical(row, perfect=False)) != _INSIDE:
+            raise IntegrityError("the data are damaged, or were coded with another model")
 
     def pop(self, frequencies: NDArray[np.int32]) -> NDArray[np.int32]:
         """Decode one symbol per frequency row (m, n); an empty stack yields symbol 0 for ever."""
@@ -96,10 +110,6 @@ class AnsStack:
             return np.zeros(0, np.int32)
         symbols: NDArray[np.int32] = self._coder.decode(_categorical, _model_rows(frequencies))
         return symbols
-
-    def pop_row(self, row: NDArray[np.float32]) -> int:
-        """Decode one symbol; `row`, float32 (1, n), holds frequencies less 1, trusted to sum to 2**24 - n."""
-        return int(self._coder.decode(_categorical, row)[0])
 
     def bits(self) -> int:
         """Number of bits on the stack, without leading zeros."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import AnsStack
-from vaezip.errors import IntegrityError
+from vaezip.errors import FormatError, IntegrityError
 from vaezip.latent import Posterior
 from vaezip.model import Model
 from vaezip.network.ops import Int32
@@ -69,6 +69,8 @@ def decode(model: Model, block: Coded) -> bytes:
 
     Raises IntegrityError if the checksum disagrees, FormatError if no encoder can have written the payload.
     """
+    if block.latent and not can_carry_latent(model, block.size):
+        raise FormatError("damaged block: too short to carry a latent")
     stack = AnsStack.from_bytes(block.payload)
     z = model.latent.pop_prior(stack) if block.latent else model.latent.null()
     text = _pop_text(model, stack, block.size, z)
@@ -83,14 +85,8 @@ def decode(model: Model, block: Coded) -> bytes:
 
 def _pop_text(model: Model, stack: AnsStack, size: int, z: Int32) -> bytes:
     predictor = model.predictor(z, size)
-    text = bytearray()
-    row = predictor.next(-1)
-    while len(text) < size:
-        upper = stack.pop_row(row)
-        row = predictor.next(upper)
-        lower = stack.pop_row(row)
-        row = predictor.next(lower)
-        text.append(upper << 4 | lower)
-        if not text[-1] and not stack.bits():  # an empty stack yields nothing but zeros from here on
-            text.extend(bytes(size - len(text)))
+    text = bytearray(size)
+    for i in range(size):
+        text[i], row = predictor.find(stack.quantile())
+        stack.pop_interval(row)
     return bytes(text)

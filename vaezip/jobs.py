@@ -29,7 +29,7 @@ class Job:
 
     model: str | None = None
     block_size: int = DEFAULT_BLOCK_SIZE
-    threads: int = 1  # to compress
+    threads: int = 1
     overwrite: bool = False
     remove: bool = False
 
@@ -61,7 +61,7 @@ def decompress_file(
     """Decompress a file into another, or into an open stream; a VaezipError begins with the file's name."""
 
     def work(data: BinaryIO, sink: BinaryIO) -> Sizes:
-        return decompress_stream(data, sink, model=job.model, progress=progress)
+        return decompress_stream(data, sink, model=job.model, threads=job.threads, progress=progress)
 
     return _transform(source, target, job, work)
 
@@ -69,7 +69,7 @@ def decompress_file(
 def check_file(source: Path | BinaryIO, job: Job, progress: Ticker | None = None) -> Sizes:
     """Decompress a file and drop the result; a VaezipError begins with the file's name."""
     with _opened(source) as data:
-        return decompress_stream(data, None, model=job.model, progress=progress)
+        return decompress_stream(data, None, model=job.model, threads=job.threads, progress=progress)
 
 
 class Summary(NamedTuple):

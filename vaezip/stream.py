@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+import lzma
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -15,7 +16,7 @@ from vaezip.errors import LimitError, ModelMismatchError, TruncatedError
 from vaezip.model import Model, load_model
 from vaezip.workers import in_order, thread_count
 
-DEFAULT_BLOCK_SIZE = 256 << 10
+DEFAULT_BLOCK_SIZE = 512 << 10
 # Up to this size a block is coded with the null latent as well, and the smaller result kept: beyond it
 # the few bits that a latent costs cannot matter, and coding twice would take twice the time.
 _TRY_BOTH = 16 << 10
@@ -56,15 +57,17 @@ def decompress(
     *,
     model: ModelLike = None,
     max_output_size: int | None = None,
+    threads: int = 1,
 ) -> bytes:
     """The content of all frames of `data`.
 
+    threads: how many blocks to work on at once, 0 for one per core.
     Raises FormatError (or TruncatedError, VersionError) if it is not a whole `.vz`, ModelMismatchError
     if it needs another model, IntegrityError if a checksum disagrees, and LimitError, before decoding
     any further, if the output would exceed `max_output_size` bytes.
     """
     sink = io.BytesIO()
-    decompress_stream(io.BytesIO(data), sink, model=model, max_output_size=max_output_size)
+    decompress_stream(io.BytesIO(data), sink, model=model, max_output_size=max_output_size, threads=threads)
     return sink.getvalue()
 
 
@@ -122,6 +125,7 @@ def decompress_stream(
     *,
     model: ModelLike = None,
     max_output_size: int | None = None,
+    threads: int = 1,
     progress: Ticker | None = None,
 ) -> Sizes:
     """Decompress all frames of `source` into `sink` (None: only check them).
@@ -133,8 +137,8 @@ def decompress_stream(
     written = ticked = 0
     while (header := container.read_header(reader)) is not None:
         blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
-        for block in blocks:
-            content = decode_block(model, header.fingerprint, block)
+        decode = functools.partial(decode_block, model, header.fingerprint)
+        for content in in_order(decode, blocks, thread_count(threads)):
             written += len(content)
             if sink is not None:
                 sink.write(content)
@@ -174,6 +178,8 @@ def list_frames(source: BinaryIO) -> Iterator[Listing]:
 def encode_block(model: Model, content: bytes) -> Block:
     """The smallest block for `content`, of the methods worth trying."""
     blocks = [container.stored(content)]
+    if len(content) > _TRY_BOTH and len(lzma.compress(content, preset=1)) > len(content):
+        return blocks[0]  # encrypted or compressed already: known at a hundredth of the time
     for method in methods_to_try(model, len(content)):
         payload = bitsback.encode(model, content, latent=method == Method.VAE).payload
         blocks.append(Block(method, len(content), payload))

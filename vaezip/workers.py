@@ -22,19 +22,25 @@ def thread_count(threads: int) -> int:
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """Like `map`, but in threads; at most one item more than there are threads is ahead of the caller."""
+    """Like `map`, but in threads; at most one item more than there are threads is ahead of the caller.
+
+    After an error, threads finish the items that they have begun, but nobody waits for them.
+    """
     if threads == 1:
         yield from map(function, items)
         return
     pending: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) > threads:
-                    yield pending.popleft().result()
-            while pending:
+    iterator, failure = iter(items), None
+    pool = ThreadPoolExecutor(threads)
+    try:
+        while failure is None:
+            try:
+                pending.append(pool.submit(function, next(iterator)))
+            except Exception as error:  # StopIteration too: what went before comes first
+                failure = error
+            while len(pending) > (threads if failure is None else 0):
                 yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    if not isinstance(failure, StopIteration):
+        raise failure

@@ -5,9 +5,11 @@ Commands import the library when they run, so that `--help` and `--version` need
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import threading
 from typing import Any, NoReturn
 
 import click
@@ -58,22 +60,32 @@ def main() -> NoReturn:
     # The arrays are small: more BLAS threads than one only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        code = _run()
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    if code and threading.active_count() > 1:  # busy with blocks that nobody wants any more
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
         code: Any = cli.main(prog_name="vaezip", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(1)
+        return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return 1
     except vaezip.VaezipError as error:
         click.echo(f"vaezip: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(1)
+        return 1
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

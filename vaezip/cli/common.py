@@ -27,6 +27,17 @@ def model_option(command: F) -> F:
     )
 
 
+def threads_option(command: F) -> F:
+    """-T / --threads."""
+    return click.option(
+        "-T",
+        "--threads",
+        type=click.IntRange(min=0),
+        default=0,
+        help="How many blocks to work on at once; 0, the default, is one per core. The output is the same.",
+    )(command)
+
+
 def verbosity_options(command: F) -> F:
     """-q and -v."""
     command = click.option("-v", "--verbose", is_flag=True, help="Say what was done with each file.")(command)

@@ -14,7 +14,7 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
 
 
 def byte_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """A number of bytes; K and M mean powers of 1024: `256K` -> 262144."""
+    """A number of bytes; K and M mean powers of 1024: `512K` -> 524288."""
     if value is None:
         return None
     match = re.fullmatch(r"(\d+)([kKmM]?)(i?B)?", value)
@@ -28,14 +28,7 @@ def byte_size(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     "--block-size",
     metavar="SIZE",
     callback=byte_size,
-    help="Bytes coded as one: larger blocks are smaller in the end, and use fewer cores. [default: 256K]",
-)
-@click.option(
-    "-T",
-    "--threads",
-    type=click.IntRange(min=0),
-    default=0,
-    help="How many blocks to code at once; 0, the default, is one per core. The output is the same.",
+    help="Bytes coded as one: larger blocks are smaller in the end, and use fewer cores. [default: 512K]",
 )
 @transform_options
 def compress(files: tuple[Path, ...], **options: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import click
@@ -12,6 +13,17 @@ from vaezip.errors import FileError, MissingExtraError
 from vaezip.network.architecture import Architecture
 
 _SIZES = Architecture()
+
+
+def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
+    """`prose=2` -> {"prose": 2.0}."""
+    weights = {}
+    for value in values:
+        match = re.fullmatch(r"(.+)=(\d+\.?\d*)", value)
+        if not match or not float(match[2]):
+            raise click.BadParameter(f"{value!r} is not a folder and how often to read it, such as prose=2")
+        weights[match[1]] = float(match[2])
+    return weights
 
 
 @click.command()
@@ -58,6 +70,14 @@ _SIZES = Architecture()
     show_default=True,
     help="Share of text read in another script, to learn to adapt to scripts that the corpus lacks.",
 )
+@click.option(
+    "--weight",
+    "weights",
+    metavar="FOLDER=TIMES",
+    multiple=True,
+    callback=folder_weights,
+    help="Read a folder of the corpus that many times as often; may be given for several.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def train(
     corpus: tuple[Path, ...],
@@ -73,6 +93,7 @@ def train(
     layers: int,
     table_bits: int,
     rescript: float,
+    weights: dict[str, float],
     quiet: bool,
 ) -> None:
     """Train a model on all files below the folders CORPUS.
@@ -100,6 +121,7 @@ def train(
         epochs=epochs,
         seed=seed,
         rescript_share=rescript,
+        weights=weights,
     )
     if threads is not None:
         settings = dataclasses.replace(settings, workers=threads)

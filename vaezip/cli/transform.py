@@ -18,6 +18,7 @@ from vaezip.cli.common import (
     files_argument,
     model_option,
     progress_bar,
+    threads_option,
     verbosity_options,
 )
 
@@ -25,9 +26,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def transform_options(command: F) -> F:
-    """FILES, -c, -o, -f, -k, --rm, -m, -q and -v."""
+    """FILES, -c, -o, -f, -k, --rm, -m, -T, -q and -v."""
     for option in (
         verbosity_options,
+        threads_option,
         model_option,
         click.option("--rm", "remove", is_flag=True, help="Remove each input once its output is safe."),
         click.option("-k", "--keep", is_flag=True, help="Keep the inputs (the default)."),
@@ -50,9 +52,9 @@ def transform(
     keep: bool,
     remove: bool,
     model: str | None,
+    threads: int,
     quiet: bool,
     verbose: bool,
-    threads: int = 1,
     block_size: int | None = None,
 ) -> int:
     """Compress or decompress every file; returns the exit code."""

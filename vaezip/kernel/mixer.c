@@ -7,7 +7,6 @@
 #define MIX UINT64_C(0xD6E8FEB86659FD93)
 #define SALT UINT64_C(0xA0761D6478BD642F)
 
-#define TOTAL (1 << 24)
 #define LEAST_MATCH 4
 #define LONGEST_MATCH 400
 #define DOMAIN_LIMIT 32767 /* logistic domain in units of 1/4096 */
@@ -28,7 +27,6 @@ typedef struct {
 } slot;
 
 typedef struct {
-    int node; /* of the nibble, 1 ... 15 */
     int16_t input[VZ_INPUTS];
     int row[VZ_SETS], final_row;
     int output[VZ_SETS]; /* logistic domain, unit 1/4096 */
@@ -51,7 +49,8 @@ struct vz_mixer {
     uint32_t *last; /* where the last LEAST_MATCH bytes were seen, plus 1 */
     uint32_t match, match_length;
 
-    uint64_t history, word[2], shape; /* newest byte lowest; the word so far, the one before */
+    uint64_t history, shape;          /* newest byte, or run of a class of bytes, lowest */
+    uint64_t word[2], item;           /* hashes of the word so far, the one before; of the item so far */
     uint32_t line, line_before;       /* where the line begins, and the one above */
     int first, field, separator;      /* of the line: first byte, number of separators, the last one */
 
@@ -59,9 +58,10 @@ struct vz_mixer {
     int confidence;
     uint64_t context[VZ_HISTORIES];
     slot *found[VZ_HISTORIES];
-    int known;  /* how many of orders 1 to 6 have been here before */
-    int prefix; /* the nibbles of this byte so far, with a leading 1 */
-    prediction nodes[16];
+    int known; /* how many of orders 1 to 6 have been here before */
+    int node;  /* the bits of this byte so far, with a leading 1 */
+    int depth; /* how many they are */
+    int rate;  /* of learning the weights, for this byte */
 };
 
 vz_mixer *vz_mixer_new(const vz_mixer_model *model, const int32_t *weights, uint32_t size) {
@@ -153,6 +153,7 @@ static void hash_contexts(vz_mixer *m) {
     c[9] = (uint64_t)m->field << 16 | (uint64_t)m->first << 8 | (column < 255 ? column : 255);
     c[10] = m->shape * PRIME + (uint64_t)m->separator;
     c[11] = above << 24 | (uint64_t)m->first << 16 | (h & 0xFFFF);
+    c[12] = m->item * PRIME + (uint64_t)m->field;
     for (int i = 0; i < VZ_HISTORIES; i++) c[i] = hash(c[i] * PRIME + (uint64_t)i + 1);
 }
 
@@ -195,9 +196,8 @@ static int match_class(uint32_t length) {
 }
 
 static void begin_nibble(vz_mixer *m) {
-    uint64_t more = m->prefix > 1 ? (uint64_t)m->prefix * SALT : 0;
     for (int i = 0; i < VZ_HISTORIES; i++)
-        m->found[i] = find_slot(m, i, m->prefix > 1 ? hash(m->context[i] + more) : m->context[i]);
+        m->found[i] = find_slot(m, i, m->depth ? hash(m->context[i] + (uint64_t)m->node * SALT) : m->context[i]);
     m->known = 0;
     for (int i = 1; i < 6; i++) m->known += m->found[i]->state[0] != 0;
 }
@@ -212,36 +212,41 @@ void vz_mixer_begin(vz_mixer *m, const int32_t *exponentials) {
     for (int i = 255; i > 0; i--) m->tree[i] = m->tree[2 * i] + m->tree[2 * i + 1];
     uint32_t share = (uint32_t)(((uint64_t)best << 8) / m->tree[1]);
     for (m->confidence = 0; m->confidence < 7 && share >= limits[m->confidence];) m->confidence++;
+    /* Fast at first, then slower. */
+    const int32_t *learning = m->model->learning;
+    m->rate = learning[0] + (int)((int64_t)learning[1] * learning[2] / ((int64_t)learning[2] + m->position));
     hash_contexts(m);
     find_match(m);
-    m->prefix = 1;
-    begin_nibble(m);
+    m->node = 1;
+    m->depth = 0;
+}
+
+/* Of the histories in a slot, that of the node. */
+static int history_index(const vz_mixer *m) {
+    int depth = m->depth & 3;
+    return (1 << depth | (m->node & ((1 << depth) - 1))) - 1;
 }
 
 static int16_t stretched(const vz_mixer *m, uint32_t entry) { return m->model->stretch[entry >> 20]; }
 
-static void predict(vz_mixer *m, prediction *p, int node) {
-    int second = m->prefix > 1, depth = 0;
-    while (node >> (depth + 1)) depth++;
-    int byte_node = (m->prefix << depth) | (node & ((1 << depth) - 1)); /* of the whole byte */
-    int byte_depth = 4 * second + depth;
-    p->node = node;
+static void predict(const vz_mixer *m, prediction *p) {
+    const int node = m->node, depth = m->depth, index = history_index(m);
     memset(p->input, 0, sizeof p->input);
-    int32_t network = (logarithm(m, m->tree[2 * byte_node + 1]) - logarithm(m, m->tree[2 * byte_node])) >> 8;
+    int32_t network = (logarithm(m, m->tree[2 * node + 1]) - logarithm(m, m->tree[2 * node])) >> 8;
     network = clip(network, -2047, 2047);
     p->input[NETWORK] = (int16_t)network;
     p->input[BIAS] = 256;
     p->match_bit = -1;
     if (m->match_length) {
         int said = m->text[m->match] | 256;
-        if (said >> (8 - byte_depth) == byte_node) {
-            p->match_bit = said >> (7 - byte_depth) & 1;
+        if (said >> (8 - depth) == node) {
+            p->match_bit = said >> (7 - depth) & 1;
             int16_t s = stretched(m, m->match_map[length_class(m->match_length)]);
             p->input[MATCH] = p->match_bit ? s : (int16_t)-s;
         }
     }
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint8_t state = m->found[i]->state[node - 1];
+        uint8_t state = m->found[i]->state[index];
         if (state) p->input[FIRST_HISTORY + i] = stretched(m, m->history_map[i][state]);
     }
 
@@ -249,10 +254,10 @@ static void predict(vz_mixer *m, prediction *p, int node) {
     int certainty = 0;
     while (certainty < 7 && (network < 0 ? -network : network) >= limits[certainty]) certainty++;
     int said = p->match_bit + 1, length = said ? match_class(m->match_length) : 0;
-    p->row[0] = SET_NODE + byte_node;
-    p->row[1] = SET_MATCH + (said ? 128 + length * 8 : 0) + byte_depth;
-    p->row[2] = SET_BYTE + (int)(m->history & 255) * 8 + byte_depth;
-    p->row[3] = SET_ORDER + (m->known * 8 + certainty) * 8 + byte_depth;
+    p->row[0] = SET_NODE + node;
+    p->row[1] = SET_MATCH + (said ? 128 + length * 8 : 0) + depth;
+    p->row[2] = SET_BYTE + (int)(m->history & 255) * 8 + depth;
+    p->row[3] = SET_ORDER + (m->known * 8 + certainty) * 8 + depth;
     p->row[4] = SET_CONFIDENCE + (said * 6 + m->known) * 64 + m->confidence * 8 + certainty;
     p->final_row = (said ? 1 + length : 0) * 8 + m->confidence;
     int64_t mixed = 0;
@@ -268,8 +273,8 @@ static void predict(vz_mixer *m, prediction *p, int node) {
 
     int at = p->mixed + DOMAIN_LIMIT + 1, f = at & 2047;
     p->bucket = at >> 11;
-    p->apm[0] = said * 256 + byte_node;
-    p->apm[1] = (int)(hash((m->history & 0xFFFF) << 8 | (uint64_t)byte_node) >> 52);
+    p->apm[0] = said * 256 + node;
+    p->apm[1] = (int)(hash((m->history & 0xFFFF) << 8 | (uint64_t)node) >> 52);
     const uint16_t *a = m->apm_node[p->apm[0]] + p->bucket, *b = m->apm_order2[p->apm[1]] + p->bucket;
     int refined = ((a[0] + b[0]) * (2048 - f) + (a[1] + b[1]) * f) >> 11;
     p->probability = clip((2 * squash(m, p->mixed) + refined) >> 2, 16, 65520);
@@ -287,17 +292,14 @@ static void refine(uint16_t *probability, int bit) {
 }
 
 static void learn(vz_mixer *m, const prediction *p, int bit) {
-    /* Fast at first, then slower. */
-    const int32_t *learning = m->model->learning;
-    int rate = learning[0] + (int)((int64_t)learning[1] * learning[2] / ((int64_t)learning[2] + m->position));
-    int target = bit << 16;
+    const int target = bit << 16, index = history_index(m);
     for (int s = 0; s < VZ_SETS; s++) {
         int32_t *w = m->weights[p->row[s]];
-        int step = ((target - squash(m, p->output[s])) * rate) >> 8;
+        int step = ((target - squash(m, p->output[s])) * m->rate) >> 8;
         for (int i = 0; i < VZ_INPUTS; i++)
             w[i] = clip(w[i] + ((p->input[i] * step + 32768) >> 16), -WEIGHT_LIMIT, WEIGHT_LIMIT);
     }
-    int step = ((target - squash(m, p->mixed)) * learning[3]) >> 8;
+    int step = ((target - squash(m, p->mixed)) * m->model->learning[3]) >> 8;
     for (int s = 0; s < VZ_SETS; s++) {
         int32_t *w = &m->final_weights[p->final_row][s];
         *w = clip(*w + (((p->output[s] >> 4) * step + 32768) >> 16), -WEIGHT_LIMIT, WEIGHT_LIMIT);
@@ -306,7 +308,7 @@ static void learn(vz_mixer *m, const prediction *p, int bit) {
     refine(&m->apm_order2[p->apm[1]][p->bucket], bit);
     if (p->match_bit >= 0) adapt(m, &m->match_map[length_class(m->match_length)], p->match_bit == bit);
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint8_t *state = &m->found[i]->state[p->node - 1];
+        uint8_t *state = &m->found[i]->state[index];
         if (*state) adapt(m, &m->history_map[i][*state], bit);
         *state = m->model->next[2 * *state + bit];
     }
@@ -321,8 +323,12 @@ static int shape_class(int byte) {
 
 static void push_byte(vz_mixer *m, int byte) {
     m->text[m->position++] = (uint8_t)byte;
-    int class = shape_class(byte);
-    if (class == '0' || class == 'a' || class == 'A' || class == 128) {
+    int class = shape_class(byte), in_word = class == '0' || class == 'a' || class == 'A' || class == 128;
+    if (byte == ' ')
+        m->item *= PRIME;
+    else
+        m->item = in_word || byte == '_' || byte == '-' || byte == '.' ? (m->item + (uint64_t)byte + 1) * PRIME : 0;
+    if (in_word) {
         int folded = class == 'A' ? byte + 32 : byte;
         m->word[0] = (m->word[0] + (uint64_t)folded + 1) * PRIME;
     } else if (m->word[0]) {
@@ -344,56 +350,31 @@ static void push_byte(vz_mixer *m, int byte) {
     m->history = m->history << 8 | (uint64_t)byte;
 }
 
-/* Goes on to the next nibble, or byte, after the predictions along `nibble` have learned. */
-static void end_nibble(vz_mixer *m, int nibble) {
-    if (m->prefix == 1) {
-        m->prefix = 16 | nibble;
-        begin_nibble(m);
-    } else {
-        push_byte(m, (m->prefix & 15) << 4 | nibble);
+/* Codes a byte: a given one, or, if `byte` is negative, that whose interval holds `quantile`. */
+static int code(vz_mixer *m, int byte, int32_t quantile, int32_t *interval) {
+    int32_t below = 1, width = VZ_TOTAL - 2;
+    for (; m->depth < 8; m->depth++) {
+        prediction p;
+        if (m->depth % 4 == 0) begin_nibble(m);
+        predict(m, &p);
+        int leaves = 128 >> m->depth; /* of either branch: none of them may be empty */
+        int32_t ones = clip((int32_t)(((int64_t)width * p.probability) >> 16), leaves, width - leaves);
+        int bit = byte < 0 ? quantile >= below + width - ones : byte >> (7 - m->depth) & 1;
+        below += bit ? width - ones : 0;
+        width = bit ? ones : width - ones;
+        learn(m, &p, bit);
+        m->node = 2 * m->node + bit;
     }
+    interval[0] = below;
+    interval[1] = width;
+    push_byte(m, m->node & 255);
+    return m->node & 255;
 }
 
-/* Shares `range` among the 2 * leaves nibbles below a node: returns the part of those with a one. */
-static int32_t ones(int32_t range, int probability, int leaves) {
-    int32_t part = (int32_t)(((int64_t)range * probability) >> 16);
-    return clip(part, leaves, range - leaves);
-}
+void vz_mixer_encode(vz_mixer *m, uint8_t byte, int32_t *interval) { code(m, byte, 0, interval); }
 
-void vz_mixer_frequencies(vz_mixer *m, int32_t *frequencies) {
-    int32_t range[32];
-    range[1] = TOTAL;
-    for (int node = 1; node < 16; node++) {
-        predict(m, &m->nodes[node], node);
-        int leaves = node < 2 ? 8 : node < 4 ? 4 : node < 8 ? 2 : 1;
-        range[2 * node + 1] = ones(range[node], m->nodes[node].probability, leaves);
-        range[2 * node] = range[node] - range[2 * node + 1];
-    }
-    memcpy(frequencies, range + 16, 16 * sizeof *frequencies);
-}
-
-void vz_mixer_push(vz_mixer *m, int nibble) {
-    for (int depth = 0; depth < 4; depth++)
-        learn(m, &m->nodes[(16 | nibble) >> (4 - depth)], nibble >> (3 - depth) & 1);
-    end_nibble(m, nibble);
-}
-
-void vz_mixer_encode(vz_mixer *m, int nibble, int32_t *below, int32_t *frequency) {
-    int32_t range = TOTAL;
-    *below = 0;
-    for (int depth = 0; depth < 4; depth++) {
-        prediction *p = &m->nodes[(16 | nibble) >> (4 - depth)];
-        predict(m, p, (16 | nibble) >> (4 - depth));
-        int32_t part = ones(range, p->probability, 8 >> depth);
-        if (nibble >> (3 - depth) & 1) {
-            *below += range - part;
-            range = part;
-        } else {
-            range -= part;
-        }
-    }
-    *frequency = range;
-    vz_mixer_push(m, nibble);
+uint8_t vz_mixer_decode(vz_mixer *m, int32_t quantile, int32_t *interval) {
+    return (uint8_t)code(m, -1, quantile, interval);
 }
 
 void vz_mixer_learned(const vz_mixer *m, int32_t *weights, int32_t *final_weights, uint32_t *history_map,

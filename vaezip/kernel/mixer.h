@@ -1,12 +1,13 @@
 /* The adaptive mixer (vaezip/mixing): the network's probabilities and the block's own statistics give the
- * frequencies of the next nibble. Integer arithmetic throughout; docs/mixer.md has the definition. */
+ * interval of the next byte. Integer arithmetic throughout; docs/mixer.md has the definition. */
 #ifndef VZ_MIXER_H
 #define VZ_MIXER_H
 
 #include <stdint.h>
 
-#define VZ_HISTORIES 12                  /* contexts with bit histories */
-#define VZ_INPUTS 16                     /* network, bias, match, histories, and one that is always 0 */
+#define VZ_TOTAL 16777216                /* 2^24: what the intervals of bytes share out, but for its two ends */
+#define VZ_HISTORIES 13                  /* contexts with bit histories */
+#define VZ_INPUTS 16                     /* network, bias, match, histories */
 #define VZ_SETS 5                        /* weight sets that see every bit */
 #define VZ_WEIGHT_ROWS 4096              /* of all sets together */
 #define VZ_FINAL_ROWS 104
@@ -34,14 +35,12 @@ typedef struct vz_mixer vz_mixer;
 vz_mixer *vz_mixer_new(const vz_mixer_model *model, const int32_t *weights, uint32_t size);
 void vz_mixer_free(vz_mixer *m);
 
-/* For every byte: begin with the network's exponentials, int32 (256,); then twice, one of the two ways, a nibble.
- * Frequencies sum to 2^24 and are all positive. */
+/* For every byte: begin with the network's exponentials, int32 (256,); then encode or decode it. Both set its
+ * interval: where it begins, and how wide it is; those of the 256 bytes share out 1 ... VZ_TOTAL - 2. */
 void vz_mixer_begin(vz_mixer *m, const int32_t *exponentials);
-/* To decode: the frequencies of all 16 nibbles; then what the nibble was. */
-void vz_mixer_frequencies(vz_mixer *m, int32_t *frequencies);
-void vz_mixer_push(vz_mixer *m, int nibble);
-/* To encode: as if by the two above, but faster; sets `below`, the sum of the frequencies of smaller nibbles. */
-void vz_mixer_encode(vz_mixer *m, int nibble, int32_t *below, int32_t *frequency);
+void vz_mixer_encode(vz_mixer *m, uint8_t byte, int32_t *interval);
+/* The byte whose interval holds `quantile`; for one outside them all, the nearest. */
+uint8_t vz_mixer_decode(vz_mixer *m, int32_t quantile, int32_t *interval);
 
 /* What it has learned so far, in the shapes of vz_mixer_model. */
 void vz_mixer_learned(const vz_mixer *m, int32_t *weights, int32_t *final_weights, uint32_t *history_map,

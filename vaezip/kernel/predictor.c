@@ -11,7 +11,6 @@ struct vz_predictor {
     int32_t *scale, *shift, *state;
     uint32_t size, position;
     uint8_t seen;
-    int first; /* nibble of the byte in progress, or -1 */
 };
 
 static int32_t *copy(const int32_t *from, size_t count) {
@@ -29,7 +28,6 @@ vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *table
     p->network = network;
     p->tables = tables;
     p->size = size;
-    p->first = -1;
     p->mixer = vz_mixer_new(mixer, weights, size);
     p->scale = copy(scale, sites * width);
     p->shift = copy(shift, sites * width);
@@ -65,33 +63,24 @@ static void end_byte(vz_predictor *p, uint8_t byte) {
     vz_contexts_push(&p->contexts, p->tables, byte);
 }
 
-void vz_predictor_encode(vz_predictor *p, const uint8_t *text, int32_t *intervals) {
-    for (; p->position < p->size; intervals += 4) {
-        uint8_t byte = text[p->position];
+void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals) {
+    for (; count && p->position < p->size; count--, text++, intervals += 2) {
         begin_byte(p);
-        vz_mixer_encode(p->mixer, byte >> 4, intervals, intervals + 1);
-        vz_mixer_encode(p->mixer, byte & 15, intervals + 2, intervals + 3);
-        end_byte(p, byte);
+        vz_mixer_encode(p->mixer, *text, intervals);
+        end_byte(p, *text);
     }
 }
 
-void vz_predictor_next(vz_predictor *p, int nibble, float *row) {
-    int32_t frequencies[16];
-    if (p->position == p->size) return;
-    if (nibble >= 0) {
-        nibble &= 15;
-        vz_mixer_push(p->mixer, nibble);
-        if (p->first < 0) {
-            p->first = nibble;
-        } else {
-            end_byte(p, (uint8_t)(p->first << 4 | nibble));
-            p->first = -1;
-        }
-    }
-    if (p->position == p->size) return;
-    if (p->first < 0) begin_byte(p);
-    vz_mixer_frequencies(p->mixer, frequencies);
-    for (int i = 0; i < 16; i++) row[i] = (float)(frequencies[i] - 1);
+uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row) {
+    if (p->position == p->size) return 0;
+    int32_t interval[2];
+    begin_byte(p);
+    uint8_t byte = vz_mixer_decode(p->mixer, quantile, interval);
+    end_byte(p, byte);
+    row[0] = (float)(interval[0] - 1);
+    row[1] = (float)(interval[1] - 1);
+    row[2] = (float)(VZ_TOTAL - interval[0] - interval[1] - 1);
+    return byte;
 }
 
 void vz_predictor_learned(const vz_predictor *p, int32_t *weights, int32_t *final_weights, uint32_t *history_map,

@@ -17,6 +17,8 @@ from vaezip.mixing.parameters import Learned, MixerParameters
 from vaezip.network.decoder import Decoder
 from vaezip.network.ops import Int32, Linear
 
+_CHUNK = 4096  # bytes between two looks at what Python has to do, such as being interrupted
+
 
 class Kernel:
     """A model's decoder and mixer as the C code wants them."""
@@ -118,22 +120,23 @@ class KernelPredictor:
         self._kernel = kernel  # whose memory it uses
         self._handle = _ffi.gc(made, _lib.vz_predictor_free)
         self._size = size
-        self._row = np.zeros((1, 16), np.float32)
+        self._row = np.zeros(3, np.float32)
         self._row_pointer = _ffi.from_buffer("float[]", self._row)
 
     def encode(self, text: NDArray[np.uint8]) -> Int32:
         """See `Predictor.encode`."""
         if len(text) != self._size:
             raise ValueError("the text is not of the block's size")
-        intervals = np.empty((2 * self._size, 2), np.int32)
-        pointers = _ffi.from_buffer("uint8_t[]", text), _ffi.from_buffer("int32_t[]", intervals)
-        _lib.vz_predictor_encode(self._handle, *pointers)
+        intervals = np.empty((self._size, 2), np.int32)
+        for at in range(0, self._size, _CHUNK):
+            part = text[at : at + _CHUNK]
+            target = _ffi.from_buffer("int32_t[]", intervals[at:])
+            _lib.vz_predictor_encode(self._handle, _ffi.from_buffer("uint8_t[]", part), len(part), target)
         return intervals
 
-    def next(self, nibble: int) -> NDArray[np.float32]:
-        """See `Predictor.next`; the array is used again."""
-        _lib.vz_predictor_next(self._handle, nibble, self._row_pointer)
-        return self._row
+    def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:
+        """See `Predictor.find`; the array is used again."""
+        return _lib.vz_predictor_decode(self._handle, quantile, self._row_pointer), self._row
 
     def learned(self) -> Learned:
         """What the mixer has come to."""

@@ -18,6 +18,7 @@ _PRIME = 0x9E3779B97F4A7C15
 _MIX = 0xD6E8FEB86659FD93
 _SALT = 0xA0761D6478BD642F
 _MASK = (1 << 64) - 1
+_INSIDE_ITEMS = frozenset(b"_-.")
 _SEPARATORS = frozenset(b',\t|;:="')
 
 
@@ -46,23 +47,20 @@ class History:
         self._last = np.zeros(1 << self.bits, np.int64)  # end of the last _LEAST_MATCH bytes of that hash
         self._contexts = [0] * HISTORIES
         self._recent = 0  # the last eight bytes, the newest lowest
-        self._word = self._word_before = 0  # rolling hashes
+        self._word = self._word_before = self._item = 0  # rolling hashes
         self._shape = 0  # classes of the last runs of bytes
         self._line = self._line_before = 0  # where this line begins, and the one above
         self._first = self._fields = self._separator = 0  # of this line
 
-    def begin_byte(self) -> None:
-        """Get ready for the next byte's first nibble."""
-        self._hash_contexts()
-        self._find_match()
-        self.slots = [self._find_slot(i, context) for i, context in enumerate(self._contexts)]
-
-    def begin_second_nibble(self, prefix: int) -> None:
-        """Get ready for the second nibble; `prefix` is 16 + the first."""
-        more = prefix * _SALT
-        self.slots = [
-            self._find_slot(i, hash64((context + more) & _MASK)) for i, context in enumerate(self._contexts)
-        ]
+    def begin_nibble(self, node: int) -> None:
+        """Get ready for a nibble; `node` is the bits of its byte so far, with a leading 1."""
+        if node == 1:
+            self._hash_contexts()
+            self._find_match()
+            keys = self._contexts
+        else:
+            keys = [hash64((context + node * _SALT) & _MASK) for context in self._contexts]
+        self.slots = [self._find_slot(i, key) for i, key in enumerate(keys)]
 
     def _hash_contexts(self) -> None:
         recent, column = self._recent, len(self.text) - self._line
@@ -83,6 +81,7 @@ class History:
             self._fields << 16 | self._first << 8 | min(column, 255),
             self._shape * _PRIME + self._separator,
             above << 24 | self._first << 16 | last_two,
+            self._item * _PRIME + self._fields,
         )
         self._contexts = [hash64(context * _PRIME + i + 1 & _MASK) for i, context in enumerate(contexts)]
         self.last_two = last_two
@@ -131,6 +130,12 @@ class History:
         self.text.append(byte)
         self._recent = (self._recent << 8 | byte) & _MASK
         kind = _shape_class(byte)
+        if byte == ord(" "):
+            self._item = self._item * _PRIME & _MASK
+        elif kind in _WORD_CLASSES or byte in _INSIDE_ITEMS:
+            self._item = (self._item + byte + 1) * _PRIME & _MASK
+        else:
+            self._item = 0
         if kind in _WORD_CLASSES:
             folded = byte + 32 if kind == ord("A") else byte
             self._word = (self._word + folded + 1) * _PRIME & _MASK

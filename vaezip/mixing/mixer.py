@@ -1,10 +1,9 @@
 """The mixer: predictions of a bit, mixed in the logistic domain (Mahoney 2005, paq7; 2007, lpaq1).
 
-Every byte is two nibbles, every nibble four bits along a binary tree of 15 nodes. At a node, the inputs are
-what the network, the match and the bit histories say, as ln(p / (1 - p)). Five sets of weights, each
-chosen by a small context, give five outputs; a final set weighs those, and two adaptive maps refine the
-result. What was learned while coding a nibble counts from the next one on: so the frequencies of all 16
-nibbles can be computed at once.
+Every byte is eight bits along a binary tree. At a node, the inputs are what the network, the match and the
+bit histories say, as ln(p / (1 - p)). Five sets of weights, each chosen by a small context, give five
+outputs; a final set weighs those, and two adaptive maps refine the result. The range of the coder is shared
+out along the tree, so that a byte is an interval, and one symbol for the coder.
 
 This is the reference; kernel/mixer.c is its twin, and gives the same integers.
 """
@@ -43,9 +42,9 @@ _MATCH_CLASS = (0, 1, 4, 6, 8, 12, 16, 24, 32, 64, 128, LONGEST_MATCH)
 
 @dataclass
 class _Prediction:
-    """Of one node, with what learning needs."""
+    """Of one bit, with what learning needs."""
 
-    node: int
+    index: int  # of the histories in a slot
     inputs: Int32  # (INPUTS,), unit 1/256
     rows: list[int]  # of the weights, one per set
     final_row: int
@@ -57,7 +56,7 @@ class _Prediction:
 
 
 class Mixer:
-    """Frequencies of the nibbles of one block."""
+    """Intervals of the bytes of one block."""
 
     def __init__(self, parameters: MixerParameters, z: Int32, size: int) -> None:
         """z: the block's latent, int32 (latents,) in grid steps; size: bytes of the block."""
@@ -68,9 +67,8 @@ class Mixer:
         self._maps = np.tile(identity, (3 * 256 + 4096, 1))
         self._tree = [0] * 512
         self._confidence = 0
-        self._known = 0
-        self._prefix = 1
-        self._nodes: dict[int, _Prediction] = {}
+        self._known = 0  # how many of orders 1 to 6 have been here before
+        self._rate = 0  # of learning the weights, for this byte
 
     def begin(self, exponentials: Int32) -> None:
         """Begin a byte with the network's exp(logits), int32 (256,), unit 2**-24."""
@@ -79,77 +77,63 @@ class Mixer:
         for node in range(255, 0, -1):
             tree[node] = tree[2 * node] + tree[2 * node + 1]
         self._confidence = bisect_right(_CONFIDENCE, (max(tree[256:]) << 8) // tree[1])
-        self._history.begin_byte()
-        self._prefix = 1
-        self._count_known()
+        base, extra, half, _ = (int(n) for n in self._p.learning)
+        self._rate = base + extra * half // (half + len(self._history.text))
 
-    def frequencies(self) -> Int32:
-        """Frequencies of the next nibble, int32 (16,), all positive, summing to 2**24."""
-        ranges = [0] * 32
-        ranges[1] = TOTAL
-        for node in range(1, 16):
-            prediction = self._nodes[node] = self._predict(node)
-            ones = _ones(ranges[node], prediction.probability, 8 >> (node.bit_length() - 1))
-            ranges[2 * node], ranges[2 * node + 1] = ranges[node] - ones, ones
-        return np.array(ranges[16:], np.int32)
+    def encode(self, byte: int) -> tuple[int, int]:
+        """Where the byte's interval begins, and how wide it is; then learn from it."""
+        return self._code(byte, 0)[1]
 
-    def encode(self, nibble: int) -> tuple[int, int]:
-        """The sum of the frequencies of smaller nibbles, and that of this one; then push it."""
-        below, size = 0, TOTAL
-        for depth in range(4):
-            node = (16 | nibble) >> (4 - depth)
-            prediction = self._nodes[node] = self._predict(node)
-            ones = _ones(size, prediction.probability, 8 >> depth)
-            if nibble >> (3 - depth) & 1:
-                below, size = below + size - ones, ones
+    def decode(self, quantile: int) -> tuple[int, tuple[int, int]]:
+        """The byte whose interval holds `quantile`, and the interval; then learn from it."""
+        return self._code(None, quantile)
+
+    def _code(self, byte: int | None, quantile: int) -> tuple[int, tuple[int, int]]:
+        below, width = 1, TOTAL - 2
+        node = 1  # of the byte: its bits so far, with a leading 1
+        for depth in range(8):
+            if depth % 4 == 0:
+                self._history.begin_nibble(node)
+                self._known = sum(bool(slot[0]) for slot in self._history.slots[1:6])
+            prediction = self._predict(node, depth)
+            leaves = 128 >> depth  # of either branch: none of them may be empty
+            ones = max(leaves, min(width - leaves, width * prediction.probability >> 16))
+            bit = int(quantile >= below + width - ones) if byte is None else byte >> (7 - depth) & 1
+            if bit:
+                below, width = below + width - ones, ones
             else:
-                size -= ones
-        self.push(nibble)
-        return below, size
+                width -= ones
+            self._learn(prediction, bit)
+            node = 2 * node + bit
+        self._history.push(node & 255)
+        return node & 255, (below, width)
 
-    def push(self, nibble: int) -> None:
-        """Learn from the nibble whose frequencies were computed last."""
-        for depth in range(4):
-            self._learn(self._nodes[(16 | nibble) >> (4 - depth)], nibble >> (3 - depth) & 1)
-        if self._prefix == 1:
-            self._prefix = 16 | nibble
-            self._history.begin_second_nibble(self._prefix)
-            self._count_known()
-        else:
-            self._history.push((self._prefix & 15) << 4 | nibble)
-
-    def _count_known(self) -> None:
-        """How many of orders 1 to 6 have been here before."""
-        self._known = sum(bool(slot[0]) for slot in self._history.slots[1:6])
-
-    def _predict(self, node: int) -> _Prediction:
+    def _predict(self, node: int, depth: int) -> _Prediction:
         p, history = self._p, self._history
-        depth = node.bit_length() - 1
-        byte_node = self._prefix << depth | node & ((1 << depth) - 1)
-        byte_depth = depth + (4 if self._prefix > 1 else 0)
+        index = (1 << depth % 4 | node & ((1 << depth % 4) - 1)) - 1  # of the histories in a slot
         inputs = np.zeros(INPUTS, np.int32)
-        network = (self._log(self._tree[2 * byte_node + 1]) - self._log(self._tree[2 * byte_node])) >> 8
+        network = (self._log(self._tree[2 * node + 1]) - self._log(self._tree[2 * node])) >> 8
         inputs[_NETWORK] = network = max(-2047, min(2047, network))
         inputs[_BIAS] = 256
         match_bit = -1
         if history.match_length:
             said = history.text[history.match] | 256
-            if said >> (8 - byte_depth) == byte_node:
-                match_bit = said >> (7 - byte_depth) & 1
+            if said >> (8 - depth) == node:
+                match_bit = said >> (7 - depth) & 1
                 trust = int(p.stretch[self.learned.match_map[_length_class(history.match_length)] >> 20])
                 inputs[_MATCH] = trust if match_bit else -trust
         for i, slot in enumerate(history.slots):
-            if slot[node - 1]:
-                inputs[_FIRST_HISTORY + i] = p.stretch[self.learned.history_map[i, slot[node - 1]] >> 20]
+            if slot[index]:
+                inputs[_FIRST_HISTORY + i] = p.stretch[self.learned.history_map[i, slot[index]] >> 20]
 
         certainty = bisect_right(_CERTAINTY, abs(network))
         said = match_bit + 1
         length = bisect_right(_MATCH_CLASS, history.match_length) - 1 if said else 0
         rows = [
-            _SET_NODE + byte_node,
-            _SET_MATCH + (128 + length * 8 if said else 0) + byte_depth,
-            _SET_BYTE + (history.last_two & 255) * 8 + byte_depth,
-            _SET_ORDER + (self._known * 8 + certainty) * 8 + byte_depth,
+            _SET_NODE + node,
+            _SET_MATCH + (128 + length * 8 if said else 0) + depth,
+            _SET_BYTE + (history.last_two & 255) * 8 + depth,
+            _SET_ORDER + (self._known * 8 + certainty) * 8 + depth,
             _SET_CONFIDENCE + (said * 6 + self._known) * 64 + self._confidence * 8 + certainty,
         ]
         final_row = (1 + length if said else 0) * 8 + self._confidence
@@ -160,15 +144,15 @@ class Mixer:
         mixed = max(-_LIMIT, min(_LIMIT, mixed))
 
         bucket, fraction = divmod(mixed + _LIMIT + 1, 2048)
-        order2 = hash64((history.last_two << 8) | byte_node) >> 52
-        which = (said * 256 + byte_node, 768 + order2)
+        order2 = hash64((history.last_two << 8) | node) >> 52
+        which = (said * 256 + node, 768 + order2)
         low = sum(int(self._maps[m, bucket]) for m in which)
         high = sum(int(self._maps[m, bucket + 1]) for m in which)
         refined = (low * (2048 - fraction) + high * fraction) >> 11
         probability = (2 * self._squash(mixed) + refined) >> 2
         nearest = bucket + (fraction >= 1024)
         return _Prediction(
-            node,
+            index,
             inputs,
             rows,
             final_row,
@@ -181,13 +165,11 @@ class Mixer:
 
     def _learn(self, prediction: _Prediction, bit: int) -> None:
         history, target = self._history, bit << 16
-        base, extra, half, final = (int(n) for n in self._p.learning)
-        rate = base + extra * half // (half + len(history.text))
         for row, output in zip(prediction.rows, prediction.outputs, strict=True):
-            step = ((target - self._squash(output)) * rate) >> 8
+            step = ((target - self._squash(output)) * self._rate) >> 8
             moved = self.learned.weights[row] + ((prediction.inputs * step + 32768) >> 16)
             self.learned.weights[row] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
-        step = ((target - self._squash(prediction.mixed)) * final) >> 8
+        step = ((target - self._squash(prediction.mixed)) * int(self._p.learning[3])) >> 8
         inputs = np.zeros(FINAL_INPUTS, np.int64)
         inputs[:SETS] = np.array(prediction.outputs) >> 4
         moved = self.learned.final_weights[prediction.final_row] + ((inputs * step + 32768) >> 16)
@@ -199,10 +181,10 @@ class Mixer:
                 self.learned.match_map, _length_class(history.match_length), prediction.match_bit == bit
             )
         for i, slot in enumerate(history.slots):
-            state = slot[prediction.node - 1]
+            state = slot[prediction.index]
             if state:
                 self._adapt(self.learned.history_map[i], int(state), bit)
-            slot[prediction.node - 1] = self._p.next[state, bit]
+            slot[prediction.index] = self._p.next[state, bit]
 
     def _adapt(self, entries: NDArray[np.uint32], at: int, bit: int) -> None:
         """Move a probability towards the bit, the less the more it has seen."""
@@ -223,11 +205,6 @@ class Mixer:
         return bits * int(self._p.log[1024]) + int(self._p.log[mantissa])
 
 
-def _ones(size: int, probability: int, leaves: int) -> int:
-    """Of the frequencies below a node, those of the branch of a one; each of its leaves gets 1 at least."""
-    return max(leaves, min(size - leaves, (size * probability) >> 16))
-
-
 def _length_class(length: int) -> int:
     """0 to 31."""
     if length < 16:
@@ -239,4 +216,4 @@ def _length_class(length: int) -> int:
     return 24 + (length - 64) // 48 if length < LONGEST_MATCH else 31
 
 
-assert _FIRST_HISTORY + HISTORIES < INPUTS
+assert _FIRST_HISTORY + HISTORIES == INPUTS

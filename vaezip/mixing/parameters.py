@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from vaezip.network.ops import Int32, Tensors, require, tensor
 
-HISTORIES = 12  # contexts with bit histories
-INPUTS = 16  # network, bias, match, histories, and one that is always 0
+HISTORIES = 13  # contexts with bit histories
+INPUTS = 16  # network, bias, match, histories
 SETS = 5  # weight sets that see every bit
 SET_STARTS = (0, 256, 512, 2560, 2944, 4096)  # first row of each set, and the end of the last
 WEIGHT_ROWS = SET_STARTS[-1]

@@ -7,7 +7,7 @@ carried from chunk to chunk, so that the network learns long text as well as the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -121,16 +121,19 @@ class _Segment:
 
 
 class SegmentSource:
-    """Random segments of files; a folder's share goes by its bytes to the power of 0.7."""
+    """Random segments of files; a folder's share goes by its bytes to the power of 0.7, times its weight."""
 
-    def __init__(self, files: list[TextFile]) -> None:
+    def __init__(self, files: list[TextFile], weights: Mapping[str, float] | None = None) -> None:
+        """weights: of folders, 1 where it says nothing; raises CorpusError if there is no such folder."""
         self._files = files
         size = np.array([len(f.data) for f in files], float)
         folder = np.array([f.name.split(os.sep)[0] if os.sep in f.name else "" for f in files])
-        weight = np.empty_like(size)
+        weight, given = np.empty_like(size), dict(weights or {})
         for name in np.unique(folder):
             inside = folder == name
-            weight[inside] = size[inside] * size[inside].sum() ** (_FLATTEN - 1)
+            weight[inside] = size[inside] * size[inside].sum() ** (_FLATTEN - 1) * given.pop(str(name), 1)
+        if given:
+            raise CorpusError(f"{min(given)}: no such folder in the corpus")
         self._cumulative = np.cumsum(weight / weight.sum())
 
     def draw(self, rng: np.random.Generator, length: int, multiple: int = 1) -> NDArray[np.uint8]:
@@ -154,7 +157,7 @@ class Sampler:
         self,
         a: Architecture,
         tags: NDArray[np.uint8],
-        files: list[TextFile],
+        source: SegmentSource,
         lanes: int,
         chunk: int,
         rng: np.random.Generator,
@@ -162,7 +165,7 @@ class Sampler:
     ) -> None:
         self._a = a
         self._tags = tags
-        self._source = SegmentSource(files)
+        self._source = source
         self._chunk = chunk
         self._rng = rng
         self._rescript_share = rescript_share

@@ -68,7 +68,9 @@ def export(vae: Vae, files: list[TextFile], info: dict[str, str], seed: int = 0)
         "latent.posterior": _posterior_table(),
     }
     tensors["latent.prior"] = _fitted_prior(a, tensors, segments)
-    tensors |= learned_parameters(a, tensors, segments)
+    longest = [source.draw(rng, 16 * _SEGMENT_BYTES) for _ in range(count // 40)]
+    longer = [source.draw(rng, 4 * _SEGMENT_BYTES) for _ in range(count // 10)]
+    tensors |= learned_parameters(a, tensors, [*longest, *longer, *segments])  # the last count most
     return serialise(a, tensors, info)
 
 

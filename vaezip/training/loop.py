@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vaezip.errors import ModelError
 from vaezip.network.architecture import Architecture
-from vaezip.training.data import Corpus, Sampler
+from vaezip.training.data import Corpus, Sampler, SegmentSource
 from vaezip.training.optimizer import RowAdam
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae, cross_entropy
@@ -153,6 +153,7 @@ class Trainer:
         """Train until the budget is spent; yields after every step."""
         s, r = self.settings, self._run
         count = min(s.workers, s.lanes)
+        source = SegmentSource(self.corpus.train, s.weights)
         # A resumed run reads other segments than the one before it did.
         workers = [
             _Worker(
@@ -160,7 +161,7 @@ class Trainer:
                 Sampler(
                     self.vae.a,
                     self.vae.decoder.tags.numpy(),
-                    self.corpus.train,
+                    source,
                     s.lanes // count,
                     s.chunk,
                     np.random.default_rng([s.seed, r.step, i]),

@@ -31,9 +31,8 @@ from vaezip.network.ops import Int32
 
 Array = NDArray[Any]
 
-_LEARNING = (200, 1000, 2000, 120)  # in use: base, extra, half-life in bytes, final mixer
+_LEARNING = (400, 1000, 2000, 120)  # in use: base, extra, half-life in bytes, final mixer
 _PRACTICE = (100, 200, 2000, 60)  # beforehand: slower, since it averages over all kinds of text
-_PASSES = 2
 _CONFIDENCE = 30  # counts of the maps are cut to this, so that they still adapt
 _RIDGE = 100.0  # grid steps squared, over all segments
 _LONGEST = (40, 24, 12, 7, 6, 5)  # the greater of two counts, by the smaller one
@@ -57,7 +56,7 @@ def learned_parameters(
         predictor.encode(segment)
         return predictor.learned()
 
-    for segment in [*segments] * _PASSES:
+    for segment in segments:
         learned = mix(segment, latent.null())
         mixer.weights[:], mixer.final_weights[:] = learned.weights, learned.final_weights
         mixer.history_map[:], mixer.match_map[:] = learned.history_map, learned.match_map
@@ -151,7 +150,7 @@ def _untrained(latents: int) -> dict[str, Array]:
     """Trust the network, and the histories a little; no history knows anything yet."""
     weights = np.full((WEIGHT_ROWS, INPUTS), 312, np.int16)
     weights[:, 0] = 7250
-    weights[:, [1, INPUTS - 1]] = 0
+    weights[:, 1] = 0
     final = np.zeros((FINAL_ROWS, FINAL_INPUTS), np.int32)
     final[:, :SETS] = 65536 // SETS
     goes_on = np.rint((0.7 + 0.006 * np.arange(MATCH_LENGTHS)) * 2**22).astype(np.uint32)
