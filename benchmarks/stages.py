@@ -1,10 +1,12 @@
-"""Bytes per second of every stage of coding, one core, and how near the network comes to the machine's limit.
+"""Bytes per second of every stage of coding, and how near the network comes to the machine's limit.
 
     python benchmarks/stages.py [FILE]
 
 Each stage runs alone over the same text, the first 64 KB of FILE (default: README.md); the median of five
-rounds counts, in which the stages take turns. Needs a C compiler; it optimises the bare dot products for
-this very machine, the kernel's sources as they are shipped.
+rounds counts, in which the stages take turns. All run on one core, but for the last two, which code as many
+such texts at once as there are cores. The last line says how near the network comes to what this machine
+can do: the kernel's product alone, again and again with one matrix that stays in the first cache. Needs a
+C compiler.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -27,18 +30,18 @@ from vaezip.bitsback import Coded, decode, encode
 from vaezip.kernel import ffi
 from vaezip.kernel.predictor import Kernel
 from vaezip.model import load_model
+from vaezip.workers import in_order, thread_count
 
 KERNEL = Path(__file__).parent.parent / "vaezip" / "kernel"
 ROUNDS = 5
 TEXT_BYTES = 64 << 10
-DOT_BYTES = 4096  # of each vector of the bare dot product: they stay in the first cache
 DECLARATIONS = """
 void run_contexts(uintptr_t tables, const uint8_t *x, int n, int64_t *rows);
 void run_network(uintptr_t network, const int32_t *scale, const int32_t *shift, int32_t *state,
                  const uint8_t *x, int n, const int64_t *rows, int32_t *exponentials);
 void run_mixer(uintptr_t mixer, const int32_t *weights, const uint8_t *x, int n, const int32_t *exponentials);
+void run_products(uintptr_t network, const int8_t *a, int32_t *product, int times);
 """
-DOT_DECLARATION = "int32_t run_dot(const int8_t *a, const int8_t *b, int n, int times);"
 LOOPS = """
 #include "contexts.h"
 #include "mixer.h"
@@ -63,38 +66,32 @@ static void run_network(uintptr_t network, const int32_t *scale, const int32_t *
 static void run_mixer(uintptr_t mixer, const int32_t *weights, const uint8_t *x, int n, const int32_t *e) {
     vz_mixer *m = vz_mixer_new((const vz_mixer_model *)mixer, weights, (uint32_t)n);
     for (int i = 0; m && i < n; i++) {
-        int32_t below, width;
+        int32_t interval[2];
         vz_mixer_begin(m, e + i * 256);
-        vz_mixer_encode(m, x[i] >> 4, &below, &width);
-        vz_mixer_encode(m, x[i] & 15, &below, &width);
+        vz_mixer_encode(m, x[i], interval);
     }
     vz_mixer_free(m);
 }
-"""
-DOT = """
-static int32_t run_dot(const int8_t *a, const int8_t *b, int n, int times) {
-    int32_t sum = 0;
-    for (; times; times--) {
-        for (int i = 0; i < n; i++) sum += a[i] * b[i];
-        __asm__ volatile("" ::"r"(a), "r"(b) : "memory");
-    }
-    return sum;
+
+static void run_products(uintptr_t network, const int8_t *a, int32_t *product, int times) {
+    const vz_network *net = (const vz_network *)network;
+    for (; times; times--) net->path->multiply(product, &net->head.matrix, a);
 }
 """
 
 
-def compiled(folder: str, name: str, declarations: str, code: str, parts: Sequence[str], *flags: str) -> Any:
-    """C code as a module, together with those parts of the kernel."""
+def compiled(folder: str) -> Any:
+    """The loops as a module, together with the parts of the kernel that they need."""
     builder = FFI()
-    builder.cdef(declarations)
+    builder.cdef(DECLARATIONS)
     builder.set_source(
-        name,
-        code,
-        sources=[str(KERNEL / f"{part}.c") for part in parts],
+        "stages",
+        LOOPS,
+        sources=[str(KERNEL / f"{part}.c") for part in ("product", "network", "contexts", "mixer")],
         include_dirs=[str(KERNEL)],
-        extra_compile_args=["-O3", *flags],
+        extra_compile_args=["-O3"],
     )
-    spec = spec_from_file_location(name, builder.compile(tmpdir=folder))
+    spec = spec_from_file_location("stages", builder.compile(tmpdir=folder))
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -114,13 +111,12 @@ def main() -> None:
     scale, shift, state = (np.ascontiguousarray(part[0]) for part in style)
     weights = model.mixer.initial(z).weights
     intervals = model.predictor(z, size).encode(x)
-    coded = Coded(encode(model, text, latent=False).payload, size, False)
-    a = np.random.default_rng(0).integers(-127, 128, (2, DOT_BYTES), np.int8)
-    times = size * model.architecture.multiplications // DOT_BYTES
+    compress, decompress = partial(encode, model, latent=False), partial(decode, model)
+    coded, cores = Coded(compress(text).payload, size, False), thread_count(0)
+    a, product = np.zeros(model.decoder.head.weight.shape[1], np.int8), np.empty(256, np.int32)
+    times = size * model.architecture.multiplications // model.decoder.head.weight.size
     with tempfile.TemporaryDirectory() as folder:
-        parts = ("product", "network", "contexts", "mixer")
-        stages = compiled(folder, "stages", DECLARATIONS, LOOPS, parts)
-        dot = compiled(folder, "dot", DOT_DECLARATION, DOT, (), "-march=native")
+        stages = compiled(folder)
         lib, at = stages.lib, stages.ffi.from_buffer
 
         def address(pointer: Any) -> int:
@@ -129,15 +125,17 @@ def main() -> None:
         tables, network, mixer = map(address, (kernel.tables, kernel.network, kernel.mixer))
         text_at, rows_at, exp_at = at("uint8_t[]", x), at("int64_t[]", rows), at("int32_t[]", exponentials)
         floats = [at("int32_t[]", part) for part in (scale, shift, state)]
-        vectors = [dot.ffi.from_buffer("int8_t[]", vector) for vector in a]
+        product_at = [at("int8_t[]", a), at("int32_t[]", product)]
         work: dict[str, Callable[[], object]] = {
             "contexts": lambda: lib.run_contexts(tables, text_at, size, rows_at),
             "network": lambda: lib.run_network(network, *floats, text_at, size, rows_at, exp_at),
             "mixer": lambda: lib.run_mixer(mixer, at("int32_t[]", weights), text_at, size, exp_at),
             "coder": lambda: AnsStack().push_intervals(intervals),
-            "compressing": lambda: encode(model, text, latent=False),
-            "decompressing": lambda: decode(model, coded),
-            "bare dot products": lambda: dot.lib.run_dot(*vectors, DOT_BYTES, times),
+            "compressing": lambda: compress(text),
+            "decompressing": lambda: decompress(coded),
+            "compressing, all cores": lambda: list(in_order(compress, [text] * cores, cores)),
+            "decompressing, all cores": lambda: list(in_order(decompress, [coded] * cores, cores)),
+            "products alone": lambda: lib.run_products(network, *product_at, times),
         }
         seconds = defaultdict(list)
         for _ in range(ROUNDS):
@@ -151,12 +149,11 @@ def main() -> None:
     )
     print("| stage | KB/s | µs per byte |\n|---|--:|--:|")
     for name, value in medians.items():
+        value /= cores if name.endswith("all cores") else 1
         print(f"| {name} | {size / value / 1e3:.0f} | {value / size * 1e6:.2f} |")
-    share = medians["bare dot products"] / medians["network"]
+    share = medians["products alone"] / medians["network"]
     rate = model.architecture.multiplications * size / medians["network"] / 1e9
-    print(
-        f"\nThe network multiplies at {rate:.1f} billion a second, {100 * share:.0f} % of bare dot products."
-    )
+    print(f"\nThe network multiplies at {rate:.1f} billion a second, {100 * share:.0f} % of products alone.")
 
 
 if __name__ == "__main__":
