@@ -40,15 +40,21 @@ lint: $(VENV)/dev  ## Check format, style and types
 
 check: lint test  ## Everything that must pass before a commit
 
-SANITIZE := build/sanitize
+sanitize: sanitize-memory sanitize-thread  ## Run the kernel's tests under gcc's address, undefined-behaviour and thread sanitizers
 
-sanitize: $(VENV)/dev  ## Run the kernel's tests under gcc's address and undefined-behaviour sanitizers
-	@rm -rf $(SANITIZE) && mkdir -p $(SANITIZE)
-	@cp -r vaezip tests docs models setup.py pyproject.toml README.md $(SANITIZE) && rm -f $(SANITIZE)/vaezip/kernel/*.so
-	cd $(SANITIZE) && CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined -g -O1" \
-	    $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
-	cd $(SANITIZE) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
-	    $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_mixing.py tests/test_bitsback.py
+sanitize-memory: FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+sanitize-memory: RUNTIME := libasan.so
+sanitize-memory: TESTS := tests/test_mixing.py tests/test_bitsback.py tests/test_network.py
+sanitize-thread: FLAGS := -fsanitize=thread
+sanitize-thread: RUNTIME := libtsan.so
+sanitize-thread: TESTS := tests/test_stream.py -k threads
+
+sanitize-%: $(VENV)/dev
+	@rm -rf build/$@ && mkdir -p build/$@
+	@cp -r vaezip tests docs models setup.py pyproject.toml README.md build/$@ && rm -f build/$@/vaezip/kernel/*.so
+	cd build/$@ && CFLAGS="$(FLAGS) -g -O1" $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
+	cd build/$@ && LD_PRELOAD="$$(gcc -print-file-name=$(RUNTIME))" ASAN_OPTIONS=detect_leaks=0 \
+	    $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider $(TESTS)
 
 bench: $(VENV)/dev  ## Compare vaezip with other compressors on a real file
 	$(BIN)/vaezip bench $(SAMPLE)
@@ -57,7 +63,7 @@ stages: $(VENV)/dev  ## Speed of every stage of coding, and the network's share 
 	$(BIN)/python benchmarks/stages.py $(SAMPLE)
 
 model: $(VENV)/dev  ## Train the standard model: make model CORPUS=folder
-	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --minutes 120 --rescript 0.04
+	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --minutes 360 --rescript 0.04 --weight english_prose=2
 
 clean:  ## Remove the virtual environment and what tools have cached
 	rm -rf $(VENV) build dist demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
