@@ -4,7 +4,7 @@
 
 CHECKPOINT is what training leaves (`checkpoint.pt`), CORPUS the folder trained on: its validation files, the
 first 600 KB or so, give the first table. PIECES is a folder of files named kind.size.number, such as
-prose.4k.0; those of 4 KB give the others.
+prose.4k.0; those of up to 16 KB give the second, those of 4 KB the others.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from vaezip.bench import network_bits
 from vaezip.bitsback import encode
+from vaezip.container import Block, Method, short_frame
 from vaezip.model import Model, load_model
 from vaezip.network.architecture import Architecture
 from vaezip.training.data import read_corpus
@@ -30,6 +31,7 @@ from vaezip.training.evaluate import evaluate, posterior, text_bits
 from vaezip.training.vae import Vae
 
 Array = NDArray[np.floating]
+SIZES = ("200", "1k", "4k", "16k")
 
 
 class Piece(NamedTuple):
@@ -75,6 +77,21 @@ def validation(vae: Vae, model: Model, corpus: Path) -> None:
         print(f"| {name} | {value:.4f} |")
 
 
+def network_alone(model: Model, folder: Path) -> None:
+    """Print bits per byte of files coded by the network without the mixer, headers and checksums counted."""
+
+    def on_disk(path: Path) -> float:
+        x = np.fromfile(path, np.uint8)
+        payload = bytes(math.ceil(network_bits(model, x, model.latent.null()) / 8) + 4)
+        return 8 * len(short_frame(model.fingerprint, Block(Method.VAE_NULL, len(x), payload))) / len(x)
+
+    kinds = sorted({path.name.split(".")[0] for path in folder.glob("*.4k.*")})
+    rows = [[fmean(map(on_disk, folder.glob(f"{kind}.{size}.*"))) for size in SIZES] for kind in kinds]
+    print(f"\n| kind | {' | '.join(SIZES)} |\n|---|{'--:|' * len(SIZES)}")
+    for kind, row in zip([*kinds, "mean"], [*rows, np.mean(rows, axis=0)], strict=True):
+        print(f"| {kind} | {' | '.join(f'{bits:.3f}' for bits in row)} |")
+
+
 def report(kinds: dict[str, list[Piece]]) -> None:
     """Print means over the kinds, every piece of a kind counting the same."""
     pieces = [piece for group in kinds.values() for piece in group]
@@ -106,6 +123,7 @@ def main() -> None:
     if vae.a.latents != model.architecture.latents:
         sys.exit("latents were dropped at export; their grid steps are unknown")
     validation(vae, model, Path(corpus))
+    network_alone(model, Path(folder))
     step = safetensors.numpy.load_file(file)["training.latent_step"]
     kinds = defaultdict(list)
     for path in sorted(Path(folder).glob("*.4k.*")):

@@ -171,7 +171,7 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = stream.DEFAUL
             x_bits, z_bits = x_bits + bits.x_bits, z_bits + bits.z_bits
             returned, drawn = returned + encoded.returned_bits, drawn + len(encoded.payload)
             mode += _without_bits_back(model, block)
-        tried = [Method.STORED, *stream.methods_to_try(model, len(block))]
+        tried = [Method.STORED, *stream.methods_to_try(model, block)]
         kept[_KEPT[min(tried, key=lambda method: sizes[method])]] += 1
     return Ablation(name, len(text), x_bits, z_bits, returned, drawn, mode, null, kept.most_common(1)[0][0])
 

@@ -178,21 +178,22 @@ def list_frames(source: BinaryIO) -> Iterator[Listing]:
 def encode_block(model: Model, content: bytes) -> Block:
     """The smallest block for `content`, of the methods worth trying."""
     blocks = [container.stored(content)]
-    if len(content) > _TRY_BOTH and len(lzma.compress(content, preset=1)) > len(content):
-        return blocks[0]  # encrypted or compressed already: known at a hundredth of the time
-    for method in methods_to_try(model, len(content)):
+    for method in methods_to_try(model, content):
         payload = bitsback.encode(model, content, latent=method == Method.VAE).payload
         blocks.append(Block(method, len(content), payload))
     return min(blocks, key=lambda block: len(block.payload))
 
 
-def methods_to_try(model: Model, size: int) -> list[Method]:
-    """Which methods `encode_block` tries for a block of that size, beside storing it."""
-    if not size:
+def methods_to_try(model: Model, content: bytes) -> list[Method]:
+    """Which methods `encode_block` tries for a block, beside storing it."""
+    if not content:
         return []
-    if not bitsback.can_carry_latent(model, size):
+    if not bitsback.can_carry_latent(model, len(content)):
         return [Method.VAE_NULL]
-    return [Method.VAE, Method.VAE_NULL] if size <= _TRY_BOTH else [Method.VAE]
+    if len(content) <= _TRY_BOTH:
+        return [Method.VAE, Method.VAE_NULL]
+    # What is encrypted or compressed already can be told at a hundredth of the time that coding it takes.
+    return [Method.VAE] if len(lzma.compress(content, preset=1)) < len(content) else []
 
 
 def decode_block(model: ModelLike, fingerprint: bytes, block: Block) -> bytes:
