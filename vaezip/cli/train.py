@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from vaezip.errors import FileError, MissingExtraError
 from vaezip.network.architecture import Architecture
@@ -106,6 +105,8 @@ def train(
         raise click.UsageError("give either --minutes or --epochs.")
     if init is not None and resume:
         raise click.UsageError("--init starts a run, --resume goes on with one: give either.")
+    from tqdm import tqdm
+
     try:
         from vaezip.training.job import TrainingJob
         from vaezip.training.settings import Settings
