@@ -118,7 +118,7 @@ def _with_descriptor(frame: bytes, descriptor: int, header_size: int, check: int
 def test_newer_versions_and_critical_flags_are_told_from_damage(descriptor: int) -> None:
     frame = container.short_frame(FINGERPRINT, SOME[0])
     with pytest.raises(VersionError, match="newer"):
-        _read(_with_descriptor(frame, descriptor, 8, 1))
+        _read(_with_descriptor(frame, descriptor, 7, 1))
     with pytest.raises(FormatError) as caught:  # without a matching check it is damage
         _read(frame[:2] + bytes([descriptor]) + frame[3:])
     assert not isinstance(caught.value, VersionError)
@@ -126,7 +126,7 @@ def test_newer_versions_and_critical_flags_are_told_from_damage(descriptor: int)
 
 def test_ignorable_flags_are_ignored() -> None:
     frame = container.short_frame(FINGERPRINT, SOME[0])
-    assert _read(_with_descriptor(frame, 1 << 5 | 2 << 2 | 3, 8, 1)) == [SOME[0]]
+    assert _read(_with_descriptor(frame, 1 << 5 | 2 << 2 | 3, 7, 1)) == [SOME[0]]
 
 
 @pytest.mark.parametrize("data", [b"plain text", b"\x1f\x8b\x08\0", b"\xf6", b"\xf6\xfb\x28"])

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,11 +123,6 @@ class Account(NamedTuple):
     z_bits: float  # -log2 p(z)
     posterior_bits: float  # -log2 q(z|x): what bits-back would return on a full stack
 
-    @property
-    def ideal_bits(self) -> float:
-        """The negative ELBO sample and the checksum."""
-        return self.x_bits + self.z_bits - self.posterior_bits + 32
-
 
 def account(model: Model, block: bytes, encoded: bitsback.Encoded) -> Account:
     """The account of a block that `bitsback.encode` has coded."""
@@ -179,7 +173,7 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = stream.DEFAUL
 def _without_bits_back(model: Model, block: bytes) -> int:
     """Payload bytes if z is the posterior's mode, and nothing comes back."""
     x = np.frombuffer(block, np.uint8)
-    stack = ans.AnsStack(crc32(block))
+    stack = ans.AnsStack(bitsback.checksum(block))
     z = model.latent.posterior(*model.encoder(x)).candidates[:, 0]
     bitsback.push_text(model, stack, x, z)
     model.latent.push_prior(stack, z)

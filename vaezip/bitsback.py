@@ -3,7 +3,7 @@
 To code a block x with latent z (arXiv:1901.04866): pop z from the stack with q(z|x), push x with
 p(x|z), push z with p(z). Decoding pops z and x, then pushes z back with q(z|x): so the bits that chose z
 are not lost, and z costs KL(q || p) alone. The first latent is drawn from what a block must carry
-anyway: its 32-bit checksum lies at the bottom of the stack, and must be there again after decoding.
+anyway: its checksum lies at the bottom of the stack, and must be there again after decoding.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from vaezip.errors import FormatError, IntegrityError
 from vaezip.latent import Posterior
 from vaezip.model import Model
 from vaezip.network.ops import Int32
+
+_SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
 
 
 class Coded(NamedTuple):
@@ -41,7 +43,7 @@ class Encoded(NamedTuple):
 def encode(model: Model, block: bytes, *, latent: bool) -> Encoded:
     """Code one block, with a latent or the null latent."""
     x = np.frombuffer(block, np.uint8)
-    stack = AnsStack(crc32(block))
+    stack = AnsStack(checksum(block))
     before = stack.bits()
     z, q = model.latent.null(), None
     if latent:
@@ -52,6 +54,11 @@ def encode(model: Model, block: bytes, *, latent: bool) -> Encoded:
     if latent:
         model.latent.push_prior(stack, z)
     return Encoded(stack.to_bytes(), z, q, returned)
+
+
+def checksum(block: bytes) -> int:
+    """What lies at the bottom of a block's stack: its CRC-32, of a short block the low 24 bits."""
+    return crc32(block) if len(block) > _SHORT else crc32(block) & 0xFFFFFF
 
 
 def push_text(model: Model, stack: AnsStack, x: NDArray[np.uint8], z: Int32) -> None:
@@ -78,7 +85,7 @@ def decode(model: Model, block: Coded) -> bytes:
     if block.latent:
         q = model.latent.posterior(*model.encoder(np.frombuffer(text, np.uint8)))
         intact = model.latent.push_posterior(stack, z, q)
-    if not intact or stack.single() != crc32(text):
+    if not intact or stack.single() != checksum(text):
         raise IntegrityError("checksum mismatch: the data are damaged, or were coded with another model")
     return text
 

@@ -43,7 +43,7 @@ class Block(NamedTuple):
 class Header:
     """A frame's header. `block_size` is None in the short form."""
 
-    fingerprint: bytes  # the first 2 (short form) or 8 bytes of the model file's SHA-256
+    fingerprint: bytes  # the first byte (short form) or 8 bytes of the model file's SHA-256
     block_size: int | None
     content_size: int | None
     encoded_size: int  # bytes of the header itself
@@ -107,7 +107,7 @@ def encode_number(n: int) -> bytes:
 
 def short_frame(fingerprint: bytes, block: Block) -> bytes:
     """A whole frame in the short form."""
-    header = MAGIC + bytes([VERSION << 5 | block.method << 2]) + fingerprint[:2] + encode_number(block.size)
+    header = MAGIC + bytes([VERSION << 5 | block.method << 2]) + fingerprint[:1] + encode_number(block.size)
     if block.method != Method.STORED:
         header += encode_number(len(block.payload))
     return header + _check(header)[:1] + block.payload
@@ -171,7 +171,7 @@ def read_header(reader: ByteReader) -> Header | None:
     if version == 0:
         raise FormatError("damaged header")
     short = layout != _LAYOUT_BLOCKS
-    fingerprint = recorder.read(2 if short else 8)
+    fingerprint = recorder.read(1 if short else 8)
     block_size = recorder.number()  # in the short form, the size of its one block
     second = 0 if layout == Method.STORED else recorder.number()
     check = reader.read(1 if short else 4)
