@@ -7,7 +7,7 @@ from cffi import FFI
 from setuptools import setup
 
 FOLDER = Path("vaezip/kernel")
-PARTS = ("product", "network", "contexts", "mixer", "predictor")
+PARTS = ("product", "network", "contexts", "mixer", "predictor", "training")
 
 
 def declarations() -> str:

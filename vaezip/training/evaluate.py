@@ -17,7 +17,8 @@ from vaezip.network.encoder import encoder_view
 from vaezip.network.features import context_slots, find_rows
 from vaezip.stream import DEFAULT_BLOCK_SIZE, compress
 from vaezip.training.data import TextFile
-from vaezip.training.vae import Posterior, Vae, cross_entropy
+from vaezip.training.functions import cross_entropy
+from vaezip.training.vae import Posterior, Vae
 
 _CHUNK = 4096
 

@@ -22,9 +22,10 @@ from torch import Tensor
 from vaezip.errors import ModelError
 from vaezip.network.architecture import Architecture
 from vaezip.training.data import Corpus, Sampler, SegmentSource
+from vaezip.training.functions import cross_entropy
 from vaezip.training.optimizer import RowAdam
 from vaezip.training.settings import Settings
-from vaezip.training.vae import Vae, cross_entropy
+from vaezip.training.vae import Vae
 
 LN2 = math.log(2)
 

@@ -9,74 +9,13 @@ Welling 2014, arXiv:1312.6114).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from vaezip.network.architecture import Architecture
-
-
-class _Recurrence(torch.autograd.Function):
-    """h_t = f_t h_(t-1) + (1 - f_t) c_t, out_t = o_t h_t, with f, c, o = gates of u.
-
-    u: (T, B, 3H) pre-activations of f, c, o; h0: (B, H). Returns out (T, B, H) and the last h (B, H).
-    """
-
-    @staticmethod
-    def forward(ctx: Any, u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
-        f, c, o = u.chunk(3, -1)
-        f, o = f.sigmoid(), o.sigmoid()
-        c = (c + c).sigmoid_().mul_(2).sub_(1)
-        hs = torch.addcmul(c, f, c, value=-1)
-        h = h0
-        for ft, ht in zip(f.unbind(0), hs.unbind(0), strict=True):
-            h = ht.addcmul_(ft, h)
-        ctx.save_for_backward(f, c, o, hs, h0)
-        return o * hs, h
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        f, c, o, hs, h0 = ctx.saved_tensors
-        g, g_last = grads
-        du = torch.empty((*f.shape[:2], 3 * f.shape[2]), dtype=f.dtype)
-        uf, uc, uo = du.chunk(3, -1)
-        uo.copy_(torch.ops.aten.sigmoid_backward(g * hs, o))
-        gh = g * o
-        gh[-1] += g_last
-        steps = gh.unbind(0)
-        fs = f.unbind(0)
-        for t in range(len(steps) - 1, 0, -1):
-            steps[t - 1].addcmul_(fs[t], steps[t])
-        before = torch.cat([h0[None], hs[:-1]])
-        uf.copy_(torch.ops.aten.sigmoid_backward(before.sub_(c).mul_(gh), f))
-        dh0 = gh[0] * f[0]
-        gc = torch.addcmul(gh, gh, f, value=-1)
-        uc.copy_(torch.ops.aten.tanh_backward(gc, c))
-        return du, dh0
-
-
-class _CrossEntropy(torch.autograd.Function):
-    """-log softmax(logits)[target]: (N, 256), (N,) -> (N,); its gradient reuses the forward's memory."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, target: Tensor) -> Tensor:
-        logp = torch.log_softmax(logits, -1)
-        ctx.save_for_backward(logp, target)
-        return -logp.gather(1, target[:, None])[:, 0]
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        logp, target = ctx.saved_tensors
-        p = logp.exp_()
-        p.scatter_add_(1, target[:, None], torch.full_like(p[:, :1], -1.0))
-        return p.mul_(grads[0][:, None]), None
-
-
-def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """-log p(target) in nats per byte: (T, B, 256), (T, B) -> (T, B)."""
-    nats: Tensor = _CrossEntropy.apply(logits.flatten(0, 1).float(), target.flatten())  # type: ignore[no-untyped-call]
-    return nats.view_as(target)
+from vaezip.training.functions import changed, recurrence
 
 
 class Posterior(NamedTuple):
@@ -121,11 +60,6 @@ class Encoder(nn.Module):
         return Posterior(self.mean(hidden), (self.log_scale(hidden) - 0.5).clamp(-4, 0.5))
 
 
-def _styled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """RMSNorm, then what z sets: x (T, B, H); scale and shift (B, H)."""
-    return torch.addcmul(shift, nn.functional.rms_norm(x, x.shape[-1:]), scale)
-
-
 class Layer(nn.Module):
     """{gated linear recurrence, feed-forward}, both residual."""
 
@@ -139,12 +73,14 @@ class Layer(nn.Module):
         with torch.no_grad():  # time constants from a few bytes to a few hundred
             self.gates.bias[:width] = torch.linspace(-1, 5, width)
 
-    def forward(self, x: Tensor, styles: list[tuple[Tensor, Tensor]], h0: Tensor) -> tuple[Tensor, Tensor]:
-        """x (T, B, H) and h0 (B, H) -> x and the last state."""
-        u = self.gates(_styled(x, *styles[0]))
-        out, h = _Recurrence.apply(u.float(), h0)  # type: ignore[no-untyped-call]
-        x = x + self.out(out)
-        return x + self.down(torch.relu(self.up(_styled(x, *styles[1])))), h
+    def forward(
+        self, x: Tensor, change: Tensor, styles: list[tuple[Tensor, Tensor]], h0: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x, change (T, B, H) and h0 (B, H) -> x, the change that it awaits, and the last state."""
+        x, y = changed(x, change, *styles[0])
+        out, h = recurrence(self.gates(y), h0)
+        x, y = changed(x, self.out(out), *styles[1])
+        return x, self.down(torch.relu(self.up(y))), h
 
 
 class Decoder(nn.Module):
@@ -184,12 +120,12 @@ class Decoder(nn.Module):
         scale, shift = self.style(z)
         styles = list(zip(scale.unbind(0), shift.unbind(0), strict=True))
         found = nn.functional.embedding(rows, self.tables, sparse=True).flatten(2)
-        x = self.byte(seen) + self.features(found)
+        x, change = self.byte(seen), self.features(found)
         after = []
         for i, layer in enumerate(self.layers):
-            x, h = layer(x, styles[2 * i : 2 * i + 2], state[i])
+            x, change, h = layer(x, change, styles[2 * i : 2 * i + 2], state[i])
             after.append(h)
-        return self.head(_styled(x, *styles[-1])), torch.stack(after)
+        return self.head(changed(x, change, *styles[-1])[1]), torch.stack(after)
 
 
 class Vae(nn.Module):
