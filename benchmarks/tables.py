@@ -10,12 +10,14 @@ For pieces named kind.size.number, such as prose.4k.0,
 
     python benchmarks/tables.py sizes rows.json
 
-shows means: every piece of a kind counts the same, and so does every kind.
+shows means: every piece of a kind counts the same, and so does every kind. Rows of `--ablation` give what
+the latent saves by size.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -64,6 +66,28 @@ def sizes(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
     yield ["", *groups]
     for name in names:
         yield [name, *(f"{_mean_of_kinds(chosen, name):.3f}" for chosen in groups.values())]
+
+
+def gains(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
+    """How much smaller than with the null latent payloads are, by size of the pieces; geometric means."""
+    groups = _sizes(rows)
+    yield ["", *groups]
+    for label, column in (
+        ("with bits-back", "latent_bytes"),
+        ("the most likely z, nothing given back", "no_bits_back_bytes"),
+    ):
+        logs = [
+            fmean(math.log(row[column] / row["null_bytes"]) for row in g if row[column])
+            for g in groups.values()
+        ]
+        yield [label, *(f"{100 * (1 - math.exp(log)):+.2f} %" for log in logs)]
+    smaller = [
+        fmean(
+            math.log(min(row["latent_bytes"] or math.inf, row["null_bytes"]) / row["null_bytes"]) for row in g
+        )
+        for g in groups.values()
+    ]
+    yield ["the smaller of bits-back and null", *(f"{100 * (1 - math.exp(log)):+.2f} %" for log in smaller)]
 
 
 def kinds(rows: Sequence[Row], compressor: str) -> Iterable[Sequence[str]]:
@@ -130,7 +154,7 @@ def main() -> None:
     """Print the tables of the view and the file named on the command line."""
     view, rows = sys.argv[1], json.loads(Path(sys.argv[2]).read_text())
     if view == "sizes":
-        tables = [sizes(rows), kinds(rows, "vaezip")]
+        tables = [sizes(rows), kinds(rows, "vaezip")] if "compressor" in rows[0] else [gains(rows)]
     elif view == "folders":
         by = comparison if "compressor" in rows[0] else shares if "mixer_bits" in rows[0] else ablation
         tables = [by(rows)]

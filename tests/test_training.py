@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -24,15 +25,17 @@ from vaezip.training import functions
 from vaezip.training.data import Sampler, SegmentSource, TextFile, read_corpus
 from vaezip.training.evaluate import evaluate, negative_elbo, posterior, text_bits
 from vaezip.training.export import export
+from vaezip.training.grow import grow
 from vaezip.training.job import TrainingJob
 from vaezip.training.owners import choose_owners, settle_owners
 from vaezip.training.rescript import rescript
 from vaezip.training.restore import restore
 from vaezip.training.settings import Settings
-from vaezip.training.vae import Decoder
+from vaezip.training.vae import Decoder, Vae
 
 ROOT = Path(__file__).parent.parent
-SMALL = Architecture(width=16, layers=1, table_bits=(9, 9, 10, 10, 10, 9, 10), encoder_width=16)
+SIZES = {"width": 16, "layers": 1, "table_bits": (9, 9, 10, 10, 10, 9, 10), "encoder_width": 16}
+SMALL = Architecture(**SIZES)  # type: ignore[arg-type]
 SETTINGS = Settings(epochs=0.5, workers=2, lanes=4, chunk=128, bfloat16=False)
 
 
@@ -80,7 +83,7 @@ def test_a_run_gives_a_model_that_compresses(corpus: Path, tmp_path: Path, run: 
 
 def test_training_learns_and_is_reproducible(corpus: Path, tmp_path: Path) -> None:
     def curve(name: str, seed: int) -> list[float]:
-        job = TrainingJob([corpus], tmp_path / name, SMALL, Settings(**{**vars(SETTINGS), "seed": seed}))
+        job = TrainingJob([corpus], tmp_path / name, SIZES, Settings(**{**vars(SETTINGS), "seed": seed}))
         return [progress.bits_per_byte for progress in job.run()]
 
     first, second, other = curve("a", 1), curve("b", 1), curve("c", 2)
@@ -134,7 +137,7 @@ def test_a_killed_run_resumes(corpus: Path, tmp_path: Path, run: Run) -> None:
 
 def test_continuing_from_a_model(corpus: Path, tmp_path: Path) -> None:
     job = TrainingJob(
-        [corpus], tmp_path / "my.vzm", SMALL, Settings(epochs=0.3, lanes=4, chunk=128), init=str(TINY)
+        [corpus], tmp_path / "my.vzm", {}, Settings(epochs=0.3, lanes=4, chunk=128), init=str(TINY)
     )
     first = next(iter(job.run()))
     assert first.bits_per_byte < 4.5  # it can read already
@@ -182,6 +185,25 @@ def test_the_kernel_differentiates_as_torch_does(dtype: torch.dtype, monkeypatch
     tolerance = 1e-5 if dtype == torch.float32 else 1e-2
     for a, b in zip(ours, results(), strict=True):
         assert (a.float() - b.float()).norm() <= tolerance * b.float().norm()
+
+
+@pytest.mark.parametrize("sizes", [{"width": 24}, {"layers": 3}, {"width": 20, "layers": 2}])
+def test_a_grown_network_begins_where_the_old_one_is(tiny: vaezip.Model, sizes: dict[str, int]) -> None:
+    text = np.frombuffer((ROOT / "docs" / "format.md").read_bytes()[:4000], np.uint8)
+    vae = restore(tiny, TINY.read_bytes())
+    z = torch.randn(1, vae.a.latents)
+    (before,) = text_bits(vae, text, z)
+    (after,) = text_bits(grow(vae, dataclasses.replace(vae.a, **sizes)), text, z)
+    assert after == pytest.approx(before, rel=0.03)
+    (fresh,) = text_bits(Vae(dataclasses.replace(vae.a, **sizes)), text, z)
+    assert fresh > 1.5 * before
+
+
+def test_a_trained_network_does_not_shrink(tiny: vaezip.Model) -> None:
+    vae = restore(tiny, TINY.read_bytes())
+    for sizes in ({"width": vae.a.width - 8}, {"patch": 2}, {"table_dim": vae.a.table_dim + 1}):
+        with pytest.raises(vaezip.ModelError, match=r"grow|only width"):
+            grow(vae, dataclasses.replace(vae.a, **sizes))
 
 
 def test_the_carried_state_continues_a_segment() -> None:

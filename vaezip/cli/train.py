@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,23 +45,18 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 @click.option(
     "--width",
     type=click.IntRange(8, 256),
-    default=_SIZES.width,
-    show_default=True,
-    help="Channels of the decoder.",
+    help=f"Channels of the decoder. [default: {_SIZES.width}, or those of --init]",
 )
 @click.option(
     "--layers",
     type=click.IntRange(1, 16),
-    default=_SIZES.layers,
-    show_default=True,
-    help="Layers of the decoder.",
+    help=f"Layers of the decoder. [default: {_SIZES.layers}, or those of --init]",
 )
 @click.option(
     "--table-bits",
     type=click.IntRange(11, 22),
-    default=max(_SIZES.table_bits),
-    show_default=True,
-    help="The largest context tables have 2 to this power rows.",
+    help="The largest context tables have 2 to this power rows. "
+    f"[default: {max(_SIZES.table_bits)}, or those of --init]",
 )
 @click.option(
     "--rescript",
@@ -88,9 +84,9 @@ def train(
     resume: bool,
     seed: int,
     threads: int | None,
-    width: int,
-    layers: int,
-    table_bits: int,
+    width: int | None,
+    layers: int | None,
+    table_bits: int | None,
     rescript: float,
     weights: dict[str, float],
     quiet: bool,
@@ -126,9 +122,11 @@ def train(
     )
     if threads is not None:
         settings = dataclasses.replace(settings, workers=threads)
-    larger = table_bits - max(_SIZES.table_bits)
-    bits = tuple(b + larger for b in _SIZES.table_bits)
-    sizes = Architecture(width=width, layers=layers, table_bits=bits)
+    sizes: dict[str, Any] = {"width": width, "layers": layers}
+    if table_bits is not None:
+        larger = table_bits - max(_SIZES.table_bits)
+        sizes["table_bits"] = tuple(bits + larger for bits in _SIZES.table_bits)
+    sizes = {name: size for name, size in sizes.items() if size is not None}
     job = TrainingJob(list(corpus), output, sizes, settings, init=init, resume=resume, restart=force)
     for name, reason in job.corpus.skipped:
         click.echo(f"vaezip: {name}: skipped: {reason}", err=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,6 +18,7 @@ from vaezip.network.architecture import Architecture
 from vaezip.training.data import read_corpus
 from vaezip.training.evaluate import Evaluation, evaluate
 from vaezip.training.export import export
+from vaezip.training.grow import grow
 from vaezip.training.loop import Progress, Trainer
 from vaezip.training.owners import settle_owners
 from vaezip.training.restore import restore
@@ -31,7 +33,7 @@ class TrainingJob:
         self,
         corpus: list[Path],
         output: Path,
-        sizes: Architecture,
+        sizes: dict[str, Any],
         settings: Settings,
         *,
         init: str | None = None,
@@ -40,6 +42,7 @@ class TrainingJob:
     ) -> None:
         """Read the corpus and set up the trainer.
 
+        sizes: those fields of `Architecture` that are not to be as by default, or as in the model `init`.
         Raises CorpusError for an unusable corpus, FileError if there is a checkpoint but neither `resume`
         nor `restart` is set, or none to resume from; ModelError for a bad `init`.
         """
@@ -57,7 +60,11 @@ class TrainingJob:
             raise FileError(f"{self._folder}: cannot create: {error.strerror}") from error
         self._settings = settings
         torch.manual_seed(settings.seed)
-        vae = Vae(sizes) if init is None else restore(load_model(init), read_model_file(init))
+        if init is None:
+            vae = Vae(Architecture(**sizes))
+        else:
+            vae = restore(load_model(init), read_model_file(init))
+            vae = grow(vae, dataclasses.replace(vae.a, **sizes))
         self._trainer = Trainer(vae, self.corpus, settings, checkpoint)
         if resume:
             self._trainer.resume()
@@ -74,7 +81,7 @@ class TrainingJob:
         info = {
             "bytes_read": str(self._trainer.curve[-1][0]),
             "seconds": f"{self._trainer.curve[-1][1]:.0f}",
-            "settings": json.dumps(asdict(self._settings)),
+            "settings": json.dumps(dataclasses.asdict(self._settings)),
         }
         data = export(vae, self.corpus.train, info, self._settings.seed)
         with open_target(self._output, overwrite=True) as file:
