@@ -26,7 +26,7 @@ ffi.set_source(
     "vaezip.kernel._kernel",
     "\n".join(f'#include "{part}.h"' for part in PARTS),
     sources=[str(FOLDER / f"{part}.c") for part in PARTS],
-    depends=[str(FOLDER / f"{part}.h") for part in PARTS],
+    depends=[str(header) for header in FOLDER.glob("*.h")],
     include_dirs=[str(FOLDER)],
     extra_compile_args=["-O3"],
 )

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "portable.h"
+
 #define VALUE_BITS 15
 #define STATE_BITS 24
 #define STYLE_SHIFT 19
@@ -11,16 +13,16 @@
 #define PADDED_HIDDEN VZ_PADDED(VZ_MAX_WIDTH *VZ_MAX_EXPANSION)
 #define PADDED_FEATURES VZ_PADDED(VZ_MAX_CONTEXTS *VZ_MAX_TABLE_DIM)
 
-static int32_t clip(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
+VZ_INLINE int32_t clip(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
-static void linear(const vz_path *path, const vz_linear *l, const int8_t *a, int32_t *y) {
+VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, int32_t *y) {
     path->multiply(y, &l->matrix, a);
     const int pre = l->pre, shift = l->shift;
     const int32_t *multiplier = l->multiplier, *bias = l->bias;
     for (int o = 0; o < l->outputs; o++) y[o] = ((y[o] >> pre) * multiplier[o] + bias[o]) >> shift;
 }
 
-static int bit_length(uint64_t x) {
+VZ_INLINE int bit_length(uint64_t x) {
     int length = 0;
     for (int step = 32; step; step >>= 1)
         if (x >> step) {
@@ -31,7 +33,7 @@ static int bit_length(uint64_t x) {
 }
 
 /* Normalise, then scale and shift as z says. */
-static void styled(const vz_network *net, const vz_style *style, int site, const int32_t *x, int8_t *a) {
+VZ_INLINE void styled(const vz_network *net, const vz_style *style, int site, const int32_t *x, int8_t *a) {
     const int width = net->width;
     const int32_t *scale = style->scale + site * width, *shift = style->shift + site * width;
     int64_t squares = 0;
@@ -47,11 +49,11 @@ static void styled(const vz_network *net, const vz_style *style, int site, const
     }
 }
 
-static int32_t gate(const int32_t *table, int32_t x) {
+VZ_INLINE int32_t gate(const int32_t *table, int32_t x) {
     return table[clip(x + VZ_GATE_ENTRIES / 2, 0, VZ_GATE_ENTRIES - 1)];
 }
 
-static void recur(const vz_network *net, const vz_layer *layer, const int32_t *u, int32_t *h, int8_t *a) {
+VZ_INLINE void recur(const vz_network *net, const vz_layer *layer, const int32_t *u, int32_t *h, int8_t *a) {
     const int width = net->width;
     for (int i = 0; i < width; i++) {
         int32_t move = (1 << VALUE_BITS) - gate(net->sigmoid, u[i]);
@@ -63,11 +65,11 @@ static void recur(const vz_network *net, const vz_layer *layer, const int32_t *u
     }
 }
 
-static void add(int32_t *x, const int32_t *y, int n) {
+VZ_INLINE void add(int32_t *x, const int32_t *y, int n) {
     for (int i = 0; i < n; i++) x[i] += y[i];
 }
 
-void vz_network_step(const vz_network *net, const vz_style *style, int32_t *state, uint8_t seen, const int64_t *rows,
+VZ_EVERY_CPU void vz_network_step(const vz_network *net, const vz_style *style, int32_t *state, uint8_t seen, const int64_t *rows,
                      int32_t *exponentials) {
     const int width = net->width, hidden = net->expansion * net->width;
     int8_t a[PADDED_WIDTH], wide[PADDED_HIDDEN], found[PADDED_FEATURES];

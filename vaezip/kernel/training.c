@@ -4,22 +4,12 @@
 #include <string.h>
 
 #include "network.h"
+#include "portable.h"
 
 #define SYMBOLS 256
 #define EPSILON 1.1920929e-7f /* torch.nn.functional.rms_norm's */
 
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOR_EVERY_CPU
-#endif
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
-
-INLINE void load(float *to, const void *from, int64_t at, int64_t n, int bf16) {
+VZ_INLINE void load(float *to, const void *from, int64_t at, int64_t n, int bf16) {
     if (!bf16) {
         memcpy(to, (const float *)from + at, (size_t)n * sizeof *to);
         return;
@@ -31,7 +21,7 @@ INLINE void load(float *to, const void *from, int64_t at, int64_t n, int bf16) {
     }
 }
 
-INLINE void store(void *to, int64_t at, const float *from, int64_t n, int bf16) {
+VZ_INLINE void store(void *to, int64_t at, const float *from, int64_t n, int bf16) {
     if (!bf16) {
         memcpy((float *)to + at, from, (size_t)n * sizeof *from);
         return;
@@ -46,7 +36,7 @@ INLINE void store(void *to, int64_t at, const float *from, int64_t n, int bf16) 
 
 /* 2^(x log2(e)), x of any size; no branches, so that loops of it become vector instructions. Relative error
  * below 3e-6. */
-INLINE float exponential(float x) {
+VZ_INLINE float exponential(float x) {
     const float to_integer = 12582912.0f; /* 1.5 * 2^23: adding it leaves no bits for a fraction */
     float y = x * 1.44269504f, shifted = y + to_integer, r = y - (shifted - to_integer), power;
     int32_t n;
@@ -59,14 +49,14 @@ INLINE float exponential(float x) {
     return power * (1.0f + r * (0.69314718f + r * (0.24022651f + r * (0.05550411f + r * (0.00961813f + r * 0.00133336f)))));
 }
 
-INLINE void activate(float *gates, int64_t width) {
+VZ_INLINE void activate(float *gates, int64_t width) {
     float *f = gates, *c = gates + width, *o = gates + 2 * width;
     for (int64_t i = 0; i < width; i++) f[i] = 1.0f / (1.0f + exponential(-f[i]));
     for (int64_t i = 0; i < width; i++) c[i] = 2.0f / (1.0f + exponential(-2.0f * c[i])) - 1.0f;
     for (int64_t i = 0; i < width; i++) o[i] = 1.0f / (1.0f + exponential(-o[i]));
 }
 
-FOR_EVERY_CPU void vz_recurrence_forward(const vz_shape *s, const void *u, const float *start, float *states,
+VZ_EVERY_CPU void vz_recurrence_forward(const vz_shape *s, const void *u, const float *start, float *states,
                                          void *out) {
     const int64_t width = s->width;
     float gates[3 * VZ_MAX_WIDTH], y[VZ_MAX_WIDTH];
@@ -84,7 +74,7 @@ FOR_EVERY_CPU void vz_recurrence_forward(const vz_shape *s, const void *u, const
     }
 }
 
-FOR_EVERY_CPU void vz_recurrence_backward(const vz_shape *s, const void *u, const float *start, const float *states,
+VZ_EVERY_CPU void vz_recurrence_backward(const vz_shape *s, const void *u, const float *start, const float *states,
                                           const void *out_gradient, float *carry, void *gradient) {
     const int64_t width = s->width;
     float gates[3 * VZ_MAX_WIDTH], g[VZ_MAX_WIDTH], du[3 * VZ_MAX_WIDTH];
@@ -108,7 +98,7 @@ FOR_EVERY_CPU void vz_recurrence_backward(const vz_shape *s, const void *u, cons
 }
 
 /* The sum of n products, in 16 parts so that it vectorises; n is at most VZ_MAX_WIDTH. */
-INLINE float dot(const float *a, const float *b, int64_t n) {
+VZ_INLINE float dot(const float *a, const float *b, int64_t n) {
     float part[16] = {0}, sum = 0;
     int64_t i = 0;
     for (; i + 16 <= n; i += 16)
@@ -118,7 +108,7 @@ INLINE float dot(const float *a, const float *b, int64_t n) {
     return sum;
 }
 
-FOR_EVERY_CPU void vz_style_forward(const vz_shape *s, const float *x, const void *change, const float *scale,
+VZ_EVERY_CPU void vz_style_forward(const vz_shape *s, const float *x, const void *change, const float *scale,
                                     const float *shift, float *sum, void *y) {
     const int64_t width = s->width;
     float now[VZ_MAX_WIDTH], out[VZ_MAX_WIDTH];
@@ -133,7 +123,7 @@ FOR_EVERY_CPU void vz_style_forward(const vz_shape *s, const float *x, const voi
     }
 }
 
-FOR_EVERY_CPU void vz_style_backward(const vz_shape *s, const float *sum, const float *scale,
+VZ_EVERY_CPU void vz_style_backward(const vz_shape *s, const float *sum, const float *scale,
                                      const float *sum_gradient, const void *y_gradient, float *x_gradient,
                                      void *change_gradient, float *scale_gradient, float *shift_gradient) {
     const int64_t width = s->width;
@@ -156,7 +146,7 @@ FOR_EVERY_CPU void vz_style_backward(const vz_shape *s, const float *sum, const 
     }
 }
 
-FOR_EVERY_CPU void vz_loss_forward(const vz_shape *s, const void *logits, const int64_t *target, float *nats,
+VZ_EVERY_CPU void vz_loss_forward(const vz_shape *s, const void *logits, const int64_t *target, float *nats,
                                    float *total) {
     float x[SYMBOLS];
     for (int64_t row = 0; row < s->steps * s->lanes; row++) {
@@ -177,7 +167,7 @@ FOR_EVERY_CPU void vz_loss_forward(const vz_shape *s, const void *logits, const 
     }
 }
 
-FOR_EVERY_CPU void vz_loss_backward(const vz_shape *s, const void *logits, const int64_t *target, const float *total,
+VZ_EVERY_CPU void vz_loss_backward(const vz_shape *s, const void *logits, const int64_t *target, const float *total,
                                     const float *nats_gradient, void *gradient) {
     float x[SYMBOLS];
     for (int64_t row = 0; row < s->steps * s->lanes; row++) {

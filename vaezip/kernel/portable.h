@@ -1,0 +1,18 @@
+/* How to ask for one function in several versions, of which the processor at hand gets the best. */
+#ifndef VZ_PORTABLE_H
+#define VZ_PORTABLE_H
+
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define VZ_EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define VZ_EVERY_CPU
+#endif
+
+/* What a function in several versions calls has to be part of it. */
+#if defined(__GNUC__)
+#define VZ_INLINE static inline __attribute__((always_inline))
+#else
+#define VZ_INLINE static inline
+#endif
+
+#endif
