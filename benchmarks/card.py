@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from vaezip.bench import network_bits
-from vaezip.bitsback import encode
+from vaezip.bitsback import checksum, encode
 from vaezip.container import Block, Method, short_frame
 from vaezip.model import Model, load_model
 from vaezip.network.architecture import Architecture
@@ -82,7 +82,8 @@ def network_alone(model: Model, folder: Path) -> None:
 
     def on_disk(path: Path) -> float:
         x = np.fromfile(path, np.uint8)
-        payload = bytes(math.ceil(network_bits(model, x, model.latent.null()) / 8) + 4)
+        bits = network_bits(model, x, model.latent.null()) + checksum(path.read_bytes()).bit_length()
+        payload = bytes(math.ceil(bits / 8))
         return 8 * len(short_frame(model.fingerprint, Block(Method.VAE_NULL, len(x), payload))) / len(x)
 
     kinds = sorted({path.name.split(".")[0] for path in folder.glob("*.4k.*")})
