@@ -2,7 +2,8 @@
 #ifndef VZ_PORTABLE_H
 #define VZ_PORTABLE_H
 
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+/* The choice is made while the library is loaded, when the thread sanitizer is not yet up. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define VZ_EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define VZ_EVERY_CPU
