@@ -82,7 +82,7 @@ def network_alone(model: Model, folder: Path) -> None:
 
     def on_disk(path: Path) -> float:
         x = np.fromfile(path, np.uint8)
-        bits = network_bits(model, x, model.latent.null()) + checksum(path.read_bytes()).bit_length()
+        bits = network_bits(model, x, model.latent.null()) + checksum(x.tobytes()).bit_length()
         payload = bytes(math.ceil(bits / 8))
         return 8 * len(short_frame(model.fingerprint, Block(Method.VAE_NULL, len(x), payload))) / len(x)
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -72,22 +72,16 @@ def gains(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
     """How much smaller than with the null latent payloads are, by size of the pieces; geometric means."""
     groups = _sizes(rows)
     yield ["", *groups]
-    for label, column in (
-        ("with bits-back", "latent_bytes"),
-        ("the most likely z, nothing given back", "no_bits_back_bytes"),
-    ):
+    coded: dict[str, Callable[[Row], int]] = {
+        "with bits-back": lambda row: row["latent_bytes"],
+        "the most likely z, nothing given back": lambda row: row["no_bits_back_bytes"],
+        "the smaller of bits-back and null": lambda row: min(row["latent_bytes"], row["null_bytes"]),
+    }
+    for label, size in coded.items():
         logs = [
-            fmean(math.log(row[column] / row["null_bytes"]) for row in g if row[column])
-            for g in groups.values()
+            fmean(math.log(size(row) / row["null_bytes"]) for row in chosen) for chosen in groups.values()
         ]
         yield [label, *(f"{100 * (1 - math.exp(log)):+.2f} %" for log in logs)]
-    smaller = [
-        fmean(
-            math.log(min(row["latent_bytes"] or math.inf, row["null_bytes"]) / row["null_bytes"]) for row in g
-        )
-        for g in groups.values()
-    ]
-    yield ["the smaller of bits-back and null", *(f"{100 * (1 - math.exp(log)):+.2f} %" for log in smaller)]
 
 
 def kinds(rows: Sequence[Row], compressor: str) -> Iterable[Sequence[str]]:

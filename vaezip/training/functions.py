@@ -61,7 +61,9 @@ def _apply(function: type[torch.autograd.Function], *inputs: Tensor) -> tuple[Te
 
 
 def _shape(x: Tensor, width: int) -> Any:
-    """The kernel's description of (T, B, any) arrays of that width, of x's type."""
+    """The kernel's description of (T, B, any) arrays of that width, of x's type; ValueError if too wide."""
+    if width > _lib.VZ_MAX_WIDTH:  # it has rows of that size on its stack
+        raise ValueError(f"the kernel trains networks of width {_lib.VZ_MAX_WIDTH} at most")
     return _ffi.new("vz_shape *", (x.shape[0], x.shape[1], width, x.dtype == torch.bfloat16))
 
 

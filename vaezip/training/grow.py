@@ -25,6 +25,8 @@ def grow(vae: Vae, a: Architecture) -> Vae:
     Raises ModelError unless only width and layers differ, and neither shrinks.
     """
     old = vae.a
+    if a == old:
+        return vae
     if dataclasses.replace(a, width=old.width, layers=old.layers) != old:
         raise ModelError("of a trained model, only width and layers can be changed")
     if a.width < old.width or a.layers < old.layers:
