@@ -45,7 +45,7 @@ def main(corpus: Path, width: int, layers: int) -> None:
     for workers in sorted({1, cores}):
         settings = Settings(epochs=1000, workers=workers, bfloat16=bfloat16, checkpoint_seconds=1e9)
         with tempfile.TemporaryDirectory() as folder:
-            steps = Trainer(Vae(a), files, settings, Path(folder) / "checkpoint.pt").run()
+            steps = Trainer(Vae(a), files, settings, Path(folder)).run()
             for _ in range(WARM_UP):
                 next(steps)
             read, product = [], []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import signal
 import subprocess
 import sys
@@ -107,6 +108,7 @@ def test_a_killed_run_resumes(corpus: Path, tmp_path: Path, run: Run) -> None:
         "1",
     ]
     command += ["--table-bits", "11", "-q"]
+    first = [*command[3:], "--minutes", "5", "--lr", "0.003"]
     checkpoint = tmp_path / "my.vzm.train" / "checkpoint.pt"
     code = (
         "import sys, dataclasses; import vaezip.training.settings as s;"
@@ -114,7 +116,7 @@ def test_a_killed_run_resumes(corpus: Path, tmp_path: Path, run: Run) -> None:
         "s.Settings.__init__ = lambda self, **k: old(self, **{'checkpoint_seconds': 0.2, **k});"
         "from vaezip.cli import main; sys.argv = ['vaezip', *sys.argv[1:]]; main()"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, *command[3:], "--minutes", "5"], cwd=tmp_path)
+    process = subprocess.Popen([sys.executable, "-c", code, *first], cwd=tmp_path)
     deadline = time.monotonic() + 60
     while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -131,7 +133,9 @@ def test_a_killed_run_resumes(corpus: Path, tmp_path: Path, run: Run) -> None:
     assert wrong.returncode == 1, wrong.stderr
     result = run(*command[3:], "--minutes", "0.15", "--resume")
     assert result.returncode == 0, result.stderr
-    assert int(load_model(tmp_path / "my.vzm").info["bytes_read"]) > read
+    info = load_model(tmp_path / "my.vzm").info
+    assert int(info["bytes_read"]) > read
+    assert json.loads(info["settings"])["lr"] == 0.003
     assert not checkpoint.exists()
 
 
@@ -141,6 +145,14 @@ def test_continuing_from_a_model(corpus: Path, tmp_path: Path) -> None:
     )
     first = next(iter(job.run()))
     assert first.bits_per_byte < 4.5  # it can read already
+
+
+def test_what_training_spoils_is_not_kept(corpus: Path, run: Run) -> None:
+    arguments = ("--init", TINY, "--epochs", 1, "--lr", 1, "--dropout", 0.1)
+    result = run("train", "corpus", "-o", "my.vzm", *arguments, "-q")
+    assert result.returncode == 0, result.stderr
+    after, before = (float(line.split()[-2]) for line in result.stdout.decode().splitlines()[1:3])
+    assert after < 1.02 * before
 
 
 def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
@@ -240,6 +252,21 @@ def test_the_sampler_reads_segments_from_start_to_end() -> None:
             else:
                 assert chunk.seen[0, lane] == before[lane]
             before[lane] = int(chunk.target[-1, lane])
+
+
+def test_withheld_contexts_are_read_as_strangers() -> None:
+    data = np.frombuffer(b"the cat sat on the mat and the rat " * 40, np.uint8)
+    tags = choose_owners(
+        SMALL, [TextFile("x", data)], np.random.default_rng(0), np.zeros(SMALL.table_starts[-1], np.uint8)
+    )
+
+    def known(dropout: float) -> float:
+        source, rng = SegmentSource([TextFile("x", data)]), np.random.default_rng(0)
+        sampler = Sampler(SMALL, tags, source, 2, 512, rng, dropout=dropout)
+        rows = sampler.next().rows
+        return float((rows >= np.array(SMALL.table_starts[:-1]) + STRANGERS).mean())
+
+    assert known(0.5) == pytest.approx(0.5 * known(0), rel=0.05)
 
 
 def test_a_folder_is_read_as_often_as_its_weight_says() -> None:

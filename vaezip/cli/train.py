@@ -11,6 +11,7 @@ import click
 
 from vaezip.errors import FileError, MissingExtraError
 from vaezip.network.architecture import Architecture
+from vaezip.training.settings import CONTINUED, Settings
 
 _SIZES = Architecture()
 
@@ -39,8 +40,19 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
     "--epochs", type=click.FloatRange(min=0, min_open=True), help="How often to read the corpus instead."
 )
 @click.option("--init", metavar="MODEL", help="Start from this model: a file, or the name of a shipped one.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted run.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run, with its settings.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random numbers.")
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    help=f"Learning rate. [default: {Settings.lr}, with --init {CONTINUED['lr']}]",
+)
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 0.9),
+    help="How much to withhold at random, so that the network does not learn a small corpus by heart. "
+    f"[default: {Settings.dropout:g}, with --init {CONTINUED['dropout']}]",
+)
 @click.option("--threads", type=click.IntRange(1), help="Worker threads. [default: all cores, 8 at most]")
 @click.option(
     "--width",
@@ -83,6 +95,8 @@ def train(
     init: str | None,
     resume: bool,
     seed: int,
+    lr: float | None,
+    dropout: float | None,
     threads: int | None,
     width: int | None,
     layers: int | None,
@@ -93,9 +107,10 @@ def train(
 ) -> None:
     """Train a model on all files below the folders CORPUS.
 
-    Bytes are bytes: any encoding will do. One file in fifty is kept for validation. A checkpoint is kept
-    beside the model file until training is done; after an interruption, --resume goes on from it. At the
-    end the exact model is measured on the validation files. Needs PyTorch: pip install 'vaezip[train]'.
+    Bytes are bytes: any encoding will do. One file in fifty is kept for validation, and the network that
+    was best on these is the one that is written. A checkpoint is kept beside the model file until training is
+    done; after an interruption, --resume goes on from it. At the end the exact model is measured on the
+    validation files. Needs PyTorch: pip install 'vaezip[train]'.
     """
     if minutes is not None and epochs is not None:
         raise click.UsageError("give either --minutes or --epochs.")
@@ -105,7 +120,6 @@ def train(
 
     try:
         from vaezip.training.job import TrainingJob
-        from vaezip.training.settings import Settings
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -120,8 +134,10 @@ def train(
         rescript_share=rescript,
         weights=weights,
     )
-    if threads is not None:
-        settings = dataclasses.replace(settings, workers=threads)
+    if init is not None:
+        settings = dataclasses.replace(settings, **CONTINUED)
+    given: dict[str, Any] = {"lr": lr, "dropout": dropout, "workers": threads}
+    settings = dataclasses.replace(settings, **{k: v for k, v in given.items() if v is not None})
     sizes: dict[str, Any] = {"width": width, "layers": layers}
     if table_bits is not None:
         larger = table_bits - max(_SIZES.table_bits)
@@ -143,7 +159,8 @@ def train(
             rate = progress.bytes_read / max(1e-9, progress.seconds) / 1e3
             bar.set_postfix_str(
                 f"{progress.bytes_read / 1e6:.1f} MB read, {rate:.0f} KB/s, "
-                f"{progress.bits_per_byte:.3f} bits/byte + KL {progress.kl_bits:.1f} bits"
+                f"{progress.bits_per_byte:.3f} bits/byte + KL {progress.kl_bits:.1f} bits, "
+                f"best {progress.validation:.3f} on validation files"
             )
     result = job.finish()
     click.echo(
@@ -151,11 +168,13 @@ def train(
     )
     for name, value in (
         ("as coded", result.coded),
+        (f"as coded by {init}", result.coded_before),
         ("exact network, null latent", result.exact_null),
         ("float network, null latent", result.float_null),
         ("float network, -ELBO", result.negative_elbo),
         ("xz -9e", result.xz),
         ("gzip -9", result.gzip),
     ):
-        click.echo(f"  {name:26} {value:7.4f} bits/byte")
+        if value is not None:
+            click.echo(f"  {name:26} {value:7.4f} bits/byte")
     click.echo(f"  {'KL per block':26} {result.kl_bits:7.1f} bits")

@@ -112,10 +112,10 @@ class Chunk(NamedTuple):
 
 
 class _Segment:
-    def __init__(self, a: Architecture, tags: NDArray[np.uint8], data: NDArray[np.uint8]) -> None:
+    def __init__(self, data: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
         self.data = data
         self.seen = np.concatenate([np.zeros(1, np.uint8), data[:-1]])
-        self.rows = find_rows(a, context_slots(a, data[None])[0], tags).astype(np.int32)
+        self.rows = rows.astype(np.int32)
         self.view = encoder_view(data)
         self.at = 0
 
@@ -162,6 +162,7 @@ class Sampler:
         chunk: int,
         rng: np.random.Generator,
         rescript_share: float = 0.0,
+        dropout: float = 0.0,
     ) -> None:
         self._a = a
         self._tags = tags
@@ -169,6 +170,7 @@ class Sampler:
         self._chunk = chunk
         self._rng = rng
         self._rescript_share = rescript_share
+        self._dropout = dropout
         lengths = 2 ** np.arange(int(np.log2(_LONGEST_SEGMENT)) + 1)
         self._lengths = lengths * chunk
         self._length_p = (1 / lengths) / (1 / lengths).sum()
@@ -179,7 +181,16 @@ class Sampler:
         segment = self._source.draw(self._rng, length, self._chunk)
         if self._rng.random() < self._rescript_share:
             segment = rescript(segment, self._rng)
-        return _Segment(self._a, self._tags, segment)
+        return _Segment(segment, self._rows(segment))
+
+    def _rows(self, segment: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """A withheld context is read as a stranger is: so the network learns to do without any of them."""
+        slots = context_slots(self._a, segment[None])[0]
+        rows = find_rows(self._a, slots, self._tags)
+        if self._dropout:
+            strangers = find_rows(self._a, slots, np.zeros_like(self._tags))
+            rows = np.where(self._rng.random(rows.shape) < self._dropout, strangers, rows)
+        return rows
 
     def next(self) -> Chunk:
         """The next chunk of every lane; a lane whose segment has ended starts another."""

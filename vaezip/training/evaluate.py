@@ -29,7 +29,8 @@ class Evaluation:
 
     files: int
     bytes: int
-    coded: float  # of the `.vz` files, headers counted
+    coded: float  # of the `.vz` files, headers counted ...
+    coded_before: float | None  # ... and of those that the model before training makes
     exact_null: float  # of the exact network alone, with the null latent ...
     float_null: float  # ... and of the float one
     negative_elbo: float  # of the float network: -E_q[log p(x|z)] + KL
@@ -38,7 +39,9 @@ class Evaluation:
     xz: float
 
 
-def evaluate(vae: Vae, model: Model, files: list[TextFile], limit: int = 1_000_000) -> Evaluation:
+def evaluate(
+    vae: Vae, model: Model, files: list[TextFile], *, before: Model | None = None, limit: int = 1_000_000
+) -> Evaluation:
     """Evaluate on the first `limit` bytes or so of `files`, block by block as they would be coded."""
     chosen: list[TextFile] = []
     for file in files:
@@ -57,7 +60,8 @@ def evaluate(vae: Vae, model: Model, files: list[TextFile], limit: int = 1_000_0
     return Evaluation(
         files=len(chosen),
         bytes=total,
-        coded=8 * sum(len(compress(t, model=model)) for t in texts) / total,
+        coded=_coded(texts, model),
+        coded_before=_coded(texts, before) if before else None,
         exact_null=sum(network_bits(model, block, model.latent.null()) for block in blocks) / total,
         negative_elbo=(x_bits + kl_bits) / total,
         float_null=null_bits / total,
@@ -65,6 +69,10 @@ def evaluate(vae: Vae, model: Model, files: list[TextFile], limit: int = 1_000_0
         gzip=8 * sum(len(gzip.compress(t, 9)) for t in texts) / total,
         xz=8 * sum(len(lzma.compress(t, preset=9 | lzma.PRESET_EXTREME)) for t in texts) / total,
     )
+
+
+def _coded(texts: list[bytes], model: Model) -> float:
+    return 8 * sum(len(compress(t, model=model)) for t in texts) / sum(map(len, texts))
 
 
 @torch.no_grad()

@@ -7,27 +7,29 @@ one thread per operation scales better than two on products this small); one ste
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vaezip.errors import ModelError
 from vaezip.network.architecture import Architecture
+from vaezip.training.checkpoint import load, save
 from vaezip.training.data import Corpus, Sampler, SegmentSource
 from vaezip.training.functions import cross_entropy
 from vaezip.training.optimizer import RowAdam
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
+from vaezip.training.validation import Validation
 
 LN2 = math.log(2)
+CHECKPOINT = "checkpoint.pt"
+_VALIDATIONS = 20  # per run
 
 
 class Progress(NamedTuple):
@@ -39,6 +41,7 @@ class Progress(NamedTuple):
     share: float  # of the budget
     bits_per_byte: float  # of x given z
     kl_bits: float  # per segment
+    validation: float  # bits/byte of the best network yet on the validation files, null latent
 
 
 @dataclass
@@ -84,7 +87,7 @@ class _Worker:
         z = torch.where(self._null, 0.0, posterior.sample(self._noise))
         decoder = self._vae.decoder
         state = torch.where(fresh, decoder.initial_state(z), self._state)
-        logits, last = decoder(t(chunk.seen), t(chunk.rows), z, state)
+        logits, last = decoder(t(chunk.seen), t(chunk.rows), z, state, self._kept(settings.dropout / 4))
         self._state = last.detach()
         nats = (cross_entropy(logits, t(chunk.target)) * mask).sum()
         # A segment pays for its z once, each chunk for its share; the floor holds for the batch's mean.
@@ -99,25 +102,33 @@ class _Worker:
             float(kl.detach().sum(1).mean()),
         )
 
+    def _kept(self, dropout: float) -> Tensor | None:
+        if not dropout:
+            return None
+        sites, width = self._vae.decoder.scale.shape
+        kept = torch.empty(sites, len(self._noise), width)
+        return kept.bernoulli_(1 - dropout, generator=self._generator) / (1 - dropout)
+
 
 class Trainer:
     """Trains a VAE on a corpus; `run` yields progress until the budget is spent."""
 
-    def __init__(self, vae: Vae, corpus: Corpus, settings: Settings, checkpoint: Path) -> None:
-        """Train `vae` on `corpus`, leaving checkpoints in that file."""
+    def __init__(self, vae: Vae, corpus: Corpus, settings: Settings, folder: Path) -> None:
+        """Train `vae` on `corpus`, leaving a checkpoint and the best network in `folder`."""
         torch.set_num_threads(1)
         self.settings = settings
         self.corpus = corpus
         self.vae = vae
         self._bfloat16 = bfloat16_pays() if settings.bfloat16 is None else settings.bfloat16
-        self._checkpoint = checkpoint
+        self._checkpoint = folder / CHECKPOINT
+        self._validation = Validation(corpus.validation, folder / "best.pt")
         self._run = _Run()
         self._tables = self.vae.decoder.tables
         self._dense = [p for p in self.vae.parameters() if p is not self._tables]
         self._adam = torch.optim.AdamW(
             self._dense, lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True
         )
-        self._row_adam = RowAdam(self._tables, settings.table_lr)
+        self._row_adam = RowAdam(self._tables, 2 * settings.lr)
 
     @property
     def curve(self) -> list[tuple[int, float, float, float]]:
@@ -125,30 +136,32 @@ class Trainer:
         return self._run.curve
 
     def save(self) -> None:
-        """Write the checkpoint in one piece: a crash leaves the old one or the new one."""
-        temporary = self._checkpoint.with_suffix(".tmp")
+        """Write the checkpoint."""
         state = {
             "architecture": self.vae.a.to_json(),
+            "settings": asdict(self.settings),
             "vae": self.vae.state_dict(),
             "adam": self._adam.state_dict(),
             "row_adam": self._row_adam.state_dict(),
             "run": asdict(self._run),
         }
-        with open(temporary, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self._checkpoint)
+        save(state, self._checkpoint)
 
-    def resume(self) -> None:
-        """Go on from the checkpoint; raises ModelError if it is of another architecture."""
-        state: dict[str, Any] = torch.load(self._checkpoint, weights_only=True)
-        if Architecture.from_json(state["architecture"]) != self.vae.a:
-            raise ModelError(f"{self._checkpoint}: the checkpoint is of another architecture")
-        self.vae.load_state_dict(state["vae"])
-        self._adam.load_state_dict(state["adam"])
-        self._row_adam.load_state_dict(state["row_adam"])
-        self._run = _Run(**state["run"])
+    @classmethod
+    def resumed(cls, corpus: Corpus, settings: Settings, folder: Path) -> Trainer:
+        """The trainer of an interrupted run; of `settings` it takes what `Settings.going_on` says."""
+        state = load(folder / CHECKPOINT)
+        vae = Vae(Architecture.from_json(state["architecture"]))
+        vae.load_state_dict(state["vae"])
+        trainer = cls(vae, corpus, Settings(**state["settings"]).going_on(settings), folder)
+        trainer._adam.load_state_dict(state["adam"])
+        trainer._row_adam.load_state_dict(state["row_adam"])
+        trainer._run = _Run(**state["run"])
+        return trainer
+
+    def restore_best(self) -> int:
+        """Make `vae` the best network of the run; returns how many bytes it had read."""
+        return self._validation.restore(self.vae)
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
@@ -167,6 +180,7 @@ class Trainer:
                     s.chunk,
                     np.random.default_rng([s.seed, r.step, i]),
                     s.rescript_share,
+                    s.dropout,
                 ),
                 s.lanes // count,
                 torch.Generator().manual_seed(hash((s.seed, r.step, i)) & (2**63 - 1)),
@@ -175,17 +189,36 @@ class Trainer:
         ]
         started = time.monotonic() - r.seconds
         saved = time.monotonic()
+        if not r.step:
+            self._validate()
         with ThreadPoolExecutor(count) as pool:
             while (share := self._share()) < 1:
                 self._step(pool, workers, share)
                 r.seconds = time.monotonic() - started
-                yield Progress(r.step, r.bytes_read, r.seconds, self._share(), r.bits_per_byte, r.kl_bits)
+                if int(_VALIDATIONS * self._share()) > int(_VALIDATIONS * share):
+                    self._validate()
+                yield Progress(
+                    r.step,
+                    r.bytes_read,
+                    r.seconds,
+                    self._share(),
+                    r.bits_per_byte,
+                    r.kl_bits,
+                    self._validation.best,
+                )
                 if time.monotonic() - saved > s.checkpoint_seconds:
                     r.curve.append((r.bytes_read, r.seconds, r.bits_per_byte, r.kl_bits))
                     self.save()
                     saved = time.monotonic()
         r.curve.append((r.bytes_read, r.seconds, r.bits_per_byte, r.kl_bits))
         self.save()
+
+    def _validate(self) -> None:
+        with self._autocast():
+            self._validation.consider(self.vae, self._run.bytes_read)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16)
 
     def _share(self) -> float:
         s, r = self.settings, self._run
@@ -203,7 +236,7 @@ class Trainer:
         kl_weight = min(1.0, share / s.kl_warm_up)
 
         def gradients(worker: _Worker) -> _Gradients:
-            with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            with self._autocast():
                 return worker.gradients(parameters, s, kl_weight)
 
         results = list(pool.map(gradients, workers))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +17,8 @@ class Settings:
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))  # threads
     lanes: int = 32  # segments read side by side, over all workers
     chunk: int = 512  # bytes of each per step; gradients do not reach further back
-    lr: float = 4e-3  # dense weights, AdamW
-    table_lr: float = 8e-3  # context tables, row-wise Adam
+    lr: float = 4e-3  # of the dense weights; the context tables learn at twice that
+    dropout: float = 0.0  # share of context rows withheld, and a quarter as many channels
     hold: float = 0.4  # share of the budget at full learning rate; then a cosine down to 2 %
     kl_warm_up: float = 0.1  # share of the budget over which the KL's weight rises to 1
     free_nats: float = 0.4  # floor of the KL per latent dimension and segment
@@ -26,3 +27,18 @@ class Settings:
     weights: dict[str, float] = field(default_factory=dict)  # of the corpus' folders, 1 if not given
     bfloat16: bool | None = None  # of matrix products; None: if it makes this machine faster
     checkpoint_seconds: float = 180
+
+    def going_on(self, other: Settings) -> Settings:
+        """These settings with the budget of another run, and what suits the machine that it is on."""
+        return replace(
+            self,
+            minutes=other.minutes,
+            epochs=other.epochs,
+            workers=other.workers,
+            bfloat16=other.bfloat16,
+            checkpoint_seconds=other.checkpoint_seconds,
+        )
+
+
+# What suits a network that can read already, and a corpus small enough to be learned by heart.
+CONTINUED: dict[str, Any] = {"lr": 1e-3, "dropout": 0.4}

@@ -112,12 +112,18 @@ class Decoder(nn.Module):
         """h0 of every layer, (layers, B, H)."""
         return torch.tanh(self.start[:, None] + torch.einsum("bz,zlh->lbh", z, self.z_start))
 
-    def forward(self, seen: Tensor, rows: Tensor, z: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, seen: Tensor, rows: Tensor, z: Tensor, state: Tensor, kept: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """seen: the bytes before, int64 (T, B); rows: int64 (T, B, contexts), from `find_rows`.
 
-        Returns logits (T, B, 256) and the state after the last byte, (layers, B, H).
+        kept: factors of the normalised channels, (sites, B, H), the same for all T: dropout as in Gal &
+        Ghahramani 2016 (arXiv:1512.05287). Returns logits (T, B, 256) and the state after the last byte,
+        (layers, B, H).
         """
         scale, shift = self.style(z)
+        if kept is not None:
+            scale, shift = scale * kept, shift * kept
         styles = list(zip(scale.unbind(0), shift.unbind(0), strict=True))
         found = nn.functional.embedding(rows, self.tables, sparse=True).flatten(2)
         x, change = self.byte(seen), self.features(found)
