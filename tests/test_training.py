@@ -23,7 +23,7 @@ from vaezip.model import load_model, parse_model, read_model_file
 from vaezip.network.architecture import Architecture
 from vaezip.network.features import STRANGERS, context_slots, find_rows
 from vaezip.training import functions
-from vaezip.training.data import Sampler, SegmentSource, TextFile, read_corpus
+from vaezip.training.data import Corpus, Sampler, SegmentSource, TextFile, read_corpus
 from vaezip.training.evaluate import evaluate, negative_elbo, posterior, text_bits
 from vaezip.training.export import export
 from vaezip.training.grow import grow
@@ -160,10 +160,11 @@ def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
     vae = restore(tiny, data)
     text = np.frombuffer((ROOT / "docs" / "format.md").read_bytes()[:4000], np.uint8)
     x_bits, kl_bits, null_bits = negative_elbo(vae, text)
-    result = evaluate(vae, tiny, [TextFile("x", text)])
+    files = [TextFile("x", text)]
+    result = evaluate(vae, tiny, files)
     assert result.bytes == 4000
     assert result.negative_elbo * 4000 == pytest.approx(x_bits + kl_bits)
-    again = parse_model(export(vae, [TextFile("x", text)], {}), "again")
+    again = parse_model(export(vae, Corpus(files, files, []), {}), "again")
     for model in (tiny, again):
         null = bench.network_bits(model, text, model.latent.null())
         assert null == pytest.approx(null_bits, rel=0.003)

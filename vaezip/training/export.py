@@ -9,8 +9,10 @@ training text.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,9 +28,9 @@ from vaezip.network.decoder import EXP_ENTRIES
 from vaezip.network.encoder import CONV2_MAX, POOL_SHIFT, Encoder, encoder_view
 from vaezip.network.features import context_slots, find_rows
 from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, NORM_BITS, RESIDUAL_BOUND, VALUE_BITS
-from vaezip.training.data import SegmentSource, TextFile
+from vaezip.training.data import Corpus, SegmentSource, TextFile
 from vaezip.training.mixing import learned_parameters
-from vaezip.training.vae import Decoder, Layer, Vae
+from vaezip.training.vae import Layer, Vae
 
 Array = NDArray[Any]
 
@@ -39,6 +41,7 @@ _REACH = 8  # ... and a posterior that many from its mean
 _SCALES = 16  # posterior scales, a quarter octave apart
 LEAST_SCALE = 0.2  # the smallest of them, in grid steps
 _PRIOR_SMOOTHING = 0.02  # share of the standard normal in the fitted prior
+_BYTE_MAX = (1 << 15) - 1
 _LEAST_OUT = 0.125  # |o h| <= 1; a channel that stays below this keeps the step of one that reaches it
 _PER_SEGMENT = ("encoder.hidden", "encoder.mean", "encoder.log_scale")  # maps used once per segment
 _SEGMENTS = 400  # pieces of text that prior and mixer are fitted to; fewer of a small corpus ...
@@ -53,12 +56,17 @@ class Grid(NamedTuple):
     step: Array  # float (kept,)
 
 
-def export(vae: Vae, files: list[TextFile], info: dict[str, str], seed: int = 0) -> bytes:
-    """The bytes of a model file; `files` is text to calibrate on (training text)."""
-    source, rng = SegmentSource(files), np.random.default_rng(seed)
-    count = min(_SEGMENTS, _CALIBRATION_SEGMENTS + sum(len(f.data) for f in files) // _SEGMENT_BYTES)
-    segments = [source.draw(rng, _SEGMENT_BYTES) for _ in range(count)]
-    maxima, mean, log_scale = _calibrate(vae, segments[:_CALIBRATION_SEGMENTS])
+def export(vae: Vae, corpus: Corpus, info: dict[str, str], seed: int = 0) -> bytes:
+    """The bytes of a model file.
+
+    Calibrated on the training text. The mixer ends its practice on the validation text, since how far the
+    network is to be trusted shows best where it has not been.
+    """
+    rng = np.random.default_rng(seed)
+    long, segments = _segments(corpus.train, rng, _CALIBRATION_SEGMENTS)
+    unseen = itertools.chain(*_segments(corpus.validation, rng, 1))
+    noise = torch.Generator().manual_seed(seed)
+    maxima, mean, log_scale = _calibrate(vae, segments[:_CALIBRATION_SEGMENTS], noise)
     grid = _grid(mean, log_scale)
     a = dataclasses.replace(vae.a, latents=len(grid.active))
     tensors = {
@@ -68,14 +76,23 @@ def export(vae: Vae, files: list[TextFile], info: dict[str, str], seed: int = 0)
         "latent.posterior": _posterior_table(),
     }
     tensors["latent.prior"] = _fitted_prior(a, tensors, segments)
-    longest = [source.draw(rng, 16 * _SEGMENT_BYTES) for _ in range(count // 40)]
-    longer = [source.draw(rng, 4 * _SEGMENT_BYTES) for _ in range(count // 10)]
-    tensors |= learned_parameters(a, tensors, [*longest, *longer, *segments])  # the last count most
+    tensors |= learned_parameters(a, tensors, [*long, *segments, *unseen])  # the last count most
     return serialise(a, tensors, info)
 
 
+def _segments(files: list[TextFile], rng: np.random.Generator, least: int) -> tuple[list[Array], list[Array]]:
+    """Pieces of text, long ones and usual ones; `least` of the latter and more, the more text there is."""
+    source = SegmentSource(files)
+    count = min(_SEGMENTS, least + sum(len(f.data) for f in files) // _SEGMENT_BYTES)
+    longest = [source.draw(rng, 16 * _SEGMENT_BYTES) for _ in range(count // 40)]
+    longer = [source.draw(rng, 4 * _SEGMENT_BYTES) for _ in range(count // 10)]
+    return longest + longer, [source.draw(rng, _SEGMENT_BYTES) for _ in range(count)]
+
+
 @torch.no_grad()
-def _calibrate(vae: Vae, segments: list[Array]) -> tuple[dict[str, Array], Array, Array]:
+def _calibrate(
+    vae: Vae, segments: list[Array], noise: torch.Generator
+) -> tuple[dict[str, Array], Array, Array]:
     """Largest input of every linear map per channel (and conv2's output), and the segments' posteriors."""
     seen_maxima: dict[str, list[Tensor]] = defaultdict(list)  # per segment
 
@@ -102,7 +119,7 @@ def _calibrate(vae: Vae, segments: list[Array]) -> tuple[dict[str, Array], Array
         log_scales.append(q.log_scale[0].numpy())
         seen = np.concatenate([np.zeros(1, np.int64), segment[:-1].astype(np.int64)])
         rows = torch.from_numpy(find_rows(a, context_slots(a, segment[None])[0], vae.decoder.tags.numpy()))
-        z = q.sample(torch.randn(q.mean.shape))
+        z = q.sample(torch.randn(q.mean.shape, generator=noise))
         vae.decoder(torch.from_numpy(seen)[:, None], rows[:, None], z, vae.decoder.initial_state(z))
     for handle in handles:
         handle.remove()
@@ -150,19 +167,18 @@ def _posterior_table() -> Array:
     return _table(p.reshape(-1, p.shape[-1])).reshape(p.shape)
 
 
-def _residual_unit(decoder: Decoder, maxima: dict[str, Array]) -> float:
-    """How many integer steps make 1 in the residual stream; a power of two, as fine as its bound allows.
+def _residual_unit(byte: Array, writes: Iterable[tuple[Array, Array]]) -> float:
+    """How many integer steps make 1 in the residual stream; a power of two, as fine as its bounds allow.
 
-    Normalisation makes the integer network indifferent to it.
+    byte: the bytes' vectors; writes: weight and bias of all else that is added to the stream, the inputs
+    being integers. Normalisation makes the integer network indifferent to the unit.
     """
-    bound = float(np.abs(_numpy(decoder.byte.weight)).max())
-    for name, module in decoder.named_modules():
-        if name == "features" or name.endswith((".out", ".down")):
-            assert isinstance(module, nn.Linear)
-            bias = 0 if module.bias is None else _numpy(module.bias)
-            top = np.maximum(maxima[f"decoder.{name}"], _LEAST_OUT if name.endswith(".out") else 0)
-            bound += float((np.abs(_numpy(module.weight)) @ top + np.abs(bias)).max())
-    return 2.0 ** min(12, math.floor(math.log2(0.98 * RESIDUAL_BOUND / bound)))
+    bound = 0.0
+    for weight, bias in writes:
+        integers, scale = _integers(weight)
+        bound += float((np.abs(integers).sum(axis=1) * ACTIVATION_MAX * scale + np.abs(bias)).max())
+    most = min((0.98 * RESIDUAL_BOUND - _BYTE_MAX) / bound, _BYTE_MAX / np.abs(byte).max())
+    return 2.0 ** min(12, math.floor(math.log2(most)))
 
 
 def _table(p: Array) -> Array:
@@ -174,8 +190,7 @@ def _linear(name: str, weight: Array, bias: Array, unit: Array | float) -> dict[
     """Tensors of an exact `Linear`: weight (out, in) from integer inputs to real outputs, which come in
     units of 1 / `unit` (a scalar, or one per output)."""
     weight, bias = weight.astype(np.float64), bias.astype(np.float64)
-    scale = np.maximum(np.abs(weight).max(axis=1), 1e-12) / ACTIVATION_MAX
-    integers = np.round(weight / scale[:, None])
+    integers, scale = _integers(weight)
     bound = np.abs(integers).sum(axis=1) * ACTIVATION_MAX
     pre = max(0, int(bound.max()).bit_length() - 16)
     factor, addend = scale * unit * 2**pre, bias * unit
@@ -190,6 +205,12 @@ def _linear(name: str, weight: Array, bias: Array, unit: Array | float) -> dict[
         f"{name}.bias": np.round(addend * 2**shift + rounding).astype(np.int32),
         f"{name}.shift": np.array([pre, shift], np.int32),
     }
+
+
+def _integers(weight: Array) -> tuple[Array, Array]:
+    """A weight (out, in) as whole numbers up to 127, and their scale (out,)."""
+    scale = np.maximum(np.abs(weight).max(axis=1), 1e-12) / ACTIVATION_MAX
+    return np.round(weight / scale[:, None]), scale
 
 
 def _norm_table(width: int) -> Array:
@@ -209,16 +230,28 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
     largest = np.maximum.reduceat(np.abs(tables).max(axis=1), starts[:-1])
     table_scale = np.maximum(largest, 1e-12) / ACTIVATION_MAX
     row_scale = np.repeat(table_scale, np.diff(starts))[:, None]
-    residual = _residual_unit(decoder, maxima)
-    feature_weight = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
+    features = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
+    # One int8 step of what a layer's second maps read.
+    out_steps = [
+        np.maximum(maxima[f"decoder.layers.{i}.out"], _LEAST_OUT) / ACTIVATION_MAX for i in range(a.layers)
+    ]
+    up_steps = [
+        np.maximum(maxima[f"decoder.layers.{i}.down"], 1e-3) / ACTIVATION_MAX for i in range(a.layers)
+    ]
+    writes = {"features": (features, np.zeros(a.width))}
+    for i, layer in enumerate(decoder.layers):
+        assert isinstance(layer, Layer)
+        writes[f"layers.{i}.out"] = _numpy(layer.out.weight) * out_steps[i], _numpy(layer.out.bias)
+        writes[f"layers.{i}.down"] = _numpy(layer.down.weight) * up_steps[i], _numpy(layer.down.bias)
+    byte = _numpy(decoder.byte.weight)
+    residual = _residual_unit(byte, writes.values())
     out: dict[str, Array] = {
         "decoder.tables": np.round(tables / row_scale).astype(np.int8),
         "decoder.tags": decoder.tags.numpy(),
-        "decoder.byte": np.clip(np.round(_numpy(decoder.byte.weight) * residual), -32767, 32767).astype(
-            np.int16
-        ),
-        **_linear("decoder.features", feature_weight, np.zeros(a.width), residual),
+        "decoder.byte": np.round(byte * residual).astype(np.int16),
     }
+    for name, (weight, bias) in writes.items():
+        out |= _linear(f"decoder.{name}", weight, bias, residual)
     sites = [f"layers.{i}.{part}" for i in range(a.layers) for part in ("gates", "up")] + ["head"]
     scale, shift = _numpy(decoder.scale), _numpy(decoder.shift)
     # One int8 step of every normalised activation; no finer than its scale's 14 bits can express.
@@ -245,23 +278,20 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
         .astype(np.int16)
         .reshape(latents, -1),
     }
-    up_steps = []
     for i, layer in enumerate(decoder.layers):
         assert isinstance(layer, Layer)
         name = f"decoder.layers.{i}"
-        out_step = np.maximum(maxima[f"{name}.out"], _LEAST_OUT) / ACTIVATION_MAX
-        up_step = np.maximum(maxima[f"{name}.down"], 1e-3) / ACTIVATION_MAX
-        up_steps.append(up_step)
         out |= {
-            f"{name}.out_scale": np.round(2.0 ** (20 - VALUE_BITS) / out_step).astype(np.int32),
+            f"{name}.out_scale": np.round(2.0 ** (20 - VALUE_BITS) / out_steps[i]).astype(np.int32),
             **_linear(
                 f"{name}.gates", _numpy(layer.gates.weight) * step[2 * i], _numpy(layer.gates.bias), gate
             ),
-            **_linear(f"{name}.out", _numpy(layer.out.weight) * out_step, _numpy(layer.out.bias), residual),
             **_linear(
-                f"{name}.up", _numpy(layer.up.weight) * step[2 * i + 1], _numpy(layer.up.bias), 1 / up_step
+                f"{name}.up",
+                _numpy(layer.up.weight) * step[2 * i + 1],
+                _numpy(layer.up.bias),
+                1 / up_steps[i],
             ),
-            **_linear(f"{name}.down", _numpy(layer.down.weight) * up_step, _numpy(layer.down.bias), residual),
         }
     out |= _linear("decoder.head", _numpy(decoder.head.weight) * step[-1], _numpy(decoder.head.bias), 64.0)
     position = (np.arange(GATE_ENTRIES) - GATE_ENTRIES // 2) / gate

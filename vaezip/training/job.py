@@ -90,7 +90,7 @@ class TrainingJob:
             "seconds": f"{self._trainer.curve[-1][1]:.0f}",
             "settings": json.dumps(dataclasses.asdict(settings)),
         }
-        data = export(vae, self.corpus.train, info, settings.seed)
+        data = export(vae, self.corpus, info, settings.seed)
         with open_target(self._output, overwrite=True) as file:
             file.write(data)
         model = parse_model(data, self._output.stem)
