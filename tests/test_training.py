@@ -148,8 +148,8 @@ def test_continuing_from_a_model(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_what_training_spoils_is_not_kept(corpus: Path, run: Run) -> None:
-    arguments = ("--init", TINY, "--epochs", 1, "--lr", 1, "--dropout", 0.1)
-    result = run("train", "corpus", "-o", "my.vzm", *arguments, "-q")
+    arguments = ("--init", TINY, "--epochs", 3, "--lr", 1, "--dropout", 0.1)
+    result = run("train", "corpus/code", "-o", "my.vzm", *arguments, "-q")
     assert result.returncode == 0, result.stderr
     after, before = (float(line.split()[-2]) for line in result.stdout.decode().splitlines()[1:3])
     assert after < 1.02 * before

@@ -168,7 +168,7 @@ def train(
     )
     for name, value in (
         ("as coded", result.coded),
-        (f"as coded by {init}", result.coded_before),
+        ("as coded by --init's model", result.coded_before),
         ("exact network, null latent", result.exact_null),
         ("float network, null latent", result.float_null),
         ("float network, -ELBO", result.negative_elbo),

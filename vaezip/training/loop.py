@@ -29,7 +29,9 @@ from vaezip.training.validation import Validation
 
 LN2 = math.log(2)
 CHECKPOINT = "checkpoint.pt"
-_VALIDATIONS = 20  # per run
+_VALIDATIONS = 40  # per run
+_KNOWN = 2  # passes after which a corpus can be overfitted
+_LOST = 1.01  # of the best bits/byte: from here on it is no noise
 
 
 class Progress(NamedTuple):
@@ -51,6 +53,7 @@ class _Run:
     seconds: float = 0.0
     bits_per_byte: float = 8.0
     kl_bits: float = 0.0
+    rate: float = 1.0  # of learning, halved whenever the network had lost its way
     curve: list[tuple[int, float, float, float]] = field(default_factory=list)
 
 
@@ -214,8 +217,14 @@ class Trainer:
         self.save()
 
     def _validate(self) -> None:
+        """Once the corpus is known, go back to the best network when this one has lost its way."""
+        run = self._run
         with self._autocast():
-            self._validation.consider(self.vae, self._run.bytes_read)
+            bits_per_byte = self._validation.consider(self.vae, run.bytes_read)
+        known = run.bytes_read > _KNOWN * self.corpus.train_bytes
+        if known and bits_per_byte > _LOST * self._validation.best:
+            self.restore_best()
+            run.rate /= 2
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16)
@@ -228,7 +237,7 @@ class Trainer:
 
     def _step(self, pool: ThreadPoolExecutor, workers: list[_Worker], share: float) -> None:
         s, run = self.settings, self._run
-        rate = min(1.0, (run.step + 1) / 100)
+        rate = run.rate * min(1.0, (run.step + 1) / 100)
         if share > s.hold:
             rate *= max(0.02, 0.5 + 0.5 * math.cos((share - s.hold) / (1 - s.hold) * math.pi))
         self._adam.param_groups[0]["lr"] = s.lr * rate

@@ -17,7 +17,7 @@ from vaezip.training.evaluate import text_bits
 from vaezip.training.vae import Vae
 
 _PIECE = 4096
-_PIECES = 32
+_PIECES = 16
 
 
 class Validation:
@@ -33,8 +33,8 @@ class Validation:
         if path.exists():
             self.best = load(path)["bits_per_byte"]
 
-    def consider(self, vae: Vae, bytes_read: int) -> None:
-        """Keep this network if it is the best so far."""
+    def consider(self, vae: Vae, bytes_read: int) -> float:
+        """Keep this network if it is the best so far; returns its bits/byte."""
         null = torch.zeros(1, vae.a.latents)
         bits = sum(text_bits(vae, piece, null)[0] for piece in self._pieces)
         bits_per_byte = bits / sum(map(len, self._pieces))
@@ -42,6 +42,7 @@ class Validation:
             self.best = bits_per_byte
             state = {"vae": vae.state_dict(), "bytes_read": bytes_read, "bits_per_byte": bits_per_byte}
             save(state, self._path)
+        return bits_per_byte
 
     def restore(self, vae: Vae) -> int:
         """Make `vae` the best network; returns how many bytes it had read."""
