@@ -57,6 +57,8 @@ def corpus(tmp_path: Path) -> Path:
 
 def test_a_run_gives_a_model_that_compresses(corpus: Path, tmp_path: Path, run: Run) -> None:
     arguments = ("train", "corpus", "--epochs", 12, "--width", 16, "--layers", 1, "--table-bits", 11, "-q")
+    (tmp_path / "my.vzm.train").mkdir()
+    (tmp_path / "my.vzm.train" / "best.pt").write_bytes(b"left by a run that died")
     result = run(*arguments, "-o", "my.vzm")
     assert result.returncode == 0, result.stderr
     assert b"empty: skipped: empty" in result.stderr

@@ -56,7 +56,7 @@ class TrainingJob:
         if found and not (resume or restart):
             raise FileError(f"{self._folder}: holds a checkpoint (--resume goes on from it, -f starts anew)")
         try:
-            if restart and not resume:
+            if not resume:  # a run that died before its first checkpoint has left a best network
                 shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(exist_ok=True)
         except OSError as error:
