@@ -19,6 +19,7 @@ from conftest import DATA, TINY, Run
 import vaezip
 from vaezip import bench, bitsback
 from vaezip.errors import CorpusError
+from vaezip.mixing.parameters import MixerParameters
 from vaezip.model import load_model, parse_model, read_model_file
 from vaezip.network.architecture import Architecture
 from vaezip.network.features import STRANGERS, context_slots, find_rows
@@ -96,21 +97,8 @@ def test_training_learns_and_is_reproducible(corpus: Path, tmp_path: Path) -> No
 
 
 def test_a_killed_run_resumes(corpus: Path, tmp_path: Path, run: Run) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "vaezip",
-        "train",
-        "corpus",
-        "-o",
-        "my.vzm",
-        "--width",
-        "16",
-        "--layers",
-        "1",
-    ]
-    command += ["--table-bits", "11", "-q"]
-    first = [*command[3:], "--minutes", "5", "--lr", "0.003"]
+    command = ["train", "corpus", "-o", "my.vzm", "-q"]
+    first = [*command, "--init", str(TINY), "--minutes", "5", "--lr", "0.003"]
     checkpoint = tmp_path / "my.vzm.train" / "checkpoint.pt"
     code = (
         "import sys, dataclasses; import vaezip.training.settings as s;"
@@ -128,13 +116,14 @@ def test_a_killed_run_resumes(corpus: Path, tmp_path: Path, run: Run) -> None:
     assert not (tmp_path / "my.vzm").exists()
     read = torch.load(checkpoint, weights_only=True)["run"]["bytes_read"]
     assert read > 0
-    refused = run(*command[3:], "--minutes", "0.01")
+    refused = run(*command, "--minutes", "0.01")
     assert refused.returncode == 1
     assert b"--resume" in refused.stderr
-    wrong = run(*command[3:-5], "24", *command[-4:], "--minutes", "0.01", "--resume")
+    wrong = run(*command, "--minutes", "0.01", "--resume", "--width", "48")
     assert wrong.returncode == 1, wrong.stderr
-    result = run(*command[3:], "--minutes", "0.15", "--resume")
+    result = run(*command, "--minutes", "0.15", "--resume")
     assert result.returncode == 0, result.stderr
+    assert b"as coded by --init's model" in result.stdout
     info = load_model(tmp_path / "my.vzm").info
     assert int(info["bytes_read"]) > read
     assert json.loads(info["settings"])["lr"] == 0.003
@@ -175,6 +164,18 @@ def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
     (given,) = text_bits(vae, text, torch.from_numpy(drawn.z * step)[None].float())
     assert bench.network_bits(tiny, text, drawn.z) == pytest.approx(given, rel=0.003)
     assert np.abs(tiny.encoder(text)[0] / 8 - posterior(vae, text).mean[0].numpy() / step).max() < 1
+
+
+def test_a_mixer_goes_on_from_what_it_had_learned(tiny: vaezip.Model) -> None:
+    vae = restore(tiny, read_model_file(str(TINY)))
+    files = [TextFile("x", np.frombuffer((ROOT / "docs" / "cli.md").read_bytes()[:4000], np.uint8))]
+    text = (ROOT / "docs" / "format.md").read_bytes()[:4000]
+
+    def coded(before: MixerParameters | None) -> int:
+        data = export(vae, Corpus(files, files, []), {}, before=before)
+        return len(vaezip.compress(text, model=parse_model(data, "x")))
+
+    assert coded(tiny.mixer) < coded(None)
 
 
 @pytest.mark.skipif(functions._lib is None, reason="the kernel was not built: there is only torch's way")
@@ -323,6 +324,13 @@ def test_validation_files_stay_apart(corpus: Path) -> None:
     more.write_bytes(b"more text" * 1000)
     kept = {f.name for f in read_corpus([corpus]).train}
     assert names - kept <= {f.name for f in read.validation} | {"docs/more.md"}
+
+
+def test_of_few_files_one_in_eight_is_kept(tmp_path: Path) -> None:
+    for n in range(9):
+        (tmp_path / f"{n}.txt").write_bytes(b"some text" * 500)
+    read = read_corpus([tmp_path])
+    assert (len(read.train), len(read.validation)) == (7, 2)
 
 
 def test_a_lone_file_is_cut(tmp_path: Path) -> None:

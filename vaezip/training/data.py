@@ -25,6 +25,7 @@ from vaezip.training.rescript import rescript
 MIN_CORPUS_BYTES = 20_000
 _LONGEST_SEGMENT = 32  # in chunks
 _FLATTEN = 0.7
+_LEAST_VALIDATION = 4  # files
 
 
 class TextFile(NamedTuple):
@@ -51,8 +52,9 @@ class Corpus:
 def read_corpus(paths: list[Path], validation_share: float = 0.02) -> Corpus:
     """Read every regular file below `paths` (folders or files).
 
-    A file goes to validation by a hash of its name, so the split stays when files are added. Of a corpus
-    in which no file would, the file with the smallest hash does; a lone file is cut at nine tenths.
+    A file goes to validation by a hash of its name, so the split stays when files are added. Where fewer
+    than four would, those with the smallest hashes do: four, or of fewer than 32 files one in eight, since
+    one file may be unlike all others. A lone file is cut at nine tenths.
     Raises CorpusError if there is nothing, or too little, to train on.
     """
     files, skipped = [], []
@@ -81,11 +83,14 @@ def read_corpus(paths: list[Path], validation_share: float = 0.02) -> Corpus:
         name, data = files[0]
         cut = len(data) * 9 // 10
         return Corpus([TextFile(name, data[:cut])], [TextFile(name, data[cut:])], skipped)
-    files.sort(key=lambda f: crc32(f.name.encode(errors="surrogateescape")))
-    count = max(
-        1, sum(crc32(f.name.encode(errors="surrogateescape")) < validation_share * 2**32 for f in files)
-    )
+    files.sort(key=_name_hash)
+    count = sum(_name_hash(f) < validation_share * 2**32 for f in files)
+    count = max(count, min(_LEAST_VALIDATION, -(-len(files) // 8)))
     return Corpus(files[count:], files[:count], skipped)
+
+
+def _name_hash(file: TextFile) -> int:
+    return crc32(file.name.encode(errors="surrogateescape"))
 
 
 def _walk(root: Path) -> Iterator[Path]:

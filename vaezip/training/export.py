@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from vaezip.ans import TOTAL, quantise
 from vaezip.latent import PHASES, Latent, offsets
+from vaezip.mixing.parameters import MixerParameters
 from vaezip.model import serialise
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import EXP_ENTRIES
@@ -56,15 +57,20 @@ class Grid(NamedTuple):
     step: Array  # float (kept,)
 
 
-def export(vae: Vae, corpus: Corpus, info: dict[str, str], seed: int = 0) -> bytes:
+def export(
+    vae: Vae, corpus: Corpus, info: dict[str, str], seed: int = 0, before: MixerParameters | None = None
+) -> bytes:
     """The bytes of a model file.
 
     Calibrated on the training text. The mixer ends its practice on the validation text, since how far the
-    network is to be trusted shows best where it has not been.
+    network is to be trusted shows best where it has not been; one that is trained already, `before`, has no
+    other practice.
     """
     rng = np.random.default_rng(seed)
     long, segments = _segments(corpus.train, rng, _CALIBRATION_SEGMENTS)
-    unseen = itertools.chain(*_segments(corpus.validation, rng, 1))
+    practice = list(itertools.chain(*_segments(corpus.validation, rng, 1)))
+    if before is None:
+        practice = [*long, *segments, *practice]  # the last count most
     noise = torch.Generator().manual_seed(seed)
     maxima, mean, log_scale = _calibrate(vae, segments[:_CALIBRATION_SEGMENTS], noise)
     grid = _grid(mean, log_scale)
@@ -76,7 +82,7 @@ def export(vae: Vae, corpus: Corpus, info: dict[str, str], seed: int = 0) -> byt
         "latent.posterior": _posterior_table(),
     }
     tensors["latent.prior"] = _fitted_prior(a, tensors, segments)
-    tensors |= learned_parameters(a, tensors, [*long, *segments, *unseen])  # the last count most
+    tensors |= learned_parameters(a, tensors, practice, before)
     return serialise(a, tensors, info)
 
 

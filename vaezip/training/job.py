@@ -13,7 +13,7 @@ import torch
 
 from vaezip.errors import FileError, ModelError
 from vaezip.files import open_target
-from vaezip.model import Model, load_model, parse_model, read_model_file
+from vaezip.model import load_model, parse_model, read_model_file
 from vaezip.network.architecture import Architecture
 from vaezip.training.data import read_corpus
 from vaezip.training.evaluate import Evaluation, evaluate
@@ -61,7 +61,7 @@ class TrainingJob:
             self._folder.mkdir(exist_ok=True)
         except OSError as error:
             raise FileError(f"{self._folder}: cannot create: {error.strerror}") from error
-        self._before: Model | None = None
+        self._init = self._folder / "init.vzm"
         if resume:
             self._trainer = Trainer.resumed(self.corpus, settings, self._folder)
             a = self._trainer.vae.a
@@ -72,8 +72,10 @@ class TrainingJob:
         if init is None:
             vae = Vae(Architecture(**sizes))
         else:
-            self._before = load_model(init)
-            vae = restore(self._before, read_model_file(init))
+            data = read_model_file(init)
+            with open_target(self._init, overwrite=True) as file:  # `finish` wants it, maybe after --resume
+                file.write(data)
+            vae = restore(load_model(init), data)
             vae = grow(vae, dataclasses.replace(vae.a, **sizes))
         settle_owners(vae.decoder, self.corpus.train, settings.seed)
         self._trainer = Trainer(vae, self.corpus, settings, self._folder)
@@ -90,10 +92,11 @@ class TrainingJob:
             "seconds": f"{self._trainer.curve[-1][1]:.0f}",
             "settings": json.dumps(dataclasses.asdict(settings)),
         }
-        data = export(vae, self.corpus, info, settings.seed)
+        before = load_model(self._init) if self._init.exists() else None
+        data = export(vae, self.corpus, info, settings.seed, before.mixer if before else None)
         with open_target(self._output, overwrite=True) as file:
             file.write(data)
         model = parse_model(data, self._output.stem)
-        result = evaluate(vae, model, self.corpus.validation, before=self._before)
+        result = evaluate(vae, model, self.corpus.validation, before=before)
         shutil.rmtree(self._folder)
         return result

@@ -40,13 +40,22 @@ _EXACT = 3  # up to so many bits, a history is the bits themselves
 
 
 def learned_parameters(
-    a: Architecture, tensors: dict[str, Array], segments: Sequence[NDArray[np.uint8]]
+    a: Architecture,
+    tensors: dict[str, Array],
+    segments: Sequence[NDArray[np.uint8]],
+    before: MixerParameters | None = None,
 ) -> dict[str, Array]:
-    """The tensors `mixer.*` for an encoder and a decoder, with what can be learned on segments of text."""
+    """The tensors `mixer.*` for an encoder and a decoder, with what can be learned on segments of text.
+
+    before: what another model's mixer has learned, to go on from.
+    """
     parameters = {**tables(), **_untrained(a.latents)}
     parameters["mixer.learning"] = np.array(_PRACTICE, np.int32)
     decoder, encoder, latent = Decoder(a, tensors), Encoder(a, tensors), Latent(a, tensors)
     mixer = MixerParameters(parameters, a.latents)
+    if before is not None:
+        for name in ("weights", "final_weights", "history_map", "match_map"):
+            getattr(mixer, name)[:] = getattr(before, name)
     engine = load_engine(decoder, mixer)
     if engine.name == REFERENCE:  # a thousand times as slow: better a little practice than none
         segments = [segment[:500] for segment in segments[:40]]
