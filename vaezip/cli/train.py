@@ -108,7 +108,7 @@ def train(
     """Train a model on all files below the folders CORPUS.
 
     Bytes are bytes: any encoding will do. One file in fifty (of few files, up to one in eight) is kept for
-    validation, and the network that was best on these is the one that is written. A checkpoint is kept
+    validation, and the network that is best on these is the one that is written. A checkpoint is kept
     beside the model file until training is done; after an interruption, --resume goes on from it. At the
     end the exact model is measured on the validation files. Needs PyTorch: pip install 'vaezip[train]'.
     """

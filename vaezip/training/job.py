@@ -79,16 +79,19 @@ class TrainingJob:
             vae = grow(vae, dataclasses.replace(vae.a, **sizes))
         settle_owners(vae.decoder, self.corpus.train, settings.seed)
         self._trainer = Trainer(vae, self.corpus, settings, self._folder)
+        if init is not None:
+            self._trainer.go_on()
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
         return self._trainer.run()
 
     def finish(self) -> Evaluation:
-        """Write the model file of the best network, measure it on the validation files, and tidy up."""
+        """Write the model file, measure it on the validation files, and tidy up."""
         vae, settings = self._trainer.vae, self._trainer.settings
+        self._trainer.conclude()
         info = {
-            "bytes_read": str(self._trainer.restore_best()),
+            "bytes_read": str(self._trainer.bytes_read),
             "seconds": f"{self._trainer.curve[-1][1]:.0f}",
             "settings": json.dumps(dataclasses.asdict(settings)),
         }

@@ -29,7 +29,9 @@ from vaezip.training.validation import Validation
 
 LN2 = math.log(2)
 CHECKPOINT = "checkpoint.pt"
-_VALIDATIONS = 40  # per run
+_VALIDATIONS = 40  # per run, and more if a small corpus is read often:
+_LOOK_SECONDS = 7.5  # one after every pass, but no sooner than this
+_WARM_UP = 100  # steps
 _KNOWN = 2  # passes after which a corpus can be overfitted
 _LOST = 1.01  # of the best bits/byte: from here on it is no noise
 
@@ -53,7 +55,9 @@ class _Run:
     seconds: float = 0.0
     bits_per_byte: float = 8.0
     kl_bits: float = 0.0
-    rate: float = 1.0  # of learning, halved whenever the network had lost its way
+    best: float = math.inf  # bits/byte on the validation files
+    looked: tuple[int, float] = (0, 0.0)  # bytes read and seconds when these were measured last
+    round: tuple[int, int] = (0, 0)  # step and bytes read when this round began
     curve: list[tuple[int, float, float, float]] = field(default_factory=list)
 
 
@@ -117,17 +121,21 @@ class Trainer:
     """Trains a VAE on a corpus; `run` yields progress until the budget is spent."""
 
     def __init__(self, vae: Vae, corpus: Corpus, settings: Settings, folder: Path) -> None:
-        """Train `vae` on `corpus`, leaving a checkpoint and the best network in `folder`."""
+        """Train `vae` on `corpus`, leaving checkpoint and best networks in `folder`."""
         torch.set_num_threads(1)
         self.settings = settings
         self.corpus = corpus
         self.vae = vae
         self._bfloat16 = bfloat16_pays() if settings.bfloat16 is None else settings.bfloat16
         self._checkpoint = folder / CHECKPOINT
-        self._validation = Validation(corpus.validation, folder / "best.pt")
+        self._validation = Validation(corpus.validation, folder)
         self._run = _Run()
         self._tables = self.vae.decoder.tables
         self._dense = [p for p in self.vae.parameters() if p is not self._tables]
+        self._new_optimizers()
+
+    def _new_optimizers(self) -> None:
+        settings = self.settings
         self._adam = torch.optim.AdamW(
             self._dense, lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True
         )
@@ -162,9 +170,18 @@ class Trainer:
         trainer._run = _Run(**state["run"])
         return trainer
 
-    def restore_best(self) -> int:
-        """Make `vae` the best network of the run; returns how many bytes it had read."""
-        return self._validation.restore(self.vae)
+    @property
+    def bytes_read(self) -> int:
+        """So far, over all rounds."""
+        return self._run.bytes_read
+
+    def go_on(self) -> None:
+        """Train in rounds, each of which goes on from what `vae` is now; before `run`."""
+        self._validation.start(self.vae)
+
+    def conclude(self) -> None:
+        """Make `vae` the network that the run ends with."""
+        self._validation.conclude(self.vae)
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
@@ -198,7 +215,7 @@ class Trainer:
             while (share := self._share()) < 1:
                 self._step(pool, workers, share)
                 r.seconds = time.monotonic() - started
-                if int(_VALIDATIONS * self._share()) > int(_VALIDATIONS * share):
+                if int(_VALIDATIONS * self._share()) > int(_VALIDATIONS * share) or self._passed():
                     self._validate()
                 yield Progress(
                     r.step,
@@ -207,7 +224,7 @@ class Trainer:
                     self._share(),
                     r.bits_per_byte,
                     r.kl_bits,
-                    self._validation.best,
+                    r.best,
                 )
                 if time.monotonic() - saved > s.checkpoint_seconds:
                     r.curve.append((r.bytes_read, r.seconds, r.bits_per_byte, r.kl_bits))
@@ -216,15 +233,28 @@ class Trainer:
         r.curve.append((r.bytes_read, r.seconds, r.bits_per_byte, r.kl_bits))
         self.save()
 
+    def _passed(self) -> bool:
+        """Whether the corpus has been read once since the last look at the validation files."""
+        run = self._run
+        bytes_read, seconds = run.looked
+        passed = run.bytes_read - bytes_read >= self.corpus.train_bytes
+        return passed and run.seconds - seconds >= _LOOK_SECONDS
+
     def _validate(self) -> None:
-        """Once the corpus is known, go back to the best network when this one has lost its way."""
+        """Once the corpus is known, begin another round when the network has lost its way."""
         run = self._run
         with self._autocast():
-            bits_per_byte = self._validation.consider(self.vae, run.bytes_read)
-        known = run.bytes_read > _KNOWN * self.corpus.train_bytes
-        if known and bits_per_byte > _LOST * self._validation.best:
-            self.restore_best()
-            run.rate /= 2
+            bits_per_byte = self._validation.consider(self.vae)
+        run.best = min(run.best, bits_per_byte)
+        run.looked = (run.bytes_read, run.seconds)
+        steps, bytes_read = run.step - run.round[0], run.bytes_read - run.round[1]
+        known = steps > 2 * _WARM_UP and bytes_read > _KNOWN * self.corpus.train_bytes
+        lost = known and bits_per_byte > _LOST * self._validation.best
+        if lost and self._validation.has_start:
+            self._validation.next_round(self.vae)
+            self._new_optimizers()
+            run.round = (run.step, run.bytes_read)
+            self.save()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16)
@@ -237,7 +267,7 @@ class Trainer:
 
     def _step(self, pool: ThreadPoolExecutor, workers: list[_Worker], share: float) -> None:
         s, run = self.settings, self._run
-        rate = run.rate * min(1.0, (run.step + 1) / 100)
+        rate = min(1.0, (run.step - run.round[0] + 1) / _WARM_UP)
         if share > s.hold:
             rate *= max(0.02, 0.5 + 0.5 * math.cos((share - s.hold) / (1 - s.hold) * math.pi))
         self._adam.param_groups[0]["lr"] = s.lr * rate

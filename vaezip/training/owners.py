@@ -22,6 +22,7 @@ from vaezip.training.vae import Decoder
 _SAMPLE_BYTES = 32 << 20
 _SEGMENT_BYTES = 1 << 16
 _LEAST_COUNT = 2  # a context met once is a stranger
+_LEAST_TO_OUST = 16  # what an incumbent knows of other text is worth something, too
 
 
 def settle_owners(decoder: Decoder, files: list[TextFile], seed: int) -> None:
@@ -44,7 +45,7 @@ def choose_owners(
     """The tag of every row's owner, uint8 (rows of all tables,), 0 for none; so are `incumbents`.
 
     Counts contexts in all of `files`, or in a sample of 32 MB. An incumbent stays unless another context
-    of its row is more frequent than it is.
+    of its row is more frequent than it is, and met 16 times.
     """
     found: list[list[NDArray[np.uint32]]] = [[] for _ in range(a.contexts)]
     for segment in _sample(files, rng):
@@ -58,7 +59,8 @@ def choose_owners(
         rows, seen_tags = start + (seen >> TAG_BITS).astype(np.int64), (seen & TAG_MASK).astype(np.uint8)
         order = np.lexsort((tags[rows] == seen_tags, counts, rows))
         last = order[np.append(np.diff(rows[order]) > 0, True)]  # of each row
-        last = last[(counts[last] >= _LEAST_COUNT) & (rows[last] >= start + STRANGERS)]
+        least = np.where(tags[rows[last]] > 0, _LEAST_TO_OUST, _LEAST_COUNT)
+        last = last[(counts[last] >= least) & (rows[last] >= start + STRANGERS)]
         tags[rows[last]] = seen_tags[last]
     return tags
 

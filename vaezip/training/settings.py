@@ -41,4 +41,4 @@ class Settings:
 
 
 # What suits a network that can read already, and a corpus small enough to be learned by heart.
-CONTINUED: dict[str, Any] = {"lr": 1e-3, "dropout": 0.2, "kl_warm_up": 0.01}
+CONTINUED: dict[str, Any] = {"lr": 1e-3, "dropout": 0.15, "kl_warm_up": 0.01}

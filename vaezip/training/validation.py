@@ -1,6 +1,9 @@
-"""The best network of a run: that with the fewest bits/byte on files kept apart.
+"""Which network a run ends with: chosen by files kept apart, since a small corpus is soon known by heart.
 
-A small corpus is soon known by heart, and what a network learns from then on makes other files larger.
+A new network is the best one of its run. One that goes on from a trained network reads the corpus in rounds:
+when it has learned what makes other files larger, it begins anew from that network. The best networks of all
+rounds are averaged (Wortsman et al. 2022, arXiv:2203.05482), and the mean goes part of the way back to where
+they began (arXiv:2109.01903), as far as the files kept apart are the better for it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vaezip.training.checkpoint import load, save
 from vaezip.training.data import TextFile
@@ -18,35 +22,77 @@ from vaezip.training.vae import Vae
 
 _PIECE = 4096
 _PIECES = 16
+_SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of the way from the start to the mean
 
 
 class Validation:
-    """Measures a network now and then, and keeps the best in a file."""
+    """Measures a network now and then, and keeps what is worth keeping in a folder."""
 
-    def __init__(self, files: list[TextFile], path: Path) -> None:
-        """Validate on pieces evenly spaced over `files`; keep the best network in `path`."""
+    def __init__(self, files: list[TextFile], folder: Path) -> None:
+        """Validate on pieces evenly spaced over `files`."""
         pieces = [f.data[at : at + _PIECE] for f in files for at in range(0, len(f.data), _PIECE)]
         chosen = np.linspace(0, len(pieces) - 1, min(_PIECES, len(pieces))).astype(int)
         self._pieces = [pieces[i] for i in chosen]
-        self._path = path
-        self.best = math.inf  # bits/byte, null latent
-        if path.exists():
-            self.best = load(path)["bits_per_byte"]
+        self._start = folder / "start.pt"
+        self._best = folder / "best.pt"  # of this round
+        self._mean = folder / "mean.pt"  # of the rounds before
+        self.best = load(self._best)["bits_per_byte"] if self._best.exists() else math.inf
 
-    def consider(self, vae: Vae, bytes_read: int) -> float:
-        """Keep this network if it is the best so far; returns its bits/byte."""
-        null = torch.zeros(1, vae.a.latents)
-        bits = sum(text_bits(vae, piece, null)[0] for piece in self._pieces)
-        bits_per_byte = bits / sum(map(len, self._pieces))
+    def start(self, vae: Vae) -> None:
+        """Every round begins with this network."""
+        save({"vae": vae.state_dict()}, self._start)
+
+    @property
+    def has_start(self) -> bool:
+        """Whether there can be another round."""
+        return self._start.exists()
+
+    def consider(self, vae: Vae) -> float:
+        """Keep this network if it is the best of the round; returns its bits/byte, null latent."""
+        bits_per_byte = self._measure(vae)
         if bits_per_byte < self.best:
             self.best = bits_per_byte
-            state = {"vae": vae.state_dict(), "bytes_read": bytes_read, "bits_per_byte": bits_per_byte}
-            save(state, self._path)
+            save({"vae": vae.state_dict(), "bits_per_byte": bits_per_byte}, self._best)
         return bits_per_byte
 
-    def restore(self, vae: Vae) -> int:
-        """Make `vae` the best network; returns how many bytes it had read."""
-        state = load(self._path)
-        vae.load_state_dict(state["vae"])
-        bytes_read: int = state["bytes_read"]
-        return bytes_read
+    def next_round(self, vae: Vae) -> None:
+        """Put the best network of the round by, and make `vae` the one to begin with."""
+        mean, rounds = self._with_best()
+        save({"vae": mean, "rounds": rounds}, self._mean)
+        self._best.unlink()
+        self.best = math.inf
+        vae.load_state_dict(load(self._start)["vae"])
+
+    def conclude(self, vae: Vae) -> float:
+        """Make `vae` the network that the run ends with; returns its bits/byte, null latent."""
+        candidates = [load(self._mean)["vae"]] if self._mean.exists() else []
+        if self._best.exists():
+            candidates.append(self._with_best()[0])
+        if self.has_start:
+            start = load(self._start)["vae"]
+            candidates = [_between(start, c, share) for c in candidates for share in _SHARES]
+        measured = []
+        for candidate in candidates:
+            vae.load_state_dict(candidate)
+            measured.append(self._measure(vae))
+        vae.load_state_dict(candidates[int(np.argmin(measured))])
+        return min(measured)
+
+    def _measure(self, vae: Vae) -> float:
+        null = torch.zeros(1, vae.a.latents)
+        bits = sum(text_bits(vae, piece, null)[0] for piece in self._pieces)
+        return bits / sum(map(len, self._pieces))
+
+    def _with_best(self) -> tuple[dict[str, Tensor], int]:
+        """The mean of the rounds with this one, and their number."""
+        best: dict[str, Tensor] = load(self._best)["vae"]
+        if not self._mean.exists():
+            return best, 1
+        before = load(self._mean)
+        rounds = before["rounds"] + 1
+        return _between(before["vae"], best, 1 / rounds), rounds
+
+
+def _between(a: dict[str, Tensor], b: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """`share` of the way from the weights `a` to `b`; both have the same tags."""
+    return {name: x.lerp(b[name], share) if x.is_floating_point() else x for name, x in a.items()}
