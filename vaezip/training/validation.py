@@ -9,6 +9,7 @@ they began (arXiv:2109.01903), as far as the files kept apart are the better for
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,18 +66,27 @@ class Validation:
 
     def conclude(self, vae: Vae) -> float:
         """Make `vae` the network that the run ends with; returns its bits/byte, null latent."""
-        candidates = [load(self._mean)["vae"]] if self._mean.exists() else []
-        if self._best.exists():
-            candidates.append(self._with_best()[0])
-        if self.has_start:
-            start = load(self._start)["vae"]
-            candidates = [_between(start, c, share) for c in candidates for share in _SHARES]
-        measured = []
-        for candidate in candidates:
+        least = math.inf
+        for candidate in self._candidates():
             vae.load_state_dict(candidate)
-            measured.append(self._measure(vae))
-        vae.load_state_dict(candidates[int(np.argmin(measured))])
-        return min(measured)
+            bits_per_byte = self._measure(vae)
+            if bits_per_byte < least:
+                least, chosen = bits_per_byte, candidate
+        vae.load_state_dict(chosen)
+        return least
+
+    def _candidates(self) -> Iterator[dict[str, Tensor]]:
+        """One at a time, since each is as large as the network."""
+        means = [load(self._mean)["vae"]] if self._mean.exists() else []
+        if self._best.exists():
+            means.append(self._with_best()[0])
+        if not self.has_start:
+            yield from means
+            return
+        start = load(self._start)["vae"]
+        for mean in means:
+            for share in _SHARES:
+                yield _between(start, mean, share)
 
     def _measure(self, vae: Vae) -> float:
         null = torch.zeros(1, vae.a.latents)
