@@ -22,7 +22,8 @@ from vaezip.training.vae import Decoder
 _SAMPLE_BYTES = 32 << 20
 _SEGMENT_BYTES = 1 << 16
 _LEAST_COUNT = 2  # a context met once is a stranger
-_LEAST_TO_OUST = 16  # what an incumbent knows of other text is worth something, too
+# What an incumbent knows of other text is worth something, too: to oust it, a context must be frequent.
+_OUSTS_PER_MB, _OUSTS = 4, 16
 
 
 def settle_owners(decoder: Decoder, files: list[TextFile], seed: int) -> None:
@@ -45,13 +46,16 @@ def choose_owners(
     """The tag of every row's owner, uint8 (rows of all tables,), 0 for none; so are `incumbents`.
 
     Counts contexts in all of `files`, or in a sample of 32 MB. An incumbent stays unless another context
-    of its row is more frequent than it is, and met 16 times.
+    of its row is more frequent than it is, and met 4 times per MB (twice at least; 16 times is enough).
     """
+    size = 0
     found: list[list[NDArray[np.uint32]]] = [[] for _ in range(a.contexts)]
     for segment in _sample(files, rng):
+        size += len(segment)
         slots = context_slots(a, segment[None])[0].astype(np.uint32)
         for table, column in enumerate(slots.T):
             found[table].append(column.copy())
+    to_oust = min(_OUSTS, max(_LEAST_COUNT, _OUSTS_PER_MB * size >> 20))
     tags = incumbents.copy()
     for table, start in enumerate(a.table_starts[:-1]):
         seen, counts = np.unique(np.concatenate(found[table]), return_counts=True)
@@ -59,7 +63,7 @@ def choose_owners(
         rows, seen_tags = start + (seen >> TAG_BITS).astype(np.int64), (seen & TAG_MASK).astype(np.uint8)
         order = np.lexsort((tags[rows] == seen_tags, counts, rows))
         last = order[np.append(np.diff(rows[order]) > 0, True)]  # of each row
-        least = np.where(tags[rows[last]] > 0, _LEAST_TO_OUST, _LEAST_COUNT)
+        least = np.where(tags[rows[last]] > 0, to_oust, _LEAST_COUNT)
         last = last[(counts[last] >= least) & (rows[last] >= start + STRANGERS)]
         tags[rows[last]] = seen_tags[last]
     return tags
