@@ -26,10 +26,10 @@ import numpy as np
 from cffi import FFI
 
 from vaezip.ans import AnsStack
-from vaezip.bitsback import Coded, decode, encode
 from vaezip.kernel import ffi
 from vaezip.kernel.predictor import Kernel
 from vaezip.model import load_model
+from vaezip.stream import decode_block, encode_block
 from vaezip.workers import in_order, thread_count
 
 KERNEL = Path(__file__).parent.parent / "vaezip" / "kernel"
@@ -39,7 +39,7 @@ DECLARATIONS = """
 void run_contexts(uintptr_t tables, const uint8_t *x, int n, int64_t *rows);
 void run_network(uintptr_t network, const int32_t *scale, const int32_t *shift, int32_t *state,
                  const uint8_t *x, int n, const int64_t *rows, int32_t *exponentials);
-void run_mixer(uintptr_t mixer, const int32_t *weights, const uint8_t *x, int n, const int32_t *exponentials);
+void run_mixer(uintptr_t mixer, const uint8_t *x, int n, const int32_t *exponentials);
 void run_products(uintptr_t network, const int8_t *a, int32_t *product, int times);
 """
 LOOPS = """
@@ -63,8 +63,8 @@ static void run_network(uintptr_t network, const int32_t *scale, const int32_t *
         vz_network_step(net, &style, state, i ? x[i - 1] : 0, rows, exponentials);
 }
 
-static void run_mixer(uintptr_t mixer, const int32_t *weights, const uint8_t *x, int n, const int32_t *e) {
-    vz_mixer *m = vz_mixer_new((const vz_mixer_model *)mixer, weights, (uint32_t)n);
+static void run_mixer(uintptr_t mixer, const uint8_t *x, int n, const int32_t *e) {
+    vz_mixer *m = vz_mixer_new((const vz_mixer_model *)mixer, (uint32_t)n);
     for (int i = 0; m && i < n; i++) {
         int32_t interval[2];
         vz_mixer_begin(m, e + i * 256);
@@ -109,10 +109,9 @@ def main() -> None:
     exponentials = np.empty((size, 256), np.int32)
     style = model.decoder.style(z[None])
     scale, shift, state = (np.ascontiguousarray(part[0]) for part in style)
-    weights = model.mixer.initial(z).weights
-    intervals = model.predictor(z, size).encode(x)
-    compress, decompress = partial(encode, model, latent=False), partial(decode, model)
-    coded, cores = Coded(compress(text).payload, size, False), thread_count(0)
+    intervals = model.predictor(z, 0, size).encode(x)
+    compress, decompress = partial(encode_block, model), partial(decode_block, model, model.fingerprint)
+    coded, cores = compress(text), thread_count(0)
     a, product = np.zeros(model.decoder.head.weight.shape[1], np.int8), np.empty(256, np.int32)
     times = size * model.architecture.multiplications // model.decoder.head.weight.size
     with tempfile.TemporaryDirectory() as folder:
@@ -122,14 +121,14 @@ def main() -> None:
         def address(pointer: Any) -> int:
             return int(ffi.cast("uintptr_t", pointer))
 
-        tables, network, mixer = map(address, (kernel.tables, kernel.network, kernel.mixer))
+        tables, network, mixer = map(address, (kernel.tables, kernel.network, kernel.mixers[0]))
         text_at, rows_at, exp_at = at("uint8_t[]", x), at("int64_t[]", rows), at("int32_t[]", exponentials)
         floats = [at("int32_t[]", part) for part in (scale, shift, state)]
         product_at = [at("int8_t[]", a), at("int32_t[]", product)]
         work: dict[str, Callable[[], object]] = {
             "contexts": lambda: lib.run_contexts(tables, text_at, size, rows_at),
             "network": lambda: lib.run_network(network, *floats, text_at, size, rows_at, exp_at),
-            "mixer": lambda: lib.run_mixer(mixer, at("int32_t[]", weights), text_at, size, exp_at),
+            "mixer": lambda: lib.run_mixer(mixer, text_at, size, exp_at),
             "coder": lambda: AnsStack().push_intervals(intervals),
             "compressing": lambda: compress(text),
             "decompressing": lambda: decompress(coded),

@@ -11,7 +11,7 @@ For pieces named kind.size.number, such as prose.4k.0,
     python benchmarks/tables.py sizes rows.json
 
 shows means: every piece of a kind counts the same, and so does every kind. Rows of `--ablation` give what
-the latent saves by size.
+the latents save by size.
 """
 
 from __future__ import annotations
@@ -26,6 +26,17 @@ from typing import Any
 
 Row = dict[str, Any]
 
+_ABLATION = {
+    "x_bits": "x given z",
+    "z_bits": "z",
+    "returned_bits": "got back",
+    "latent_bytes": "latent",
+    "no_bits_back_bytes": "no bits-back",
+    "null_bytes": "null",
+    "fixed_start_bytes": "null, first start",
+}
+_FRACTIONAL = ("x_bits", "z_bits")
+
 
 def comparison(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
     """Bits per byte of every compressor, all bytes of a folder together."""
@@ -38,22 +49,10 @@ def comparison(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
 
 
 def ablation(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
-    """Bits of the text given z, of z, and what came back; payload bytes with, without, and without z."""
-    columns = ("x_bits", "z_bits", "returned_bits", "latent_bytes", "no_bits_back_bytes", "null_bytes")
-    yield [
-        "folder",
-        "files",
-        "bytes",
-        "x given z",
-        "z",
-        "got back",
-        "latent",
-        "no bits-back",
-        "null",
-        "kept z",
-    ]
+    """Bits of the text given z, of z, and what came back; payload bytes with and without the latents."""
+    yield ["folder", "files", "bytes", *_ABLATION.values(), "kept z"]
     for folder, chosen in [*_folders(rows), ("all", rows)]:
-        sums = [f"{sum(row[column] for row in chosen):.0f}" for column in columns]
+        sums = [f"{sum(row[column] for row in chosen):.0f}" for column in _ABLATION]
         kept = sum(row["kept"] == "latent" for row in chosen)
         size = sum(row["content"] for row in chosen)
         yield [folder, str(len(chosen)), str(size), *sums, f"{kept} of {len(chosen)}"]
@@ -69,17 +68,21 @@ def sizes(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
 
 
 def gains(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
-    """How much smaller than with the null latent payloads are, by size of the pieces; geometric means."""
+    """How much smaller than with null latent and first start payloads are, by size; geometric means."""
     groups = _sizes(rows)
     yield ["", *groups]
     coded: dict[str, Callable[[Row], int]] = {
-        "with bits-back": lambda row: row["latent_bytes"],
-        "the most likely z, nothing given back": lambda row: row["no_bits_back_bytes"],
-        "the smaller of bits-back and null": lambda row: min(row["latent_bytes"], row["null_bytes"]),
+        "the start alone, null latent": lambda row: row["null_bytes"],
+        "start and z, with bits-back": lambda row: row["latent_bytes"],
+        "start and the most likely z, nothing given back": lambda row: row["no_bits_back_bytes"],
+        "start, and the smaller of bits-back and null": lambda row: min(
+            row["latent_bytes"], row["null_bytes"]
+        ),
     }
     for label, size in coded.items():
         logs = [
-            fmean(math.log(size(row) / row["null_bytes"]) for row in chosen) for chosen in groups.values()
+            fmean(math.log(size(row) / row["fixed_start_bytes"]) for row in chosen)
+            for chosen in groups.values()
         ]
         yield [label, *(f"{100 * (1 - math.exp(log)):+.2f} %" for log in logs)]
 
@@ -96,11 +99,12 @@ def kinds(rows: Sequence[Row], compressor: str) -> Iterable[Sequence[str]]:
 
 def files(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
     """As `ablation`, but a line for every file, and which latent was kept."""
-    yield ["file", "bytes", "x given z", "z", "got back", "latent", "no bits-back", "null", "kept"]
+    yield ["file", "bytes", *_ABLATION.values(), "kept"]
     for row in rows:
-        bits = [f"{row[column]:.1f}" for column in ("x_bits", "z_bits")]
-        columns = ("returned_bits", "latent_bytes", "no_bits_back_bytes", "null_bytes", "kept")
-        yield [row["name"], str(row["content"]), *bits, *(str(row[column]) for column in columns)]
+        numbers = (
+            f"{row[column]:.1f}" if column in _FRACTIONAL else str(row[column]) for column in _ABLATION
+        )
+        yield [row["name"], str(row["content"]), *numbers, row["kept"]]
 
 
 def shares(rows: Sequence[Row]) -> Iterable[Sequence[str]]:

@@ -15,7 +15,7 @@ from vaezip.container import Block, ByteReader, Method
 from vaezip.errors import FormatError, LimitError, TruncatedError, VaezipError, VersionError
 
 FINGERPRINT = bytes(range(32))
-SOME = [Block(Method.VAE, 10, b"abc"), container.stored(b"text"), Block(Method.VAE_NULL, 300, b"x" * 240)]
+SOME = [Block(Method.VAE, 10, b"abc"), container.stored(b"text"), Block(Method.VAE_NULL, 300, b"x" * 240, 3)]
 
 
 def _read(data: bytes) -> list[Block]:
@@ -104,9 +104,9 @@ def test_every_flipped_bit_of_header_and_index_is_an_error() -> None:
                 blocks = _read(bytes(damaged))
             except VaezipError:
                 continue
-            # What is left are bits of payloads and methods, which the contents' checksums cover.
+            # What is left are bits of payloads, methods and starts, which the contents' checksums cover.
             assert [b.size for b in blocks] == [b.size for b in SOME]
-            assert any(a[::2] != b[::2] for a, b in zip(blocks, SOME, strict=True))
+            assert blocks != SOME
 
 
 def _with_descriptor(frame: bytes, descriptor: int, header_size: int, check: int) -> bytes:
@@ -125,8 +125,15 @@ def test_newer_versions_and_critical_flags_are_told_from_damage(descriptor: int)
 
 
 def test_ignorable_flags_are_ignored() -> None:
-    frame = container.short_frame(FINGERPRINT, SOME[0])
-    assert _read(_with_descriptor(frame, 1 << 5 | 2 << 2 | 3, 7, 1)) == [SOME[0]]
+    frame = _long_frame()
+    size = len(container.frame_header(FINGERPRINT, 300, 314))
+    assert _read(_with_descriptor(frame, 1 << 5 | 3, size, 4)) == SOME
+
+
+def test_a_stored_block_has_no_start() -> None:
+    stored = container.stored(b"text")._replace(start=1)
+    with pytest.raises(FormatError, match="unknown method"):
+        _read(container.short_frame(FINGERPRINT, stored))
 
 
 @pytest.mark.parametrize("data", [b"plain text", b"\x1f\x8b\x08\0", b"\xf6", b"\xf6\xfb\x28"])

@@ -19,7 +19,7 @@ from conftest import DATA, TINY, Run
 import vaezip
 from vaezip import bench, bitsback
 from vaezip.errors import CorpusError
-from vaezip.mixing.parameters import MixerParameters
+from vaezip.mixing.parameters import STARTS, MixerParameters
 from vaezip.model import load_model, parse_model, read_model_file
 from vaezip.network.architecture import Architecture
 from vaezip.network.features import STRANGERS, context_slots, find_rows
@@ -58,7 +58,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def test_a_run_gives_a_model_that_compresses(corpus: Path, tmp_path: Path, run: Run) -> None:
-    arguments = ("train", "corpus", "--epochs", 12, "--width", 16, "--layers", 1, "--table-bits", 11, "-q")
+    arguments = ("train", "corpus", "--epochs", 12, "--width", 16, "--layers", 1, "--table-bits", 12, "-q")
     (tmp_path / "my.vzm.train").mkdir()
     (tmp_path / "my.vzm.train" / "best.pt").write_bytes(b"left by a run that died")
     result = run(*arguments, "-o", "my.vzm")
@@ -161,7 +161,7 @@ def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
         null = bench.network_bits(model, text, model.latent.null())
         assert null == pytest.approx(null_bits, rel=0.003)
     step = safetensors.numpy.load(data)["training.latent_step"]
-    drawn = bitsback.encode(tiny, text.tobytes(), latent=True)
+    drawn = bitsback.encode(tiny, text.tobytes(), latent=True, start=0)
     (given,) = text_bits(vae, text, torch.from_numpy(drawn.z * step)[None].float())
     assert bench.network_bits(tiny, text, drawn.z) == pytest.approx(given, rel=0.003)
     assert np.abs(tiny.encoder(text)[0] / 8 - posterior(vae, text).mean[0].numpy() / step).max() < 1
@@ -177,6 +177,19 @@ def test_a_mixer_goes_on_from_what_it_had_learned(tiny: vaezip.Model) -> None:
         return len(vaezip.compress(text, model=parse_model(data, "x")))
 
     assert coded(tiny.mixer) < coded(None)
+
+
+def test_starts_learn_different_texts(tiny: vaezip.Model) -> None:
+    prose = (ROOT / "docs" / "model.md").read_bytes()
+    table = b"".join(b"%d;%d;item %d;%0.2f\n" % (i, i % 7, i % 5, i * 1.5) for i in range(700))
+    files = [TextFile(name, np.frombuffer(x, np.uint8)) for name, x in (("p", prose), ("t", table))]
+    model = parse_model(export(restore(tiny, read_model_file(str(TINY))), Corpus(files, files, []), {}), "x")
+    chosen = []
+    for text in ((ROOT / "docs" / "format.md").read_bytes()[:3000], table.replace(b"item", b"unit")[:3000]):
+        sizes = [len(bitsback.encode(model, text, latent=False, start=k).payload) for k in range(STARTS)]
+        chosen.append(bitsback.choose_start(model, text))
+        assert sizes[chosen[-1]] == min(sizes) < sizes[0]
+    assert chosen[0] != chosen[1]
 
 
 @pytest.mark.skipif(functions._lib is None, reason="the kernel was not built: there is only torch's way")

@@ -124,10 +124,10 @@ class Account(NamedTuple):
     posterior_bits: float  # -log2 q(z|x): what bits-back would return on a full stack
 
 
-def account(model: Model, block: bytes, encoded: bitsback.Encoded) -> Account:
-    """The account of a block that `bitsback.encode` has coded."""
+def account(model: Model, block: bytes, encoded: bitsback.Encoded, start: int) -> Account:
+    """The account of a block that `bitsback.encode` has coded with a start of the mixer."""
     x = np.frombuffer(block, np.uint8)
-    intervals = model.predictor(encoded.z, len(x)).encode(x)
+    intervals = model.predictor(encoded.z, start, len(x)).encode(x)
     x_bits = -float(np.log2(intervals[:, 1] / ans.TOTAL).sum())
     if encoded.posterior is None:
         return Account(x_bits, 0.0, 0.0)
@@ -144,44 +144,48 @@ class Ablation(NamedTuple):
     returned_bits: int  # that popping z took off the checksum again
     latent_bytes: int  # coded with bits-back ...
     no_bits_back_bytes: int  # ... with the most likely z instead of a drawn one, nothing given back ...
-    null_bytes: int  # ... and with the null latent; payloads, the 4-byte checksum of a block counted
+    null_bytes: int  # ... and with the null latent ...
+    fixed_start_bytes: int  # ... and the mixer's first start, too; payloads, checksums counted
     kept: str  # what `compress` keeps: latent, null or stored, of most blocks
 
 
 def ablate(model: Model, name: str, text: bytes, block_size: int = stream.DEFAULT_BLOCK_SIZE) -> Ablation:
-    """Code `text` with bits-back, without, and with the null latent."""
+    """Code `text` with bits-back, without, with the null latent, and without any choice."""
     kept: Counter[str] = Counter()
     x_bits = z_bits = 0.0
-    returned = drawn = mode = null = 0
+    returned = drawn = mode = null = fixed = 0
     for at in range(0, max(1, len(text)), block_size):
         block = text[at : at + block_size]
         sizes = {Method.STORED: len(block) + 4}
-        sizes[Method.VAE_NULL] = len(bitsback.encode(model, block, latent=False).payload)
+        start = bitsback.choose_start(model, block)
+        sizes[Method.VAE_NULL] = len(bitsback.encode(model, block, latent=False, start=start).payload)
         null += sizes[Method.VAE_NULL]
+        fixed += len(bitsback.encode(model, block, latent=False, start=0).payload)
         if bitsback.can_carry_latent(model, len(block)):
-            encoded = bitsback.encode(model, block, latent=True)
+            encoded = bitsback.encode(model, block, latent=True, start=start)
             sizes[Method.VAE] = len(encoded.payload)
-            bits = account(model, block, encoded)
+            bits = account(model, block, encoded, start)
             x_bits, z_bits = x_bits + bits.x_bits, z_bits + bits.z_bits
             returned, drawn = returned + encoded.returned_bits, drawn + len(encoded.payload)
-            mode += _without_bits_back(model, block)
+            mode += _without_bits_back(model, block, start)
         tried = [Method.STORED, *stream.methods_to_try(model, block)]
         kept[_KEPT[min(tried, key=lambda method: sizes[method])]] += 1
-    return Ablation(name, len(text), x_bits, z_bits, returned, drawn, mode, null, kept.most_common(1)[0][0])
+    sums = x_bits, z_bits, returned, drawn, mode, null, fixed
+    return Ablation(name, len(text), *sums, kept.most_common(1)[0][0])
 
 
-def _without_bits_back(model: Model, block: bytes) -> int:
+def _without_bits_back(model: Model, block: bytes, start: int) -> int:
     """Payload bytes if z is the posterior's mode, and nothing comes back."""
     x = np.frombuffer(block, np.uint8)
     stack = ans.AnsStack(bitsback.checksum(block))
     z = model.latent.posterior(*model.encoder(x)).candidates[:, 0]
-    bitsback.push_text(model, stack, x, z)
+    bitsback.push_text(model, stack, x, z, start)
     model.latent.push_prior(stack, z)
     return len(stack.to_bytes())
 
 
 class Shares(NamedTuple):
-    """What network and mixer are worth: information of a text, in bits, with the null latent."""
+    """What network and mixer are worth: information in bits, with null latent and the mixer's first start."""
 
     name: str
     content: int  # bytes
@@ -200,7 +204,7 @@ def shares(model: Model, name: str, text: bytes, block_size: int = stream.DEFAUL
         x = np.frombuffer(text[at : at + block_size], np.uint8)
         network += network_bits(model, x, z)
         for_mixer, for_both = (
-            engine.predictor(z, len(x)).encode(x)[:, 1] for engine in (mixer_alone, model.engine)
+            engine.predictor(z, 0, len(x)).encode(x)[:, 1] for engine in (mixer_alone, model.engine)
         )
         mixer -= float(np.log2(for_mixer / ans.TOTAL).sum())
         both -= float(np.log2(for_both / ans.TOTAL).sum())

@@ -17,18 +17,21 @@ from numpy.typing import NDArray
 from vaezip.ans import AnsStack
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.latent import Posterior
+from vaezip.mixing.parameters import STARTS
 from vaezip.model import Model
 from vaezip.network.ops import Int32
 
+LOOK = 4096  # bytes: which start suits a block shows at its beginning
 _SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
 
 
 class Coded(NamedTuple):
-    """A block to decode: its payload, its length in bytes, and whether it carries a latent."""
+    """A block to decode: its payload, its length in bytes, whether it carries a latent, the mixer's start."""
 
     payload: bytes
     size: int
     latent: bool
+    start: int
 
 
 class Encoded(NamedTuple):
@@ -40,8 +43,24 @@ class Encoded(NamedTuple):
     returned_bits: int  # by so much popping z made the stack shorter
 
 
-def encode(model: Model, block: bytes, *, latent: bool) -> Encoded:
-    """Code one block, with a latent or the null latent."""
+def choose_start(model: Model, block: bytes) -> int:
+    """The start of the mixer with which a block's beginning takes the fewest bits, of equals the first.
+
+    A latent, too, but a discrete one, with as few values as fit into a header's spare bits: so the best of
+    them is the encoder's choice, and costs nothing.
+    """
+    x = np.frombuffer(block[:LOOK], np.uint8)
+
+    def bits(start: int) -> int:
+        stack = AnsStack(checksum(block))
+        push_text(model, stack, x, model.latent.null(), start)
+        return stack.bits()
+
+    return min(range(STARTS), key=bits)
+
+
+def encode(model: Model, block: bytes, *, latent: bool, start: int) -> Encoded:
+    """Code one block, with a latent or the null latent, and a start of the mixer."""
     x = np.frombuffer(block, np.uint8)
     stack = AnsStack(checksum(block))
     before = stack.bits()
@@ -50,7 +69,7 @@ def encode(model: Model, block: bytes, *, latent: bool) -> Encoded:
         q = model.latent.posterior(*model.encoder(x))
         z = model.latent.pop_posterior(stack, q)
     returned = before - stack.bits()
-    push_text(model, stack, x, z)
+    push_text(model, stack, x, z, start)
     if latent:
         model.latent.push_prior(stack, z)
     return Encoded(stack.to_bytes(), z, q, returned)
@@ -61,9 +80,9 @@ def checksum(block: bytes) -> int:
     return crc32(block) if len(block) > _SHORT else crc32(block) & 0xFFFFFF
 
 
-def push_text(model: Model, stack: AnsStack, x: NDArray[np.uint8], z: Int32) -> None:
-    """Push a block's bytes, uint8 (n,), with p(x|z), so that the first is popped first."""
-    stack.push_intervals(model.predictor(z, len(x)).encode(x))
+def push_text(model: Model, stack: AnsStack, x: NDArray[np.uint8], z: Int32, start: int) -> None:
+    """Push a block's bytes, uint8 (n,), with p(x|z, start), so that the first is popped first."""
+    stack.push_intervals(model.predictor(z, start, len(x)).encode(x))
 
 
 def can_carry_latent(model: Model, size: int) -> bool:
@@ -80,7 +99,7 @@ def decode(model: Model, block: Coded) -> bytes:
         raise FormatError("damaged block: too short to carry a latent")
     stack = AnsStack.from_bytes(block.payload)
     z = model.latent.pop_prior(stack) if block.latent else model.latent.null()
-    text = _pop_text(model, stack, block.size, z)
+    text = _pop_text(model, stack, block, z)
     intact = True
     if block.latent:
         q = model.latent.posterior(*model.encoder(np.frombuffer(text, np.uint8)))
@@ -90,10 +109,10 @@ def decode(model: Model, block: Coded) -> bytes:
     return text
 
 
-def _pop_text(model: Model, stack: AnsStack, size: int, z: Int32) -> bytes:
-    predictor = model.predictor(z, size)
-    text = bytearray(size)
-    for i in range(size):
+def _pop_text(model: Model, stack: AnsStack, block: Coded, z: Int32) -> bytes:
+    predictor = model.predictor(z, block.start, block.size)
+    text = bytearray(block.size)
+    for i in range(block.size):
         text[i], row = predictor.find(stack.quantile())
         stack.pop_interval(row)
     return bytes(text)

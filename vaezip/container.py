@@ -37,6 +37,7 @@ class Block(NamedTuple):
     method: Method
     size: int
     payload: bytes
+    start: int = 0  # of the mixer; 0 if stored
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Header:
     block_size: int | None
     content_size: int | None
     encoded_size: int  # bytes of the header itself
-    _single: tuple[Method, int] | None  # short form: method and payload size
+    _single: tuple[Method, int, int] | None  # short form: method, start and payload size
 
     @property
     def is_short(self) -> bool:
@@ -107,7 +108,7 @@ def encode_number(n: int) -> bytes:
 
 def short_frame(fingerprint: bytes, block: Block) -> bytes:
     """A whole frame in the short form."""
-    header = MAGIC + bytes([VERSION << 5 | block.method << 2]) + fingerprint[:1] + encode_number(block.size)
+    header = MAGIC + bytes([VERSION << 5 | _kind(block)]) + fingerprint[:1] + encode_number(block.size)
     if block.method != Method.STORED:
         header += encode_number(len(block.payload))
     return header + _check(header)[:1] + block.payload
@@ -125,7 +126,7 @@ def encode_block(block: Block) -> bytes:
     sizes = encode_number(block.size)
     if block.method != Method.STORED:
         sizes += encode_number(len(block.payload))
-    return bytes([block.method]) + sizes + block.payload
+    return bytes([_kind(block)]) + sizes + block.payload
 
 
 class Index:
@@ -184,11 +185,24 @@ def read_header(reader: ByteReader) -> Header | None:
         raise LimitError(f"the blocks are larger than {MAX_BLOCK_SIZE >> 20} MiB")
     encoded_size = reader.position - start
     if short:
-        payload_size = _payload_size(Method(layout), block_size, second)
-        return Header(fingerprint, None, block_size, encoded_size, (Method(layout), payload_size))
+        method, mixer_start = _method_and_start(descriptor & 15)
+        single = method, mixer_start, _payload_size(method, block_size, second)
+        return Header(fingerprint, None, block_size, encoded_size, single)
     if block_size == 0:
         raise FormatError("damaged header: blocks of no bytes")
     return Header(fingerprint, block_size, second - 1 if second else None, encoded_size, None)
+
+
+def _kind(block: Block) -> int:
+    """Method and start in four bits."""
+    return block.method << 2 | block.start
+
+
+def _method_and_start(kind: int) -> tuple[Method, int]:
+    method, start = kind >> 2, kind & 3
+    if method not in Method._value2member_map_ or (method == Method.STORED and start):
+        raise FormatError("damaged block: unknown method")
+    return Method(method), start
 
 
 def _payload_size(method: Method, size: int, coded_size: int) -> int:
@@ -205,8 +219,8 @@ def read_blocks(reader: ByteReader, header: Header) -> Iterator[Block]:
     Raises FormatError, or its subclass TruncatedError, for damage.
     """
     if header._single is not None:
-        method, payload_size = header._single
-        yield Block(method, header.content_size or 0, reader.read(payload_size))
+        method, mixer_start, payload_size = header._single
+        yield Block(method, header.content_size or 0, reader.read(payload_size), mixer_start)
         return
     assert header.block_size is not None
     index = Index(header.encoded_size)
@@ -215,13 +229,11 @@ def read_blocks(reader: ByteReader, header: Header) -> Iterator[Block]:
         kind = reader.read(1)[0]
         if kind == _END:
             break
-        if kind not in Method._value2member_map_:
-            raise FormatError("damaged block: unknown method")
-        method, size = Method(kind), reader.number()
+        (method, mixer_start), size = _method_and_start(kind), reader.number()
         if not 0 < size <= header.block_size:
             raise FormatError("damaged block: impossible size")
         payload_size = _payload_size(method, size, 0 if method == Method.STORED else reader.number())
-        block = Block(method, size, reader.read(payload_size))
+        block = Block(method, size, reader.read(payload_size), mixer_start)
         index.add(size, reader.position - start)
         yield block
     expected = index.to_bytes()

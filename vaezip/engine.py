@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from vaezip.errors import EngineError
@@ -24,7 +25,8 @@ class Engine(NamedTuple):
     """A loaded model's way to compute."""
 
     name: str
-    predictor: Callable[[Int32, int], Predictor]  # of a block: its latent, (latents,), and its size
+    predictor: Callable[[Int32, int, int], Predictor]
+    """Of a block: its latent, (latents,), the mixer's start, and its size in bytes."""
 
 
 def available() -> list[str]:
@@ -51,7 +53,7 @@ def load_engine(decoder: Decoder, mixer: MixerParameters) -> Engine:
     if name == REFERENCE:
         from vaezip.mixing.predictor import ReferencePredictor
 
-        return Engine(name, lambda z, size: ReferencePredictor(decoder, mixer, z, size))
+        return Engine(name, partial(ReferencePredictor, decoder, mixer))
     from vaezip.kernel.predictor import Kernel
 
     return Engine(name, Kernel(decoder, mixer, name).predictor)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from vaezip.engine import Engine, load_engine
 from vaezip.errors import ModelError
 from vaezip.latent import Latent
-from vaezip.mixing.parameters import MixerParameters
+from vaezip.mixing.parameters import STARTS, MixerParameters
 from vaezip.mixing.predictor import Predictor
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import Decoder
@@ -49,9 +49,9 @@ class Model:
     engine: Engine
     info: dict[str, str]  # the file's metadata
 
-    def predictor(self, z: Int32, size: int) -> Predictor:
-        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps."""
-        return self.engine.predictor(z, size)
+    def predictor(self, z: Int32, start: int, size: int) -> Predictor:
+        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's start."""
+        return self.engine.predictor(z, start, size)
 
 
 def load_model(which: str | Path | None = None) -> Model:
@@ -109,14 +109,15 @@ def parse_model(data: bytes, name: str) -> Model:
 
 def _build(a: Architecture, tensors: Tensors, name: str, fingerprint: bytes, info: dict[str, str]) -> Model:
     decoder = Decoder(a, tensors)
-    mixer = MixerParameters(tensors, a.latents)
+    mixer = MixerParameters(tensors)
     engine = load_engine(decoder, mixer)
     return Model(name, fingerprint, a, Encoder(a, tensors), decoder, Latent(a, tensors), mixer, engine, info)
 
 
 def self_test_value(model: Model, text: NDArray[np.uint8]) -> int:
     """CRC-32 of all integers that encoder and predictor make of `text`, uint8 (64,)."""
-    rows = model.predictor(np.ones(model.architecture.latents, np.int32), len(text)).encode(text)
+    z = np.ones(model.architecture.latents, np.int32)
+    rows = model.predictor(z, STARTS - 1, len(text)).encode(text)
     mean, scale = model.encoder(text)
     return crc32(b"".join(x.astype("<i4").tobytes() for x in (rows, mean, scale)))
 

@@ -178,9 +178,11 @@ def list_frames(source: BinaryIO) -> Iterator[Listing]:
 def encode_block(model: Model, content: bytes) -> Block:
     """The smallest block for `content`, of the methods worth trying."""
     blocks = [container.stored(content)]
-    for method in methods_to_try(model, content):
-        payload = bitsback.encode(model, content, latent=method == Method.VAE).payload
-        blocks.append(Block(method, len(content), payload))
+    if methods := methods_to_try(model, content):
+        start = bitsback.choose_start(model, content)
+        for method in methods:
+            coded = bitsback.encode(model, content, latent=method == Method.VAE, start=start)
+            blocks.append(Block(method, len(content), coded.payload, start))
     return min(blocks, key=lambda block: len(block.payload))
 
 
@@ -206,7 +208,7 @@ def decode_block(model: ModelLike, fingerprint: bytes, block: Block) -> bytes:
             f"made with another model: needs {fingerprint.hex()}…, "
             f"not {loaded.name} ({loaded.fingerprint[: len(fingerprint)].hex()}…)"
         )
-    coded = bitsback.Coded(block.payload, block.size, block.method == Method.VAE)
+    coded = bitsback.Coded(block.payload, block.size, block.method == Method.VAE, block.start)
     return bitsback.decode(loaded, coded)
 
 

@@ -92,14 +92,13 @@ def _show_ablation(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['latent_bytes']}",
             f"{row['no_bits_back_bytes']}",
             f"{row['null_bytes']}",
+            f"{row['fixed_start_bytes']}",
             row["kept"],
         )
         for row in rows
     ]
-    _table(
-        ("file", "bytes", "x given z", "z", "got back", "net", "latent", "no bits-back", "null", "kept"),
-        lines,
-    )
+    payloads = ("latent", "no bits-back", "null", "null, first start")
+    _table(("file", "bytes", "x given z", "z", "got back", "net", *payloads, "kept"), lines)
 
 
 def _show_shares(rows: Sequence[dict[str, Any]]) -> None:

@@ -64,7 +64,7 @@ struct vz_mixer {
     int rate;  /* of learning the weights, for this byte */
 };
 
-vz_mixer *vz_mixer_new(const vz_mixer_model *model, const int32_t *weights, uint32_t size) {
+vz_mixer *vz_mixer_new(const vz_mixer_model *model, uint32_t size) {
     vz_mixer *m = malloc(sizeof *m);
     if (!m) return NULL;
     memset(m, 0, sizeof *m);
@@ -78,7 +78,7 @@ vz_mixer *vz_mixer_new(const vz_mixer_model *model, const int32_t *weights, uint
         vz_mixer_free(m);
         return NULL;
     }
-    memcpy(m->weights, weights, sizeof m->weights);
+    memcpy(m->weights, model->weights, sizeof m->weights);
     memcpy(m->final_weights, model->final_weights, sizeof m->final_weights);
     memcpy(m->history_map, model->history_map, sizeof m->history_map);
     memcpy(m->match_map, model->match_map, sizeof m->match_map);

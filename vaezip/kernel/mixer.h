@@ -23,6 +23,7 @@ typedef struct {
     const int32_t *rate;             /* (1024,) adaptation rates by count, unit 2^-16 */
     const uint8_t *next;             /* (256, 2) transitions of bit histories */
     const int32_t *learning;         /* (4,) rates, unit 2^-16: base, extra, its half-life in bytes, final */
+    const int32_t *weights;          /* (VZ_WEIGHT_ROWS, VZ_INPUTS), unit 2^-16: where they begin, as all below */
     const int32_t *final_weights;    /* (VZ_FINAL_ROWS, VZ_FINAL_INPUTS), unit 2^-16 */
     const uint32_t *history_map;     /* (VZ_HISTORIES, VZ_STATES) probability, 22 bits, and count, 10 bits */
     const uint32_t *match_map;       /* (VZ_MATCH_LENGTHS,) probability that a match goes on, and count */
@@ -30,9 +31,8 @@ typedef struct {
 
 typedef struct vz_mixer vz_mixer;
 
-/* NULL if there is no memory. `weights`, (VZ_WEIGHT_ROWS, VZ_INPUTS), unit 2^-16, is where they begin; `size` is the
- * number of bytes of the block. */
-vz_mixer *vz_mixer_new(const vz_mixer_model *model, const int32_t *weights, uint32_t size);
+/* NULL if there is no memory. `size` is the number of bytes of the block. */
+vz_mixer *vz_mixer_new(const vz_mixer_model *model, uint32_t size);
 void vz_mixer_free(vz_mixer *m);
 
 /* For every byte: begin with the network's exponentials, int32 (256,); then encode or decode it. Both set its

@@ -21,14 +21,14 @@ static int32_t *copy(const int32_t *from, size_t count) {
 
 vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *mixer,
                                const int32_t *scale, const int32_t *shift, const int32_t *start,
-                               const int32_t *weights, uint32_t size) {
+                               uint32_t size) {
     vz_predictor *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     size_t width = (size_t)network->width, layers = (size_t)network->layers, sites = 2 * layers + 1;
     p->network = network;
     p->tables = tables;
     p->size = size;
-    p->mixer = vz_mixer_new(mixer, weights, size);
+    p->mixer = vz_mixer_new(mixer, size);
     p->scale = copy(scale, sites * width);
     p->shift = copy(shift, sites * width);
     p->state = copy(start, layers * width);

@@ -11,10 +11,10 @@
 typedef struct vz_predictor vz_predictor;
 
 /* A predictor is used by one thread at a time; what it shares with others, the models, is only read.
- * NULL if there is no memory. The models belong to the caller and must outlive it; what z sets (`scale` to `weights`) is copied. */
+ * NULL if there is no memory. The models belong to the caller and must outlive it; what z sets (`scale` to `start`) is copied. */
 vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *mixer,
                                const int32_t *scale, const int32_t *shift, const int32_t *start,
-                               const int32_t *weights, uint32_t size);
+                               uint32_t size);
 void vz_predictor_free(vz_predictor *p);
 
 /* To encode the next bytes: `intervals`, (count, 2), gets for each where its interval begins, and how wide it is. */

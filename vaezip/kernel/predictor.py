@@ -31,12 +31,12 @@ class Kernel:
             raise ValueError(f"no such path on this machine: {self.path} (of {', '.join(paths())})")
         self.network = self._network(decoder)
         self.tables = self._tables(decoder)
-        self.mixer = self._mixer(mixer)
+        self.mixers = [self._mixer(mixer, start) for start in mixer.starts]
         self.decoder, self.parameters = decoder, mixer
 
-    def predictor(self, z: Int32, size: int) -> KernelPredictor:
-        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps."""
-        return KernelPredictor(self, z, size)
+    def predictor(self, z: Int32, start: int, size: int) -> KernelPredictor:
+        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's start."""
+        return KernelPredictor(self, z, start, size)
 
     def _array(self, values: NDArray[Any], dtype: type[np.generic], kind: str) -> Any:
         array = np.ascontiguousarray(values, dtype)
@@ -90,31 +90,31 @@ class Kernel:
         tables.tags = self._array(decoder.tags, np.uint8, "uint8_t")
         return tables
 
-    def _mixer(self, p: MixerParameters) -> Any:
+    def _mixer(self, p: MixerParameters, start: Learned) -> Any:
         mixer = _ffi.new("vz_mixer_model *")
-        for name, dtype in (
-            ("stretch", "int16"),
-            ("squash", "int32"),
-            ("log", "int32"),
-            ("rate", "int32"),
-            ("next", "uint8"),
-            ("learning", "int32"),
-            ("final_weights", "int32"),
-            ("history_map", "uint32"),
-            ("match_map", "uint32"),
+        for source, name, dtype in (
+            (p, "stretch", "int16"),
+            (p, "squash", "int32"),
+            (p, "log", "int32"),
+            (p, "rate", "int32"),
+            (p, "next", "uint8"),
+            (p, "learning", "int32"),
+            (start, "weights", "int32"),
+            (start, "final_weights", "int32"),
+            (start, "history_map", "uint32"),
+            (start, "match_map", "uint32"),
         ):
-            setattr(mixer, name, self._array(getattr(p, name), np.dtype(dtype).type, f"{dtype}_t"))
+            setattr(mixer, name, self._array(getattr(source, name), np.dtype(dtype).type, f"{dtype}_t"))
         return mixer
 
 
 class KernelPredictor:
     """A `vaezip.mixing.predictor.Predictor`."""
 
-    def __init__(self, kernel: Kernel, z: Int32, size: int) -> None:
-        style, self._initial = kernel.decoder.style(z[None]), kernel.parameters.initial(z)
-        arrays = [*(np.ascontiguousarray(part[0], np.int32) for part in style), self._initial.weights]
+    def __init__(self, kernel: Kernel, z: Int32, start: int, size: int) -> None:
+        arrays = [np.ascontiguousarray(part[0], np.int32) for part in kernel.decoder.style(z[None])]
         pointers = [_ffi.from_buffer("int32_t[]", array) for array in arrays]
-        made = _lib.vz_predictor_new(kernel.network, kernel.tables, kernel.mixer, *pointers, size)
+        made = _lib.vz_predictor_new(kernel.network, kernel.tables, kernel.mixers[start], *pointers, size)
         if made == _ffi.NULL:
             raise MemoryError(f"no memory to code a block of {size} bytes")
         self._kernel = kernel  # whose memory it uses
@@ -140,13 +140,7 @@ class KernelPredictor:
 
     def learned(self) -> Learned:
         """What the mixer has come to."""
-        like = self._initial
-        learned = Learned(
-            np.empty_like(like.weights),
-            np.empty_like(like.final_weights),
-            np.empty_like(like.history_map),
-            np.empty_like(like.match_map),
-        )
+        learned = self._kernel.parameters.starts[0].copy()
         kinds = ("int32_t[]", "int32_t[]", "uint32_t[]", "uint32_t[]")
         pointers = [_ffi.from_buffer(kind, part) for kind, part in zip(kinds, learned, strict=True)]
         _lib.vz_predictor_learned(self._handle, *pointers)

@@ -1,6 +1,7 @@
 """What a model file says about the mixer: its tables, and where its weights and maps begin.
 
 All of it can be learned beforehand (`vaezip.training.mixing`), so that the first bytes of a file profit.
+There are several such starts, learned on different texts; a block says which of them is its own.
 """
 
 from __future__ import annotations
@@ -21,22 +22,37 @@ FINAL_ROWS = 104
 FINAL_INPUTS = 8  # SETS, padded
 MATCH_LENGTHS = 32  # classes of match length
 STATES = 256  # bit histories
+STARTS = 4  # as many as two bits of a header can name
 WEIGHT_LIMIT = (1 << 18) - 1
 
 
 class Learned(NamedTuple):
-    """What a mixer changes while it codes; shapes and units as in `MixerParameters`."""
+    """What a mixer changes while it codes."""
 
     weights: Int32
+    """(WEIGHT_ROWS, INPUTS), unit 2**-16."""
     final_weights: Int32
+    """(FINAL_ROWS, FINAL_INPUTS), unit 2**-16."""
     history_map: NDArray[np.uint32]
+    """(HISTORIES, STATES): the probability of a one, 22 bits, and a count, 10 bits."""
     match_map: NDArray[np.uint32]
+    """(MATCH_LENGTHS,): how sure a match is to go on, likewise."""
+
+    def copy(self) -> Learned:
+        """The same in arrays of its own."""
+        weights, final_weights, history_map, match_map = self
+        return Learned(weights.copy(), final_weights.copy(), history_map.copy(), match_map.copy())
+
+    def set(self, other: Learned) -> None:
+        """Take over the values of another."""
+        for part, values in zip(self, other, strict=True):
+            part[:] = values
 
 
 class MixerParameters:
     """A model file's tensors `mixer.*`; raises ModelError if one is missing or out of range."""
 
-    def __init__(self, tensors: Tensors, latents: int) -> None:
+    def __init__(self, tensors: Tensors) -> None:
         def load(name: str, dtype: type[np.generic], *shape: int) -> NDArray[np.generic]:
             return np.ascontiguousarray(tensor(tensors, f"mixer.{name}", dtype, *shape))
 
@@ -52,36 +68,21 @@ class MixerParameters:
         """The bit history after one more bit."""
         self.learning: Int32 = load("learning", np.int32, 4).astype(np.int32)
         """Learning rates: base, extra at first, bytes until half of the extra is gone; the final mixer's."""
-        self.weights: Int32 = load("weights", np.int16, WEIGHT_ROWS, INPUTS).astype(np.int32) << 3
-        """Initial weights for the null latent, unit 2**-16; the file has them in units of 2**-13."""
-        self.z_weights: Int32 = load("z_weights", np.int32, latents, SETS, INPUTS).astype(np.int32)
-        """What a grid step of z adds to the weights of all rows of a set."""
-        self.final_weights: Int32 = load("final_weights", np.int32, FINAL_ROWS, FINAL_INPUTS).astype(np.int32)
-        self.history_map: NDArray[np.uint32] = load("history_map", np.uint32, HISTORIES, STATES).astype(
-            np.uint32
-        )
-        """What a bit history says: the probability of a one, 22 bits, and a count, 10 bits."""
-        self.match_map: NDArray[np.uint32] = load("match_map", np.uint32, MATCH_LENGTHS).astype(np.uint32)
-        """How sure a match is to go on, likewise."""
+        # The file has the weights in units of 2**-13.
+        weights = load("weights", np.int16, STARTS, WEIGHT_ROWS, INPUTS).astype(np.int32) << 3
+        final_weights = load("final_weights", np.int32, STARTS, FINAL_ROWS, FINAL_INPUTS).astype(np.int32)
+        history_map = load("history_map", np.uint32, STARTS, HISTORIES, STATES).astype(np.uint32)
+        match_map = load("match_map", np.uint32, STARTS, MATCH_LENGTHS).astype(np.uint32)
+        self.starts = list(map(Learned, weights, final_weights, history_map, match_map))
+        """Where a mixer may begin; the first is for text of any kind."""
         for name, values, low, high in (
             ("stretch", self.stretch, -2047, 2047),
             ("squash", self.squash, 1, 65535),
             ("log", self.log, 0, 1 << 16),
             ("rate", self.rate, 0, (1 << 16) - 1),
             ("learning", np.delete(self.learning, 2), 0, 1023),
-            ("z_weights", self.z_weights, -(1 << 14), 1 << 14),
-            ("final_weights", self.final_weights, -WEIGHT_LIMIT, WEIGHT_LIMIT),
+            ("weights", weights, -WEIGHT_LIMIT, WEIGHT_LIMIT),
+            ("final_weights", final_weights, -WEIGHT_LIMIT, WEIGHT_LIMIT),
         ):
             require(bool((values >= low).all() and (values <= high).all()), f"mixer.{name} is out of range")
         require(0 < self.learning[2] <= 1 << 20, "mixer.learning is out of range")
-
-    def initial(self, z: Int32) -> Learned:
-        """Where a mixer starts, given the latent, int32 (latents,) in grid steps; arrays of its own."""
-        shift = np.tensordot(z.astype(np.int64), self.z_weights, 1)  # (SETS, INPUTS)
-        weights = self.weights + np.repeat(shift, np.diff(SET_STARTS), axis=0)
-        return Learned(
-            np.clip(weights, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int32),
-            self.final_weights.copy(),
-            self.history_map.copy(),
-            self.match_map.copy(),
-        )

@@ -43,12 +43,14 @@ class Predictor(Protocol):
 class ReferencePredictor:
     """In numpy and Python: slow and clear."""
 
-    def __init__(self, decoder: Decoder, parameters: MixerParameters, z: Int32, size: int) -> None:
-        """z: the block's latent, int32 (latents,) in grid steps; size: bytes of the block."""
+    def __init__(
+        self, decoder: Decoder, parameters: MixerParameters, z: Int32, start: int, size: int
+    ) -> None:
+        """For a block's latent, int32 (latents,) in grid steps, the mixer's start, and bytes of the block."""
         self._decoder = decoder
         self._style = decoder.style(z[None])
         self._state = self._style.start
-        self._mixer = Mixer(parameters, z, size)
+        self._mixer = Mixer(parameters, start, size)
         self._contexts = ContextState(decoder.architecture, 1)
         self._seen = np.zeros((1, 1), np.uint8)
         self._left = size  # bytes

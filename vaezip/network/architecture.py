@@ -19,7 +19,7 @@ class Architecture:
     expansion: int = 2  # hidden channels of a feed-forward, in units of H
     orders: tuple[int, ...] = (2, 3, 4, 5, 6)  # hashed contexts: the last n bytes; n <= 7
     word_contexts: int = 2  # hashed contexts: the word so far, with 0, 1, ... words before it
-    table_bits: tuple[int, ...] = (16, 17, 18, 18, 18, 17, 18)  # each context has a table of 2**bits rows
+    table_bits: tuple[int, ...] = (15, 17, 18, 18, 18, 17, 18)  # each context has a table of 2**bits rows
     table_dim: int = 16  # channels of a row
     latents: int = 8  # dimensions of z
     patch: int = 4  # the encoder's convolutions have kernel and stride `patch`

@@ -62,7 +62,7 @@ def export(
 ) -> bytes:
     """The bytes of a model file.
 
-    Calibrated on the training text. The mixer ends its practice on the validation text, since how far the
+    Calibrated on the training text. The mixer practises on the validation text last, since how far the
     network is to be trusted shows best where it has not been; one that is trained already, `before`, has no
     other practice.
     """
@@ -70,7 +70,7 @@ def export(
     long, segments = _segments(corpus.train, rng, _CALIBRATION_SEGMENTS)
     practice = list(itertools.chain(*_segments(corpus.validation, rng, 1)))
     if before is None:
-        practice = [*long, *segments, *practice]  # the last count most
+        practice = [*long, *segments, *practice]
     noise = torch.Generator().manual_seed(seed)
     maxima, mean, log_scale = _calibrate(vae, segments[:_CALIBRATION_SEGMENTS], noise)
     grid = _grid(mean, log_scale)
@@ -82,7 +82,7 @@ def export(
         "latent.posterior": _posterior_table(),
     }
     tensors["latent.prior"] = _fitted_prior(a, tensors, segments)
-    tensors |= learned_parameters(a, tensors, practice, before)
+    tensors |= learned_parameters(a, tensors, practice, seed, before)
     return serialise(a, tensors, info)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vaezip.ans import TOTAL
+from vaezip.bitsback import LOOK
 from vaezip.engine import REFERENCE, load_engine
-from vaezip.latent import Latent
 from vaezip.mixing.parameters import (
     FINAL_INPUTS,
     FINAL_ROWS,
@@ -19,6 +20,7 @@ from vaezip.mixing.parameters import (
     MATCH_LENGTHS,
     SET_STARTS,
     SETS,
+    STARTS,
     STATES,
     WEIGHT_ROWS,
     Learned,
@@ -26,15 +28,14 @@ from vaezip.mixing.parameters import (
 )
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import Decoder
-from vaezip.network.encoder import Encoder
-from vaezip.network.ops import Int32
 
 Array = NDArray[Any]
+Text = NDArray[np.uint8]
 
 _LEARNING = (400, 1000, 2000, 120)  # in use: base, extra, half-life in bytes, final mixer
 _PRACTICE = (100, 200, 2000, 60)  # beforehand: slower, since it averages over all kinds of text
 _CONFIDENCE = 30  # counts of the maps are cut to this, so that they still adapt
-_RIDGE = 100.0  # grid steps squared, over all segments
+_FURTHEST = 3  # standard deviations; so that no odd text has a cluster of its own
 _LONGEST = (40, 24, 12, 7, 6, 5)  # the greater of two counts, by the smaller one
 _EXACT = 3  # up to so many bits, a history is the bits themselves
 
@@ -42,64 +43,127 @@ _EXACT = 3  # up to so many bits, a history is the bits themselves
 def learned_parameters(
     a: Architecture,
     tensors: dict[str, Array],
-    segments: Sequence[NDArray[np.uint8]],
+    texts: Sequence[Text],
+    seed: int,
     before: MixerParameters | None = None,
 ) -> dict[str, Array]:
-    """The tensors `mixer.*` for an encoder and a decoder, with what can be learned on segments of text.
+    """The tensors `mixer.*` for a decoder, with what can be learned on texts, of which the last count most.
 
+    The first start is learned on all of them. The others go on from there, each on a cluster of texts, those
+    that move the first start's weights to the same side.
     before: what another model's mixer has learned, to go on from.
     """
-    parameters = {**tables(), **_untrained(a.latents)}
-    parameters["mixer.learning"] = np.array(_PRACTICE, np.int32)
-    decoder, encoder, latent = Decoder(a, tensors), Encoder(a, tensors), Latent(a, tensors)
-    mixer = MixerParameters(parameters, a.latents)
-    if before is not None:
-        for name in ("weights", "final_weights", "history_map", "match_map"):
-            getattr(mixer, name)[:] = getattr(before, name)
-    engine = load_engine(decoder, mixer)
-    if engine.name == REFERENCE:  # a thousand times as slow: better a little practice than none
-        segments = [segment[:500] for segment in segments[:40]]
-
-    def mix(segment: NDArray[np.uint8], z: Int32) -> Learned:
-        predictor = engine.predictor(z, len(segment))
-        predictor.encode(segment)
-        return predictor.learned()
-
-    for segment in segments:
-        learned = mix(segment, latent.null())
-        mixer.weights[:], mixer.final_weights[:] = learned.weights, learned.final_weights
-        mixer.history_map[:], mixer.match_map[:] = learned.history_map, learned.match_map
-    for entries in (mixer.history_map, mixer.match_map):
-        entries[:] = entries >> 10 << 10 | np.minimum(entries & 1023, _CONFIDENCE)
-    mixer.learning[:] = _LEARNING
-    coded = [segment for segment in segments if len(segment) >= encoder.least_bytes]
-    if coded:  # not so if all files are tiny
-        z = np.array([latent.posterior(*encoder(segment)).candidates[:, 0] for segment in coded])
-        drift = np.array([_drift(mixer.weights, mix(s, latent.null()).weights) for s in coded])
-        mixer.z_weights[:] = _regression(z, drift)
-    names = ("learning", "z_weights", "final_weights", "history_map", "match_map")
-    learned_tensors = {f"mixer.{name}": getattr(mixer, name) for name in names}
+    parameters = {**tables(), **_untrained()}
+    mixer = MixerParameters(parameters)
+    practice = _Practice(Decoder(a, tensors), mixer)
+    if practice.is_slow:  # better a little practice than none
+        texts = [text[:500] for text in texts[:40]]
+    if before is None:
+        practice.begin(texts, np.random.default_rng(seed))
+    else:
+        practice.go_on(texts, before)
     return {
         **parameters,
-        **learned_tensors,
-        "mixer.weights": np.clip(mixer.weights >> 3, -32767, 32767).astype(np.int16),
+        "mixer.weights": np.stack(
+            [np.clip(start.weights >> 3, -32767, 32767).astype(np.int16) for start in mixer.starts]
+        ),
+        **{
+            f"mixer.{name}": np.stack([getattr(start, name) for start in mixer.starts])
+            for name in ("final_weights", "history_map", "match_map")
+        },
     }
 
 
-def _drift(before: Int32, after: Int32) -> Array:
-    """How far a text has moved the weights of each set, over the rows that it used: (SETS, INPUTS)."""
-    moved = np.abs(after - before).sum(axis=1) > 0
-    sets = itertools.pairwise(SET_STARTS)
-    change = (after - before).astype(np.float64)
-    return np.array([change[i:j].sum(axis=0) / max(1, moved[i:j].sum()) for i, j in sets])
+class _Practice:
+    """A mixer that codes texts with the null latent, to learn from them."""
+
+    def __init__(self, decoder: Decoder, mixer: MixerParameters) -> None:
+        self._mixer, self._z = mixer, np.zeros(decoder.architecture.latents, np.int32)
+        self._engine = load_engine(decoder, mixer)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a byte takes a thousand times as long as it does in the kernel."""
+        return self._engine.name == REFERENCE
+
+    def begin(self, texts: Sequence[Text], rng: np.random.Generator) -> None:
+        """Learn the first start, and from there all others."""
+        self._learn(0, texts)
+        first, *others = self._mixer.starts
+        for start in others:
+            start.set(first)
+        self._specialise(texts, 1 + _clusters(self._drifts(texts), len(others), rng))
+
+    def go_on(self, texts: Sequence[Text], before: MixerParameters) -> None:
+        """Learn all starts, each going on from what it was."""
+        for start, known in zip(self._mixer.starts, before.starts, strict=True):
+            start.set(known)
+        choices = self._choices(texts)
+        self._learn(0, texts)
+        self._specialise(texts, choices)
+
+    def _specialise(self, texts: Sequence[Text], choices: Array) -> None:
+        """Learn every start but the first on the texts that are its own."""
+        for start in range(1, STARTS):
+            self._learn(start, [text for text, choice in zip(texts, choices, strict=True) if choice == start])
+
+    def _learn(self, start: int, texts: Sequence[Text]) -> None:
+        """Make a start what it has become after texts, one after the other, at a lower rate."""
+        own, rates = self._mixer.starts[start], self._mixer.learning.copy()
+        self._mixer.learning[:] = _PRACTICE
+        for text in texts:
+            own.set(self._coded(start, text)[0])
+        self._mixer.learning[:] = rates
+        for entries in (own.history_map, own.match_map):
+            entries[:] = entries >> 10 << 10 | np.minimum(entries & 1023, _CONFIDENCE)
+
+    def _choices(self, texts: Sequence[Text]) -> Array:
+        """The start that takes the fewest bits for each text's beginning, int64 (n,)."""
+        bits = [[self._coded(start, text[:LOOK])[1] for start in range(STARTS)] for text in texts]
+        chosen: Array = np.argmin(bits, axis=1)
+        return chosen
+
+    def _drifts(self, texts: Sequence[Text]) -> Array:
+        """Where each text moves the weights of the first start: float64 (n, SETS * INPUTS).
+
+        For each set, the mean over those of its rows that the text uses, in standard deviations.
+        """
+        before = self._mixer.starts[0].weights
+        sets = [slice(*pair) for pair in itertools.pairwise(SET_STARTS)]
+        drifts = []
+        for text in texts:
+            change = (self._coded(0, text)[0].weights - before).astype(np.float64)
+            moved = np.abs(change).sum(axis=1) > 0
+            drifts.append([change[rows].sum(axis=0) / max(1, moved[rows].sum()) for rows in sets])
+        points = np.array(drifts).reshape(len(texts), -1)
+        scale = np.maximum(points.std(axis=0), 1e-9)
+        clipped: Array = np.clip((points - points.mean(axis=0)) / scale, -_FURTHEST, _FURTHEST)
+        return clipped
+
+    def _coded(self, start: int, text: Text) -> tuple[Learned, float]:
+        """What the mixer has learned from a text, and the bits that it took."""
+        predictor = self._engine.predictor(self._z, start, len(text))
+        widths = predictor.encode(text)[:, 1]
+        return predictor.learned(), -float(np.log2(widths / TOTAL).sum())
 
 
-def _regression(z: Array, drift: Array) -> Int32:
-    """Slopes of the drift, (n, SETS, INPUTS), in z, (n, latents), by least squares with a penalty."""
-    centred = z - z.mean(axis=0)
-    gram = centred.T @ centred + _RIDGE * np.eye(z.shape[1])
-    slopes = np.linalg.solve(gram, centred.T @ drift.reshape(len(drift), -1))
-    return np.clip(np.rint(slopes), -(1 << 14), 1 << 14).astype(np.int32).reshape(-1, SETS, INPUTS)
+def _clusters(points: Array, count: int, rng: np.random.Generator) -> Array:
+    """The cluster of each point of (n, d), int64 (n,): k-means, begun as k-means++ (Arthur 2007)."""
+    centres = points[rng.integers(len(points), size=1)]
+    while len(centres) < count:
+        distance = _distances(points, centres).min(axis=1) + 1e-9
+        centres = np.concatenate([centres, points[rng.choice(len(points), 1, p=distance / distance.sum())]])
+    for _ in range(30):
+        nearest: Array = _distances(points, centres).argmin(axis=1)
+        for i in set(nearest.tolist()):
+            centres[i] = points[nearest == i].mean(axis=0)
+    return nearest
+
+
+def _distances(points: Array, centres: Array) -> Array:
+    """Squared Euclidean ones, (n, k)."""
+    squared: Array = ((points[:, None] - centres) ** 2).sum(axis=2)
+    return squared
 
 
 def tables() -> dict[str, Array]:
@@ -112,6 +176,7 @@ def tables() -> dict[str, Array]:
         "mixer.log": np.rint(np.log1p(np.arange(1025) / 1024) * 65536).astype(np.int32),
         "mixer.rate": np.floor(65536 / (np.arange(1024) + 1.6)).astype(np.int32),
         "mixer.next": _transitions(),
+        "mixer.learning": np.array(_LEARNING, np.int32),
     }
 
 
@@ -155,7 +220,7 @@ def _fits(zeros: int, ones: int) -> bool:
     return fewer < len(_LONGEST) and more <= _LONGEST[fewer]
 
 
-def _untrained(latents: int) -> dict[str, Array]:
+def _untrained() -> dict[str, Array]:
     """Trust the network, and the histories a little; no history knows anything yet."""
     weights = np.full((WEIGHT_ROWS, INPUTS), 312, np.int16)
     weights[:, 0] = 7250
@@ -163,10 +228,10 @@ def _untrained(latents: int) -> dict[str, Array]:
     final = np.zeros((FINAL_ROWS, FINAL_INPUTS), np.int32)
     final[:, :SETS] = 65536 // SETS
     goes_on = np.rint((0.7 + 0.006 * np.arange(MATCH_LENGTHS)) * 2**22).astype(np.uint32)
-    return {
+    start = {
         "mixer.weights": weights,
-        "mixer.z_weights": np.zeros((latents, SETS, INPUTS), np.int32),
         "mixer.final_weights": final,
         "mixer.history_map": np.full((HISTORIES, STATES), 1 << 31, np.uint32),
         "mixer.match_map": goes_on << 10,
     }
+    return {name: np.stack([values] * STARTS) for name, values in start.items()}
