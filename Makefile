@@ -61,7 +61,7 @@ bench: $(VENV)/dev  ## Compare vaezip with other compressors on a real file
 	$(BIN)/vaezip bench $(SAMPLE)
 
 stages: $(VENV)/dev  ## Speed of every stage of coding, and the network's share of what the machine can do
-	$(BIN)/python benchmarks/stages.py $(SAMPLE)
+	$(BIN)/python benchmarks/stages.py
 
 model: $(VENV)/dev  ## Train the standard model: make model CORPUS=folder
 	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --minutes 360 --rescript 0.04 --weight english_prose=2
