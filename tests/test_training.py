@@ -29,6 +29,7 @@ from vaezip.training.evaluate import evaluate, negative_elbo, posterior, text_bi
 from vaezip.training.export import export
 from vaezip.training.grow import grow
 from vaezip.training.job import TrainingJob
+from vaezip.training.loop import Trainer
 from vaezip.training.owners import choose_owners, settle_owners
 from vaezip.training.rescript import rescript
 from vaezip.training.restore import restore
@@ -318,6 +319,27 @@ def test_rounds_end_between_start_and_mean(tiny: vaezip.Model, tmp_path: Path) -
         validation.next_round(vae)
         assert all((p == q).all() for p, q in zip(vae.parameters(), start, strict=True))
     assert validation.conclude(vae) < 1.0001 * best
+
+
+def test_a_run_goes_on_in_rounds_once_the_corpus_is_known_by_heart(tmp_path: Path) -> None:
+    """A round is over when other text is worse for it; the last one ends with the budget, annealed."""
+    text, other = (
+        TextFile(name, np.frombuffer((ROOT / "docs" / name).read_bytes()[:4000], np.uint8))
+        for name in ("mixer.md", "format.md")
+    )
+    torch.manual_seed(0)
+    vae = Vae(SMALL)
+    settle_owners(vae.decoder, [text], 0)
+    settings = Settings(epochs=70, workers=1, lanes=4, chunk=64, lr=4e-3)
+    trainer = Trainer(vae, Corpus([text], [other], []), settings, tmp_path)
+    trainer.go_on()
+    progress = list(trainer.run())
+    rounds = torch.load(tmp_path / "mean.pt", weights_only=True)["rounds"]
+    assert rounds >= 2
+    assert progress[-1].bytes_read == pytest.approx(70 * 4000, rel=0.01)
+    trainer.conclude()
+    null = torch.zeros(1, SMALL.latents)
+    assert text_bits(vae, other.data, null)[0] / 4000 < progress[-1].validation
 
 
 def test_a_folder_is_read_as_often_as_its_weight_says() -> None:

@@ -34,6 +34,7 @@ _LOOK_SECONDS = 7.5  # one after every pass, but no sooner than this
 _WARM_UP = 100  # steps
 _KNOWN = 2  # passes after which a corpus can be overfitted
 _LOST = 1.01  # of the best bits/byte: from here on it is no noise
+_ANNEALED = 1.4  # times the bytes that were best at the full learning rate suit a round with a schedule
 
 
 class Progress(NamedTuple):
@@ -58,6 +59,8 @@ class _Run:
     best: float = math.inf  # bits/byte on the validation files
     looked: tuple[int, float] = (0, 0.0)  # bytes read and seconds when these were measured last
     round: tuple[int, int] = (0, 0)  # step and bytes read when this round began
+    round_bytes: int = 0  # to read in this round; 0: the first one, which has the whole budget
+    enough: int = 0  # bytes that the first round had read when its network was best
     curve: list[tuple[int, float, float, float]] = field(default_factory=list)
 
 
@@ -241,19 +244,34 @@ class Trainer:
         return passed and run.seconds - seconds >= _LOOK_SECONDS
 
     def _validate(self) -> None:
-        """Once the corpus is known, begin another round when the network has lost its way."""
+        """Look at the validation files, and begin another round if this one is over."""
         run = self._run
         with self._autocast():
             bits_per_byte = self._validation.consider(self.vae)
         run.best = min(run.best, bits_per_byte)
         run.looked = (run.bytes_read, run.seconds)
-        steps, bytes_read = run.step - run.round[0], run.bytes_read - run.round[1]
-        known = steps > 2 * _WARM_UP and bytes_read > _KNOWN * self.corpus.train_bytes
-        lost = known and bits_per_byte > _LOST * self._validation.best
-        if lost and self._validation.has_start:
+        if not self._validation.has_start:
+            return
+        if run.round_bytes:
+            over = self._round_share() >= 1
+        else:
+            if bits_per_byte == self._validation.best:
+                run.enough = run.bytes_read
+            known = run.step > 2 * _WARM_UP and run.bytes_read > _KNOWN * self.corpus.train_bytes
+            over = known and bits_per_byte > _LOST * self._validation.best
+        if over:
+            self._next_round()
+
+    def _next_round(self) -> None:
+        """Share out what is left of the budget, and begin a round if it is enough for one."""
+        run = self._run
+        left = run.bytes_read * (1 / self._share() - 1)
+        rounds = round(left / (_ANNEALED * max(run.enough, self.corpus.train_bytes)))
+        if rounds:
             self._validation.next_round(self.vae)
             self._new_optimizers()
             run.round = (run.step, run.bytes_read)
+            run.round_bytes = int(left / rounds)
             self.save()
 
     def _autocast(self) -> torch.autocast:
@@ -265,11 +283,21 @@ class Trainer:
             return r.seconds / 60 / s.minutes
         return r.bytes_read / ((s.epochs or 1.0) * self.corpus.train_bytes)
 
+    def _round_share(self) -> float:
+        run = self._run
+        return (run.bytes_read - run.round[1]) / run.round_bytes if run.round_bytes else self._share()
+
+    def _rate(self) -> float:
+        """The learning rate, as a share of the full one: a short rise, a plateau, a cosine."""
+        run, hold, share = self._run, self.settings.hold, min(1.0, self._round_share())
+        rate = min(1.0, (run.step - run.round[0] + 1) / _WARM_UP)
+        if share > hold:
+            rate *= max(0.02, 0.5 + 0.5 * math.cos((share - hold) / (1 - hold) * math.pi))
+        return rate
+
     def _step(self, pool: ThreadPoolExecutor, workers: list[_Worker], share: float) -> None:
         s, run = self.settings, self._run
-        rate = min(1.0, (run.step - run.round[0] + 1) / _WARM_UP)
-        if share > s.hold:
-            rate *= max(0.02, 0.5 + 0.5 * math.cos((share - s.hold) / (1 - s.hold) * math.pi))
+        rate = self._rate()
         self._adam.param_groups[0]["lr"] = s.lr * rate
         parameters = [*self._dense, self._tables]
         kl_weight = min(1.0, share / s.kl_warm_up)

@@ -19,7 +19,7 @@ class Settings:
     chunk: int = 512  # bytes of each per step; gradients do not reach further back
     lr: float = 4e-3  # of the dense weights; the context tables learn at twice that
     dropout: float = 0.0  # share of context rows withheld, and a quarter as many channels
-    hold: float = 0.4  # share of the budget at full learning rate; then a cosine down to 2 %
+    hold: float = 0.4  # share of the budget (of a round) at full learning rate; then a cosine down to 2 %
     kl_warm_up: float = 0.1  # share of the budget over which the KL's weight rises to 1
     free_nats: float = 0.4  # floor of the KL per latent dimension and segment
     null_share: float = 0.15  # share of segments trained with the null latent
