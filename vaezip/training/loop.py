@@ -34,6 +34,7 @@ _LOOK_SECONDS = 7.5  # one after every pass, but no sooner than this
 _WARM_UP = 100  # steps
 _KNOWN = 2  # passes after which a corpus can be overfitted
 _LOST = 1.01  # of the best bits/byte: from here on it is no noise
+_PATIENCE = 1.5  # times the bytes of the best network may be read before it is taken for the best
 _ANNEALED = 1.4  # times the bytes that were best at the full learning rate suit a round with a schedule
 
 
@@ -258,7 +259,8 @@ class Trainer:
             if bits_per_byte == self._validation.best:
                 run.enough = run.bytes_read
             known = run.step > 2 * _WARM_UP and run.bytes_read > _KNOWN * self.corpus.train_bytes
-            over = known and bits_per_byte > _LOST * self._validation.best
+            lost = bits_per_byte > _LOST * self._validation.best
+            over = known and (lost or run.bytes_read > _PATIENCE * run.enough)
         if over:
             self._next_round()
 
