@@ -178,6 +178,7 @@ HOSTILE: dict[str, Callable[[dict[str, np.ndarray], dict[str, object]], object]]
         t["decoder.features.multiplier"].fill(2**13),
         t["decoder.features.shift"].__setitem__(1, 0),
     ),
+    "a weight of -128": lambda t, a: t["decoder.head.weight"][0].__setitem__(0, -128),
     "tags of a wrong type": lambda t, a: t.update({"decoder.tags": t["decoder.tags"].astype(np.int8)}),
     "a norm out of range": lambda t, a: t["decoder.norm"].fill(2**30),
     "a gate out of range": lambda t, a: t["decoder.sigmoid"].fill(2**20),

@@ -40,22 +40,24 @@ static void pack_tiles(vz_matrix *m, const int8_t *rows) {
 #ifdef VZ_X86
 static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 
+/* The instruction multiplies unsigned by signed bytes: so |a| times w with a's sign. A pair's sum stays below
+ * 2 * 127 * 127 < 2^15, since no weight is -128. */
 __attribute__((target("avx2"))) static void multiply_avx2(int32_t *product, const vz_matrix *m, const int8_t *a) {
-    const __m128i *w = (const __m128i *)m->weight;
+    const __m256i *w = (const __m256i *)m->weight;
+    const __m256i ones = _mm256_set1_epi16(1);
     for (int o = 0; o < m->outputs; o += VZ_TILE) {
         __m256i sum[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
                           _mm256_setzero_si256()};
-        for (int i = 0; i < m->inputs; i += 4, w += 4) {
-            int32_t four;
-            memcpy(&four, a + i, 4);
-            __m256i x = _mm256_broadcastq_epi64(_mm_cvtepi8_epi16(_mm_cvtsi32_si128(four)));
-            for (int j = 0; j < 4; j++) /* four outputs, in two halves each */
-                sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(w + j)), x));
-        }
-        for (int j = 0; j < 2; j++) {
-            __m256i halves = _mm256_hadd_epi32(sum[2 * j], sum[2 * j + 1]);
-            _mm256_storeu_si256((__m256i *)(product + o + 8 * j), _mm256_permute4x64_epi64(halves, 0xD8));
-        }
+        for (int i = 0; i < m->inputs; i += 8)
+            for (int j = 0; j < 4; j++, w++) { /* half of the outputs, four inputs */
+                int32_t four;
+                memcpy(&four, a + i + j / 2 * 4, 4);
+                __m256i x = _mm256_set1_epi32(four);
+                __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(_mm256_loadu_si256(w), x));
+                sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(pairs, ones));
+            }
+        _mm256_storeu_si256((__m256i *)(product + o), _mm256_add_epi32(sum[0], sum[2]));
+        _mm256_storeu_si256((__m256i *)(product + o + 8), _mm256_add_epi32(sum[1], sum[3]));
     }
 }
 

@@ -65,6 +65,7 @@ class Linear:
         self._float_weight = np.ascontiguousarray(weight.T, np.float32)
         sums = np.abs(weight.astype(np.int64)).sum(axis=1) * ACTIVATION_MAX
         require(bool((sums < _PRODUCT_BOUND).all()), f"{name} breaks the 2**24 bound")
+        require(bool((weight >= -ACTIVATION_MAX).all()), f"{name} has a weight of -128")
         require(0 <= self.pre < 24 and 0 <= self.shift < 31, f"{name} has a shift out of range")
         scaled = ((sums >> self.pre) + 1) * np.abs(multiplier.astype(np.int64)) + np.abs(
             bias.astype(np.int64)
