@@ -60,17 +60,17 @@ def test_bits_come_back(tiny: Model, prose: bytes) -> None:
 
 
 def test_the_checksum_draws_the_latent(tiny: Model, prose: bytes) -> None:
-    """Two checksums draw different latents from one posterior; both return to the stack what they took."""
+    """Other checksums draw other latents from one posterior; all return to the stack what they took."""
     q = tiny.latent.posterior(*tiny.encoder(np.frombuffer(prose[:2000], np.uint8)))
-    drawn = []
-    for checksum in (crc32(b"a"), crc32(b"b")):
+    drawn = set()
+    for checksum in (crc32(bytes([i])) for i in range(16)):
         stack = AnsStack(checksum)
         z = tiny.latent.pop_posterior(stack, q)
-        drawn.append(z.tolist())
+        drawn.add(tuple(z.tolist()))
         assert stack.bits() < 32
         assert tiny.latent.push_posterior(stack, z, q)
         assert stack.single() == checksum
-    assert drawn[0] != drawn[1]
+    assert len(drawn) > 1
 
 
 def test_a_dry_stack_draws_the_mode(tiny: Model, prose: bytes) -> None:

@@ -19,6 +19,7 @@ TABLE = b"".join(b"%d,item %d,%0.2f\r\n" % (i, i % 7, i * 1.5) for i in range(60
 TEXTS = {
     "prose": b"It was the best of times, it was the worst of times, it was the age of wisdom, " * 3,
     "a table": TABLE[:700],
+    "code": b"".join(b"def f%d(x, y):\n    if x > %d:\n\treturn y[%d]\n" % (i, i, i) for i in range(14)),
     "other scripts": "Größe, 日本語テキスト, кириллица; ".encode() * 6,
     "runs": b"a" * 500 + b"\0" * 40,
     "every byte": bytes(range(256)),

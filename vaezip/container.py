@@ -14,7 +14,7 @@ from zlib import crc32
 
 from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VersionError
 
-MAGIC = b"\xf6\xfa"  # "vz" with the high bits set: never valid UTF-8
+MAGIC = b"\xf6"  # "v" with the high bit set: never in UTF-8
 VERSION = 1
 MAX_BLOCK_SIZE = 16 << 20
 

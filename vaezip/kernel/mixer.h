@@ -6,10 +6,11 @@
 #include <stdint.h>
 
 #define VZ_TOTAL 16777216                /* 2^24: what the intervals of bytes share out, but for its two ends */
-#define VZ_HISTORIES 13                  /* contexts with bit histories */
-#define VZ_INPUTS 16                     /* network, bias, match, histories */
-#define VZ_SETS 5                        /* weight sets that see every bit */
-#define VZ_WEIGHT_ROWS 4096              /* of all sets together */
+#define VZ_HISTORIES 20                  /* contexts with bit histories */
+#define VZ_MATCHES 2                     /* of a few bytes and more, and of many */
+#define VZ_INPUTS 24                     /* network, bias, matches, histories */
+#define VZ_SETS 7                        /* weight sets that see every bit */
+#define VZ_WEIGHT_ROWS 5376              /* of all sets together */
 #define VZ_FINAL_ROWS 104
 #define VZ_FINAL_INPUTS 8                /* VZ_SETS, padded */
 #define VZ_MATCH_LENGTHS 32              /* classes of match length */
@@ -26,7 +27,7 @@ typedef struct {
     const int32_t *weights;          /* (VZ_WEIGHT_ROWS, VZ_INPUTS), unit 2^-16: where they begin, as all below */
     const int32_t *final_weights;    /* (VZ_FINAL_ROWS, VZ_FINAL_INPUTS), unit 2^-16 */
     const uint32_t *history_map;     /* (VZ_HISTORIES, VZ_STATES) probability, 22 bits, and count, 10 bits */
-    const uint32_t *match_map;       /* (VZ_MATCH_LENGTHS,) probability that a match goes on, and count */
+    const uint32_t *match_map;       /* (VZ_MATCHES, VZ_MATCH_LENGTHS) probability that it goes on, and count */
 } vz_mixer_model;
 
 typedef struct vz_mixer vz_mixer;

@@ -22,16 +22,6 @@ VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, 
     for (int o = 0; o < l->outputs; o++) y[o] = ((y[o] >> pre) * multiplier[o] + bias[o]) >> shift;
 }
 
-VZ_INLINE int bit_length(uint64_t x) {
-    int length = 0;
-    for (int step = 32; step; step >>= 1)
-        if (x >> step) {
-            x >>= step;
-            length += step;
-        }
-    return length + (int)x;
-}
-
 /* Normalise, then scale and shift as z says. */
 VZ_INLINE void styled(const vz_network *net, const vz_style *style, int site, const int32_t *x, int8_t *a) {
     const int width = net->width;
@@ -39,7 +29,7 @@ VZ_INLINE void styled(const vz_network *net, const vz_style *style, int site, co
     int64_t squares = 0;
     for (int i = 0; i < width; i++) squares += (int64_t)x[i] * x[i];
     squares |= 1;
-    int half = (bit_length((uint64_t)squares) + 1) / 2, twice = 2 * half - 10;
+    int half = (vz_bit_length((uint64_t)squares) + 1) / 2, twice = 2 * half - 10;
     int up = half < 15 ? 15 - half : 0, down = half > 15 ? half - 15 : 0;
     int32_t root = net->norm[twice < 0 ? squares << -twice : squares >> twice];
     for (int i = 0; i < width; i++) {

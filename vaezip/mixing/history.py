@@ -1,4 +1,4 @@
-"""The block so far: its contexts, the bit histories met in them, and its last match.
+"""The block so far: its contexts, the bit histories met in them, and its last matches.
 
 A bit history is what followed a context at one node of a nibble: the bits themselves, as long as they
 are few, then their bounded counts and the last one (Mahoney 2005, "Adaptive weighing of context models").
@@ -7,13 +7,16 @@ Histories of a nibble's 15 nodes lie together in a slot that a hash finds.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.mixing.parameters import HISTORIES
 
 LONGEST_MATCH = 400
-_LEAST_MATCH = 4
+_LEAST_MATCH = (4, 8)
+_MANY_FIELDS = 256
 _PRIME = 0x9E3779B97F4A7C15
 _MIX = 0xD6E8FEB86659FD93
 _SALT = 0xA0761D6478BD642F
@@ -29,8 +32,18 @@ def hash64(x: int) -> int:
     return x * _PRIME & _MASK
 
 
+@dataclass
+class Match:
+    """Where the block last looked like this, in `least` bytes or more."""
+
+    least: int
+    ends: NDArray[np.int64]  # by hash: where the same bytes ended last; 0 for nowhere
+    position: int = 0  # of the byte that should come
+    length: int = 0  # bytes that agreed before it; 0 if there is no match
+
+
 class History:
-    """Contexts, slots and match of one block; `slots` and `match_*` are valid for the nibble to come."""
+    """Contexts, slots and matches of one block; `slots` and `matches` are valid for the nibble to come."""
 
     def __init__(self, size: int) -> None:
         """size: bytes of the block."""
@@ -40,34 +53,43 @@ class History:
         self.text = bytearray()
         self.last_two = 0  # bytes, the newest lowest
         self.slots: list[NDArray[np.uint8]] = []  # per context: the states of nodes 1 to 15
-        self.match = 0  # position of the byte that should come
-        self.match_length = 0
+        self.matches = [Match(least, np.zeros(1 << self.bits, np.int64)) for least in _LEAST_MATCH]
+        self.fields = self.word_length = 0  # separators of this line, letters of this word so far
         self._checks = np.zeros((HISTORIES, 1 << self.bits), np.uint8)
         self._states = np.zeros((HISTORIES, 1 << self.bits, 15), np.uint8)
-        self._last = np.zeros(1 << self.bits, np.int64)  # end of the last _LEAST_MATCH bytes of that hash
+        self._followers = np.zeros(1 << 16, np.uint16)  # by the hash of three bytes: the two after them
         self._contexts = [0] * HISTORIES
         self._recent = 0  # the last eight bytes, the newest lowest
-        self._word = self._word_before = self._item = 0  # rolling hashes
+        self._words = [0, 0, 0]  # hashes of the word so far and of those before
+        self._item = self._line_word = 0  # hashes of the item so far, and of the line's first word
         self._shape = 0  # classes of the last runs of bytes
         self._line = self._line_before = 0  # where this line begins, and the one above
-        self._first = self._fields = self._separator = 0  # of this line
+        self._indent = self._indent_before = 0  # blanks that they begin with
+        self._first = self._separator = 0  # of this line
+        self._field_at: list[int] = [0]  # where its fields begin
+        self._field_at_before: list[int] = []  # ... and those of the line above
 
-    def begin_nibble(self, node: int) -> None:
-        """Get ready for a nibble; `node` is the bits of its byte so far, with a leading 1."""
+    def begin_nibble(self, node: int, guess: tuple[int, int]) -> None:
+        """Get ready for a nibble; `node` is the bits of its byte so far, with a leading 1.
+
+        guess: the network's best and second best byte.
+        """
         if node == 1:
-            self._hash_contexts()
-            self._find_match()
+            self._hash_contexts(*guess)
+            for match in self.matches:
+                self._find_match(match)
             keys = self._contexts
         else:
             keys = [hash64((context + node * _SALT) & _MASK) for context in self._contexts]
         self.slots = [self._find_slot(i, key) for i, key in enumerate(keys)]
 
-    def _hash_contexts(self) -> None:
+    def _hash_contexts(self, best: int, second: int) -> None:
         recent, column = self._recent, len(self.text) - self._line
         last, last_two = recent & 0xFF, recent & 0xFFFF
         above_at = self._line_before + column
         above = self.text[above_at] if above_at < self._line else 0
-        word = self._word or last + 1
+        near, fields = min(column, 255), self.fields
+        word = self._words[0] or last + 1
         contexts = (
             0,
             last,
@@ -76,34 +98,52 @@ class History:
             recent & 0xFFFFFFFF,
             recent & 0xFFFFFFFFFFFF,
             word,
-            word * _PRIME + self._word_before,
+            word * _PRIME + self._words[1],
             above << 8 | last,
-            self._fields << 16 | self._first << 8 | min(column, 255),
+            fields << 16 | self._first << 8 | near,
             self._shape * _PRIME + self._separator,
             above << 24 | self._first << 16 | last_two,
-            self._item * _PRIME + self._fields,
+            self._item * _PRIME + fields,
+            self._above_in_field() << 16 | (fields & 255) << 8 | last,
+            word * _PRIME + self._words[2],
+            int(self._followers[self._three_bytes()]) << 8 | last,
+            self._line_word * _PRIME + word,
+            (self._indent << 16 | self._indent_before << 8 | near) * _PRIME + last,
+            best << 16 | second << 8 | last,
+            (best << 8) * _PRIME + word,
         )
         self._contexts = [hash64(context * _PRIME + i + 1 & _MASK) for i, context in enumerate(contexts)]
         self.last_two = last_two
 
-    def _find_match(self) -> None:
+    def _above_in_field(self) -> int:
+        """The byte above in the same field, counted from its beginning, and the one before it; or 0."""
+        fields = self.fields
+        if fields >= min(len(self._field_at_before), _MANY_FIELDS):
+            return 0
+        at = self._field_at_before[fields] + len(self.text) - self._field_at[fields]
+        return self.text[at] << 8 | self.text[at - 1] if 0 < at < self._line else 0
+
+    def _three_bytes(self) -> int:
+        return hash64(self._recent & 0xFFFFFF) >> 48
+
+    def _find_match(self, match: Match) -> None:
         text, end = self.text, len(self.text)
-        if self.match_length and text[self.match] == text[end - 1]:
-            self.match_length += 1
-            self.match += 1
+        if match.length and text[match.position] == text[end - 1]:
+            match.length += 1
+            match.position += 1
         else:
-            self.match_length = 0
-        if end < _LEAST_MATCH:
+            match.length = 0
+        if end < match.least:
             return
-        at = hash64((self._recent & 0xFFFFFFFF) + 1) >> (64 - self.bits)
-        before = int(self._last[at])
-        if not self.match_length and before:
+        at = hash64((self._recent << 64 - 8 * match.least) + 1 & _MASK) >> (64 - self.bits)
+        before = int(match.ends[at])
+        if not match.length and before:
             length = 0
             while length < min(LONGEST_MATCH, before) and text[before - 1 - length] == text[end - 1 - length]:
                 length += 1
-            if length >= _LEAST_MATCH:
-                self.match_length, self.match = length, before
-        self._last[at] = end
+            if length >= match.least:
+                match.length, match.position = length, before
+        match.ends[at] = end
 
     def _find_slot(self, context: int, key: int) -> NDArray[np.uint8]:
         """The slot of a key, of three that it may lie in; else a free one, or the least used of them."""
@@ -127,9 +167,11 @@ class History:
 
     def push(self, byte: int) -> None:
         """Append a byte."""
+        three = self._three_bytes()
+        self._followers[three] = int(self._followers[three]) << 8 & 0xFF00 | byte
         self.text.append(byte)
         self._recent = (self._recent << 8 | byte) & _MASK
-        kind = _shape_class(byte)
+        kind = shape_class(byte)
         if byte == ord(" "):
             self._item = self._item * _PRIME & _MASK
         elif kind in _WORD_CLASSES or byte in _INSIDE_ITEMS:
@@ -138,26 +180,38 @@ class History:
             self._item = 0
         if kind in _WORD_CLASSES:
             folded = byte + 32 if kind == ord("A") else byte
-            self._word = (self._word + folded + 1) * _PRIME & _MASK
-        elif self._word:
-            self._word_before, self._word = self._word, 0
+            self._words[0] = (self._words[0] + folded + 1) * _PRIME & _MASK
+            self.word_length += 1
+        elif self.word_length:
+            self._line_word = self._line_word or self._words[0]
+            self._words = [0, *self._words[:2]]
+            self.word_length = 0
         if self._shape & 255 != kind:
             self._shape = (self._shape << 8 | kind) & _MASK
         if byte == ord("\n"):
-            self._line_before, self._line = self._line, len(self.text)
-            self._first = self._fields = self._separator = 0
+            self._begin_line()
         else:
-            if len(self.text) - 1 == self._line:
+            column = len(self.text) - 1 - self._line
+            if not column:
                 self._first = byte
+            if byte in b" \t" and self._indent == column:
+                self._indent += 1
             if byte in _SEPARATORS:
-                self._fields += 1
+                self.fields += 1
                 self._separator = byte
+                self._field_at.append(len(self.text))
+
+    def _begin_line(self) -> None:
+        self._line_before, self._line = self._line, len(self.text)
+        self._indent_before = self._indent
+        self._field_at_before, self._field_at = self._field_at, [self._line]
+        self._first = self.fields = self._separator = self._indent = self._line_word = 0
 
 
 _WORD_CLASSES = (ord("0"), ord("a"), ord("A"), 128)
 
 
-def _shape_class(byte: int) -> int:
+def shape_class(byte: int) -> int:
     """Digits, small and capital letters and bytes above 127 are one class each; other bytes their own."""
     if byte >= 128:
         return 128

@@ -1,7 +1,7 @@
 """The mixer: predictions of a bit, mixed in the logistic domain (Mahoney 2005, paq7; 2007, lpaq1).
 
 Every byte is eight bits along a binary tree. At a node, the inputs are what the network, the match and the
-bit histories say, as ln(p / (1 - p)). Five sets of weights, each chosen by a small context, give five
+bit histories say, as ln(p / (1 - p)). Seven sets of weights, each chosen by a small context, give seven
 outputs; a final set weighs those, and two adaptive maps refine the result. The range of the coder is shared
 out along the tree, so that a byte is an interval, and one symbol for the coder.
 
@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import TOTAL
-from vaezip.mixing.history import LONGEST_MATCH, History, hash64
+from vaezip.mixing.history import LONGEST_MATCH, History, Match, hash64, shape_class
 from vaezip.mixing.parameters import (
     FINAL_INPUTS,
     HISTORIES,
     INPUTS,
+    MATCHES,
     SET_STARTS,
     SETS,
     WEIGHT_LIMIT,
@@ -33,8 +34,8 @@ _LIMIT = 32767  # of the logistic domain, in units of 1/4096
 _MAP_COUNT = 255
 _BUCKETS = 33  # of an adaptive probability map
 _MAP_SHIFT = 6
-_NETWORK, _BIAS, _MATCH, _FIRST_HISTORY = 0, 1, 2, 3
-_SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_CONFIDENCE = SET_STARTS[:SETS]
+_NETWORK, _BIAS, _FIRST_MATCH, _FIRST_HISTORY = 0, 1, 2, 2 + MATCHES
+_SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_CONFIDENCE, _SET_FIELD, _SET_BEFORE = SET_STARTS[:SETS]
 _CONFIDENCE = (20, 40, 80, 128, 192, 230, 250)  # of the network's best byte, in 256ths
 _CERTAINTY = (64, 160, 320, 512, 768, 1024, 1400)  # of the network at a node, logistic domain, unit 1/256
 _MATCH_CLASS = (0, 1, 4, 6, 8, 12, 16, 24, 32, 64, 128, LONGEST_MATCH)
@@ -51,7 +52,7 @@ class _Prediction:
     outputs: list[int]  # of the sets, logistic domain, unit 1/4096
     mixed: int  # so is this
     maps: list[tuple[int, int]]  # entries of the two adaptive maps
-    match_bit: int  # what the match says, -1 for nothing
+    match_bits: list[int]  # what each match says, -1 for nothing
     probability: int  # of a one, 16 bits
 
 
@@ -66,6 +67,7 @@ class Mixer:
         identity = parameters.squash[:: 4096 // (_BUCKETS - 1)].astype(np.int32)
         self._maps = np.tile(identity, (3 * 256 + 4096, 1))
         self._tree = [0] * 512
+        self._guess = (0, 0)  # the network's best and second best byte
         self._confidence = 0
         self._known = 0  # how many of orders 1 to 6 have been here before
         self._rate = 0  # of learning the weights, for this byte
@@ -76,7 +78,9 @@ class Mixer:
         tree[256:] = (exponentials.astype(np.int64) + 1).tolist()
         for node in range(255, 0, -1):
             tree[node] = tree[2 * node] + tree[2 * node + 1]
-        self._confidence = bisect_right(_CONFIDENCE, (max(tree[256:]) << 8) // tree[1])
+        first, second = np.argsort(-exponentials, kind="stable")[:2].tolist()
+        self._guess = (first, second)
+        self._confidence = bisect_right(_CONFIDENCE, (tree[256 + first] << 8) // tree[1])
         base, extra, half, _ = (int(n) for n in self._p.learning)
         self._rate = base + extra * half // (half + len(self._history.text))
 
@@ -93,7 +97,7 @@ class Mixer:
         node = 1  # of the byte: its bits so far, with a leading 1
         for depth in range(8):
             if depth % 4 == 0:
-                self._history.begin_nibble(node)
+                self._history.begin_nibble(node, self._guess)
                 self._known = sum(bool(slot[0]) for slot in self._history.slots[1:6])
             prediction = self._predict(node, depth)
             leaves = 128 >> depth  # of either branch: none of them may be empty
@@ -115,26 +119,26 @@ class Mixer:
         network = (self._log(self._tree[2 * node + 1]) - self._log(self._tree[2 * node])) >> 8
         inputs[_NETWORK] = network = max(-2047, min(2047, network))
         inputs[_BIAS] = 256
-        match_bit = -1
-        if history.match_length:
-            said = history.text[history.match] | 256
-            if said >> (8 - depth) == node:
-                match_bit = said >> (7 - depth) & 1
-                trust = int(p.stretch[self.learned.match_map[_length_class(history.match_length)] >> 20])
-                inputs[_MATCH] = trust if match_bit else -trust
+        match_bits = [_expected_bit(match, history.text, node, depth) for match in history.matches]
+        for i, (match, expected) in enumerate(zip(history.matches, match_bits, strict=True)):
+            if expected >= 0:
+                trust = int(p.stretch[self.learned.match_map[i, _length_class(match.length)] >> 20])
+                inputs[_FIRST_MATCH + i] = trust if expected else -trust
         for i, slot in enumerate(history.slots):
             if slot[index]:
                 inputs[_FIRST_HISTORY + i] = p.stretch[self.learned.history_map[i, slot[index]] >> 20]
 
         certainty = bisect_right(_CERTAINTY, abs(network))
-        said = match_bit + 1
-        length = bisect_right(_MATCH_CLASS, history.match_length) - 1 if said else 0
+        said = match_bits[0] + 1
+        length = bisect_right(_MATCH_CLASS, history.matches[0].length) - 1 if said else 0
         rows = [
             _SET_NODE + node,
             _SET_MATCH + (128 + length * 8 if said else 0) + depth,
             _SET_BYTE + (history.last_two & 255) * 8 + depth,
             _SET_ORDER + (self._known * 8 + certainty) * 8 + depth,
             _SET_CONFIDENCE + (said * 6 + self._known) * 64 + self._confidence * 8 + certainty,
+            _SET_FIELD + (min(history.fields, 11) * 8 + min(history.word_length, 7)) * 8 + depth,
+            _SET_BEFORE + _byte_kind(history.last_two >> 8) * 8 + depth,
         ]
         final_row = (1 + length if said else 0) * 8 + self._confidence
         sums = ((self.learned.weights[rows] >> 3) * inputs).sum(axis=1) >> 9
@@ -159,7 +163,7 @@ class Mixer:
             outputs,
             mixed,
             [(m, nearest) for m in which],
-            match_bit,
+            match_bits,
             max(16, min(65520, probability)),
         )
 
@@ -176,10 +180,9 @@ class Mixer:
         self.learned.final_weights[prediction.final_row] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
         for entry in prediction.maps:
             self._maps[entry] += ((65535 if bit else 0) - self._maps[entry]) >> _MAP_SHIFT
-        if prediction.match_bit >= 0:
-            self._adapt(
-                self.learned.match_map, _length_class(history.match_length), prediction.match_bit == bit
-            )
+        for i, (match, expected) in enumerate(zip(history.matches, prediction.match_bits, strict=True)):
+            if expected >= 0:
+                self._adapt(self.learned.match_map[i], _length_class(match.length), expected == bit)
         for i, slot in enumerate(history.slots):
             state = slot[prediction.index]
             if state:
@@ -203,6 +206,24 @@ class Mixer:
         bits = x.bit_length() - 1
         mantissa = (x >> (bits - 10) if bits >= 10 else x << (10 - bits)) & 1023
         return bits * int(self._p.log[1024]) + int(self._p.log[mantissa])
+
+
+def _expected_bit(match: Match, text: bytearray, node: int, depth: int) -> int:
+    """What a match says about the next bit, -1 for nothing."""
+    if not match.length:
+        return -1
+    expected = text[match.position] | 256
+    return expected >> (7 - depth) & 1 if expected >> (8 - depth) == node else -1
+
+
+def _byte_kind(byte: int) -> int:
+    """0 to 63: small letters one by one, capitals, digits, blanks; others by some of their bits."""
+    kind = shape_class(byte)
+    if kind == ord("a"):
+        return byte - kind
+    if kind == 128:
+        return 32 + (byte >> 3 & 15)
+    return {ord("A"): 26, ord("0"): 27, ord(" "): 28, ord("\n"): 29}.get(kind, 48 + (byte & 15))
 
 
 def _length_class(length: int) -> int:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from vaezip.network.ops import Int32, Tensors, require, tensor
 
-HISTORIES = 13  # contexts with bit histories
-INPUTS = 16  # network, bias, match, histories
-SETS = 5  # weight sets that see every bit
-SET_STARTS = (0, 256, 512, 2560, 2944, 4096)  # first row of each set, and the end of the last
+HISTORIES = 20  # contexts with bit histories
+MATCHES = 2  # of a few bytes and more, and of many
+INPUTS = 24  # network, bias, matches, histories
+SETS = 7  # weight sets that see every bit
+SET_STARTS = (0, 256, 512, 2560, 2944, 4096, 4864, 5376)  # first row of each set, and the end of the last
 WEIGHT_ROWS = SET_STARTS[-1]
 FINAL_ROWS = 104
 FINAL_INPUTS = 8  # SETS, padded
@@ -36,7 +37,7 @@ class Learned(NamedTuple):
     history_map: NDArray[np.uint32]
     """(HISTORIES, STATES): the probability of a one, 22 bits, and a count, 10 bits."""
     match_map: NDArray[np.uint32]
-    """(MATCH_LENGTHS,): how sure a match is to go on, likewise."""
+    """(MATCHES, MATCH_LENGTHS): how sure a match is to go on, likewise."""
 
     def copy(self) -> Learned:
         """The same in arrays of its own."""
@@ -69,10 +70,13 @@ class MixerParameters:
         self.learning: Int32 = load("learning", np.int32, 4).astype(np.int32)
         """Learning rates: base, extra at first, bytes until half of the extra is gone; the final mixer's."""
         # The file has the weights in units of 2**-13.
-        weights = load("weights", np.int16, STARTS, WEIGHT_ROWS, INPUTS).astype(np.int32) << 3
+        first = load("weights", np.int16, WEIGHT_ROWS, INPUTS).astype(np.int32) << 3
+        # ... and those of the other starts by how they differ from the first one's, in units of 2**-9.
+        others = load("weight_changes", np.int8, STARTS - 1, WEIGHT_ROWS, INPUTS).astype(np.int32) << 7
+        weights = np.concatenate([first[None], first + others]).clip(-WEIGHT_LIMIT, WEIGHT_LIMIT)
         final_weights = load("final_weights", np.int32, STARTS, FINAL_ROWS, FINAL_INPUTS).astype(np.int32)
         history_map = load("history_map", np.uint32, STARTS, HISTORIES, STATES).astype(np.uint32)
-        match_map = load("match_map", np.uint32, STARTS, MATCH_LENGTHS).astype(np.uint32)
+        match_map = load("match_map", np.uint32, STARTS, MATCHES, MATCH_LENGTHS).astype(np.uint32)
         self.starts = list(map(Learned, weights, final_weights, history_map, match_map))
         """Where a mixer may begin; the first is for text of any kind."""
         for name, values, low, high in (

@@ -18,6 +18,7 @@ from vaezip.mixing.parameters import (
     HISTORIES,
     INPUTS,
     MATCH_LENGTHS,
+    MATCHES,
     SET_STARTS,
     SETS,
     STARTS,
@@ -32,7 +33,7 @@ from vaezip.network.decoder import Decoder
 Array = NDArray[Any]
 Text = NDArray[np.uint8]
 
-_LEARNING = (400, 1000, 2000, 120)  # in use: base, extra, half-life in bytes, final mixer
+_LEARNING = (400, 700, 2000, 120)  # in use: base, extra, half-life in bytes, final mixer
 _PRACTICE = (100, 200, 2000, 60)  # beforehand: slower, since it averages over all kinds of text
 _CONFIDENCE = 30  # counts of the maps are cut to this, so that they still adapt
 _FURTHEST = 3  # standard deviations; so that no odd text has a cluster of its own
@@ -64,9 +65,7 @@ def learned_parameters(
         practice.go_on(texts, before)
     return {
         **parameters,
-        "mixer.weights": np.stack(
-            [np.clip(start.weights >> 3, -32767, 32767).astype(np.int16) for start in mixer.starts]
-        ),
+        **_weights([start.weights for start in mixer.starts]),
         **{
             f"mixer.{name}": np.stack([getattr(start, name) for start in mixer.starts])
             for name in ("final_weights", "history_map", "match_map")
@@ -222,16 +221,26 @@ def _fits(zeros: int, ones: int) -> bool:
 
 def _untrained() -> dict[str, Array]:
     """Trust the network, and the histories a little; no history knows anything yet."""
-    weights = np.full((WEIGHT_ROWS, INPUTS), 312, np.int16)
-    weights[:, 0] = 7250
+    weights = np.full((WEIGHT_ROWS, INPUTS), 312 << 3, np.int32)
+    weights[:, 0] = 7250 << 3
     weights[:, 1] = 0
     final = np.zeros((FINAL_ROWS, FINAL_INPUTS), np.int32)
     final[:, :SETS] = 65536 // SETS
     goes_on = np.rint((0.7 + 0.006 * np.arange(MATCH_LENGTHS)) * 2**22).astype(np.uint32)
     start = {
-        "mixer.weights": weights,
         "mixer.final_weights": final,
         "mixer.history_map": np.full((HISTORIES, STATES), 1 << 31, np.uint32),
-        "mixer.match_map": goes_on << 10,
+        "mixer.match_map": np.stack([goes_on << 10] * MATCHES),
     }
-    return {name: np.stack([values] * STARTS) for name, values in start.items()}
+    return {
+        **_weights([weights] * STARTS),
+        **{name: np.stack([values] * STARTS) for name, values in start.items()},
+    }
+
+
+def _weights(starts: Sequence[Array]) -> dict[str, Array]:
+    """The weights of all starts, unit 2**-16, as a model file has them."""
+    first = np.clip(starts[0] >> 3, -32767, 32767).astype(np.int16)
+    differences = np.stack(starts[1:]) - (first.astype(np.int32) << 3)
+    changes = np.clip(np.rint(differences / 128), -127, 127).astype(np.int8)
+    return {"mixer.weights": first, "mixer.weight_changes": changes}
