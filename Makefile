@@ -31,7 +31,7 @@ demo: $(VENV)/run  ## Install, compress a real file, decompress it, compare size
 	@rm -rf demo
 
 test: $(VENV)/dev  ## Install what the tests need (PyTorch's CPU build included) and run them all
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/dev  ## Check format, style and types
 	$(BIN)/ruff format --check .
