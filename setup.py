@@ -7,13 +7,13 @@ from cffi import FFI
 from setuptools import setup
 
 FOLDER = Path("vaezip/kernel")
-PARTS = ("product", "network", "contexts", "mixer", "predictor", "training")
+HEADERS = ("product", "network", "contexts", "mixer", "predictor", "training")  # what Python sees
 
 
 def declarations() -> str:
     """The headers without what only a preprocessor understands."""
     lines = []
-    for part in PARTS:
+    for part in HEADERS:
         for line in (FOLDER / f"{part}.h").read_text().splitlines():
             if not re.match(r"#(include|ifndef|endif|define \w+_H$|define \w+\()", line):
                 lines.append(re.sub(r"^(#define \w+ \w+).*", r"\1", line))
@@ -24,8 +24,8 @@ ffi = FFI()
 ffi.cdef(declarations())
 ffi.set_source(
     "vaezip.kernel._kernel",
-    "\n".join(f'#include "{part}.h"' for part in PARTS),
-    sources=[str(FOLDER / f"{part}.c") for part in PARTS],
+    "\n".join(f'#include "{part}.h"' for part in HEADERS),
+    sources=sorted(map(str, FOLDER.glob("*.c"))),
     depends=[str(header) for header in FOLDER.glob("*.h")],
     include_dirs=[str(FOLDER)],
     extra_compile_args=["-O3"],

@@ -87,7 +87,9 @@ def compiled(folder: str) -> Any:
     builder.set_source(
         "stages",
         LOOPS,
-        sources=[str(KERNEL / f"{part}.c") for part in ("product", "network", "contexts", "mixer")],
+        sources=[
+            str(KERNEL / f"{part}.c") for part in ("product", "network", "contexts", "history", "mixer")
+        ],
         include_dirs=[str(KERNEL)],
         extra_compile_args=["-O3"],
     )

@@ -1,10 +1,9 @@
 #include "contexts.h"
 
+#include "arithmetic.h"
+
 #include <string.h>
 
-#define PRIME UINT64_C(0x9E3779B97F4A7C15)
-#define MIX UINT64_C(0xD6E8FEB86659FD93)
-#define SALT UINT64_C(0xA0761D6478BD642F)
 #define TAG_BITS 8
 
 /* What a byte adds to the rolling hash of its word; 0 outside words. */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "portable.h"
+#include "arithmetic.h"
 
 #define VALUE_BITS 15
 #define STATE_BITS 24
@@ -12,8 +12,6 @@
 #define PADDED_WIDTH VZ_PADDED(VZ_MAX_WIDTH)
 #define PADDED_HIDDEN VZ_PADDED(VZ_MAX_WIDTH *VZ_MAX_EXPANSION)
 #define PADDED_FEATURES VZ_PADDED(VZ_MAX_CONTEXTS *VZ_MAX_TABLE_DIM)
-
-VZ_INLINE int32_t clip(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
 VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, int32_t *y) {
     path->multiply(y, &l->matrix, a);
@@ -35,12 +33,12 @@ VZ_INLINE void styled(const vz_network *net, const vz_style *style, int site, co
     for (int i = 0; i < width; i++) {
         int32_t y = ((int32_t)((uint32_t)x[i] << up) >> down) * root;
         y = (y + (1 << 12)) >> 13;
-        a[i] = (int8_t)clip((y * scale[i] + shift[i]) >> STYLE_SHIFT, -127, 127);
+        a[i] = (int8_t)vz_clip((y * scale[i] + shift[i]) >> STYLE_SHIFT, -127, 127);
     }
 }
 
 VZ_INLINE int32_t gate(const int32_t *table, int32_t x) {
-    return table[clip(x + VZ_GATE_ENTRIES / 2, 0, VZ_GATE_ENTRIES - 1)];
+    return table[vz_clip(x + VZ_GATE_ENTRIES / 2, 0, VZ_GATE_ENTRIES - 1)];
 }
 
 VZ_INLINE void recur(const vz_network *net, const vz_layer *layer, const int32_t *u, int32_t *h, int8_t *a) {
@@ -51,7 +49,7 @@ VZ_INLINE void recur(const vz_network *net, const vz_layer *layer, const int32_t
         int64_t step = (int64_t)(target - h[i]) * move + (1 << (VALUE_BITS - 1));
         h[i] += (int32_t)(step >> VALUE_BITS);
         int32_t out = (gate(net->sigmoid, u[2 * width + i]) * (h[i] >> (STATE_BITS - VALUE_BITS))) >> VALUE_BITS;
-        a[i] = (int8_t)clip((out * layer->out_scale[i] + (1 << (OUT_SHIFT - 1))) >> OUT_SHIFT, -127, 127);
+        a[i] = (int8_t)vz_clip((out * layer->out_scale[i] + (1 << (OUT_SHIFT - 1))) >> OUT_SHIFT, -127, 127);
     }
 }
 
@@ -81,7 +79,7 @@ VZ_EVERY_CPU void vz_network_step(const vz_network *net, const vz_style *style, 
         add(x, y, width);
         styled(net, style, 2 * i + 1, x, a);
         linear(net->path, &layer->up, a, y);
-        for (int j = 0; j < hidden; j++) wide[j] = (int8_t)clip(y[j], 0, 127);
+        for (int j = 0; j < hidden; j++) wide[j] = (int8_t)vz_clip(y[j], 0, 127);
         linear(net->path, &layer->down, wide, y);
         add(x, y, width);
     }
@@ -89,5 +87,5 @@ VZ_EVERY_CPU void vz_network_step(const vz_network *net, const vz_style *style, 
     linear(net->path, &net->head, a, y);
     int32_t highest = y[0];
     for (int i = 1; i < 256; i++) highest = y[i] > highest ? y[i] : highest;
-    for (int i = 0; i < 256; i++) exponentials[i] = net->exp[clip(highest - y[i], 0, VZ_EXP_ENTRIES - 1)];
+    for (int i = 0; i < 256; i++) exponentials[i] = net->exp[vz_clip(highest - y[i], 0, VZ_EXP_ENTRIES - 1)];
 }

@@ -1,8 +1,7 @@
-/* What compilers have different words for; and a function in several versions, of which the processor gets the best. */
+/* What compilers have different words for: one function in several versions, of which the processor at hand gets the
+ * best, and the like. */
 #ifndef VZ_PORTABLE_H
 #define VZ_PORTABLE_H
-
-#include <stdint.h>
 
 /* The choice is made while the library is loaded, when the thread sanitizer is not yet up. */
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
@@ -24,15 +23,5 @@
 #else
 #define VZ_PREFETCH(address) ((void)(address))
 #endif
-
-VZ_INLINE int vz_bit_length(uint64_t x) {
-    int length = 0;
-    for (int step = 32; step; step >>= 1)
-        if (x >> step) {
-            x >>= step;
-            length += step;
-        }
-    return length + (int)x;
-}
 
 #endif

@@ -1,6 +1,6 @@
 """The mixer: predictions of a bit, mixed in the logistic domain (Mahoney 2005, paq7; 2007, lpaq1).
 
-Every byte is eight bits along a binary tree. At a node, the inputs are what the network, the match and the
+Every byte is eight bits along a binary tree. At a node, the inputs are what the network, the matches and the
 bit histories say, as ln(p / (1 - p)). Seven sets of weights, each chosen by a small context, give seven
 outputs; a final set weighs those, and two adaptive maps refine the result. The range of the coder is shared
 out along the tree, so that a byte is an interval, and one symbol for the coder.

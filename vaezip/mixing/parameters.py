@@ -25,6 +25,8 @@ MATCH_LENGTHS = 32  # classes of match length
 STATES = 256  # bit histories
 STARTS = 4  # as many as two bits of a header can name
 WEIGHT_LIMIT = (1 << 18) - 1
+WEIGHT_SHIFT = 3  # a model file has the first start's weights in units of 2**-13 ...
+CHANGE_SHIFT = 7  # ... and how those of the others differ from them in units of 2**-9
 
 
 class Learned(NamedTuple):
@@ -69,11 +71,10 @@ class MixerParameters:
         """The bit history after one more bit."""
         self.learning: Int32 = load("learning", np.int32, 4).astype(np.int32)
         """Learning rates: base, extra at first, bytes until half of the extra is gone; the final mixer's."""
-        # The file has the weights in units of 2**-13.
-        first = load("weights", np.int16, WEIGHT_ROWS, INPUTS).astype(np.int32) << 3
-        # ... and those of the other starts by how they differ from the first one's, in units of 2**-9.
-        others = load("weight_changes", np.int8, STARTS - 1, WEIGHT_ROWS, INPUTS).astype(np.int32) << 7
-        weights = np.concatenate([first[None], first + others]).clip(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+        first = load("weights", np.int16, WEIGHT_ROWS, INPUTS).astype(np.int32) << WEIGHT_SHIFT
+        changes = load("weight_changes", np.int8, STARTS - 1, WEIGHT_ROWS, INPUTS).astype(np.int32)
+        others = (first + (changes << CHANGE_SHIFT)).clip(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+        weights = np.concatenate([first[None], others])
         final_weights = load("final_weights", np.int32, STARTS, FINAL_ROWS, FINAL_INPUTS).astype(np.int32)
         history_map = load("history_map", np.uint32, STARTS, HISTORIES, STATES).astype(np.uint32)
         match_map = load("match_map", np.uint32, STARTS, MATCHES, MATCH_LENGTHS).astype(np.uint32)

@@ -13,6 +13,7 @@ from vaezip.ans import TOTAL
 from vaezip.bitsback import LOOK
 from vaezip.engine import REFERENCE, load_engine
 from vaezip.mixing.parameters import (
+    CHANGE_SHIFT,
     FINAL_INPUTS,
     FINAL_ROWS,
     HISTORIES,
@@ -24,6 +25,7 @@ from vaezip.mixing.parameters import (
     STARTS,
     STATES,
     WEIGHT_ROWS,
+    WEIGHT_SHIFT,
     Learned,
     MixerParameters,
 )
@@ -221,8 +223,8 @@ def _fits(zeros: int, ones: int) -> bool:
 
 def _untrained() -> dict[str, Array]:
     """Trust the network, and the histories a little; no history knows anything yet."""
-    weights = np.full((WEIGHT_ROWS, INPUTS), 312 << 3, np.int32)
-    weights[:, 0] = 7250 << 3
+    weights = np.full((WEIGHT_ROWS, INPUTS), 2496, np.int32)
+    weights[:, 0] = 58000
     weights[:, 1] = 0
     final = np.zeros((FINAL_ROWS, FINAL_INPUTS), np.int32)
     final[:, :SETS] = 65536 // SETS
@@ -240,7 +242,7 @@ def _untrained() -> dict[str, Array]:
 
 def _weights(starts: Sequence[Array]) -> dict[str, Array]:
     """The weights of all starts, unit 2**-16, as a model file has them."""
-    first = np.clip(starts[0] >> 3, -32767, 32767).astype(np.int16)
-    differences = np.stack(starts[1:]) - (first.astype(np.int32) << 3)
-    changes = np.clip(np.rint(differences / 128), -127, 127).astype(np.int8)
+    first = np.clip(starts[0] >> WEIGHT_SHIFT, -32767, 32767).astype(np.int16)
+    changes = np.stack(starts[1:]) - (first.astype(np.int32) << WEIGHT_SHIFT)
+    changes = np.clip(np.rint(changes / (1 << CHANGE_SHIFT)), -127, 127).astype(np.int8)
     return {"mixer.weights": first, "mixer.weight_changes": changes}
