@@ -155,9 +155,11 @@ def test_damaged_inputs_leave_nothing_behind(run: Run, text: Path) -> None:
     for data, word in (
         (blob[:-1], "truncated"),
         (bytes(flipped), "the data are damaged"),
-        (bytes(header), "damaged header"),
+        (bytes(header), "its header is damaged"),
+        (blob + bytes(header), "damaged header"),
         (b"", "empty"),
         (b"just some text", "not a .vz file"),
+        ("öffentlich".encode("latin-1"), "not a .vz file"),
         (blob + b"x", "after the last frame"),
     ):
         bad.write_bytes(data)

@@ -166,11 +166,13 @@ def read_header(reader: ByteReader) -> Header | None:
         raise FormatError(
             "not a .vz file" if start == 0 else "the data after the last frame are not a .vz frame"
         )
+    # Its one byte may begin a text that is not UTF-8, so the first header's damage may be no damage.
+    damage = "damaged header" if start else "not a .vz file, or its header is damaged"
     recorder = _Recorder(reader)
     descriptor = recorder.read(1)[0]
     version, layout = descriptor >> 5, descriptor >> 2 & 3
     if version == 0:
-        raise FormatError("damaged header")
+        raise FormatError(damage)
     short = layout != _LAYOUT_BLOCKS
     fingerprint = recorder.read(1 if short else 8)
     block_size = recorder.number()  # in the short form, the size of its one block
@@ -178,7 +180,7 @@ def read_header(reader: ByteReader) -> Header | None:
     check = reader.read(1 if short else 4)
     # Newer versions keep this form of header, so that damage and novelty can be told apart.
     if check != _check(MAGIC + recorder.data)[: len(check)]:
-        raise FormatError("damaged header: its checksum disagrees")
+        raise FormatError(damage)
     if version > VERSION or descriptor & _CRITICAL:
         raise VersionError(f"made by a newer vaezip (format {version}): update vaezip to read it")
     if block_size > MAX_BLOCK_SIZE:
