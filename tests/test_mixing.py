@@ -11,6 +11,7 @@ from vaezip import engine
 from vaezip.ans import TOTAL
 from vaezip.engine import REFERENCE, Engine, load_engine
 from vaezip.errors import EngineError
+from vaezip.mixing.parameters import STARTS
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 
@@ -60,6 +61,19 @@ def test_every_engine_gives_the_same_intervals(
     for kernel in KERNELS:
         chosen = _engine(tiny, kernel, monkeypatch)
         assert (_predictor(tiny, chosen, len(text), z=2, start=3).encode(text) == expected).all(), kernel
+
+
+@pytest.mark.parametrize("engine_name", engine.available())
+def test_comparing_the_starts_gives_what_each_gives(
+    engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = np.frombuffer(TABLE[:200], np.uint8)
+    chosen, z = _engine(tiny, engine_name, monkeypatch), np.full(tiny.architecture.latents, -1, np.int32)
+    compared = chosen.compare(z, text)
+    assert compared.shape == (len(text), STARTS, 2)
+    for start in range(STARTS):
+        assert (compared[:, start] == chosen.predictor(z, start, len(text)).encode(text)).all()
+    assert chosen.compare(z, text[:0]).shape == (0, STARTS, 2)
 
 
 def _check_steps(predictor: Predictor, intervals: np.ndarray, text: np.ndarray) -> None:

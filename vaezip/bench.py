@@ -157,7 +157,7 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = stream.DEFAUL
     for at in range(0, max(1, len(text)), block_size):
         block = text[at : at + block_size]
         sizes = {Method.STORED: len(block) + 4}
-        start = bitsback.choose_start(model, block)
+        start, _ = bitsback.choose_start(model, block)
         sizes[Method.VAE_NULL] = len(bitsback.encode(model, block, latent=False, start=start).payload)
         null += sizes[Method.VAE_NULL]
         fixed += len(bitsback.encode(model, block, latent=False, start=0).payload)
@@ -179,7 +179,7 @@ def _without_bits_back(model: Model, block: bytes, start: int) -> int:
     x = np.frombuffer(block, np.uint8)
     stack = ans.AnsStack(bitsback.checksum(block))
     z = model.latent.posterior(*model.encoder(x)).candidates[:, 0]
-    bitsback.push_text(model, stack, x, z, start)
+    stack.push_intervals(model.predictor(z, start, len(x)).encode(x))
     model.latent.push_prior(stack, z)
     return len(stack.to_bytes())
 

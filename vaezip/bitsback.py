@@ -12,7 +12,6 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vaezip.ans import AnsStack
 from vaezip.errors import FormatError, IntegrityError
@@ -43,24 +42,31 @@ class Encoded(NamedTuple):
     returned_bits: int  # by so much popping z made the stack shorter
 
 
-def choose_start(model: Model, block: bytes) -> int:
+def choose_start(model: Model, block: bytes) -> tuple[int, Int32]:
     """The start of the mixer with which a block's beginning takes the fewest bits, of equals the first.
 
     A latent, too, but a discrete one, with as few values as fit into a header's spare bits: so the best of
-    them is the encoder's choice, and costs nothing.
+    them is the encoder's choice, and costs nothing. Returned with the intervals of the bytes looked at,
+    int32 (n, 2), with this start and the null latent.
     """
-    x = np.frombuffer(block[:LOOK], np.uint8)
+    intervals = model.engine.compare(model.latent.null(), np.frombuffer(block[:LOOK], np.uint8))
 
     def bits(start: int) -> int:
         stack = AnsStack(checksum(block))
-        push_text(model, stack, x, model.latent.null(), start)
+        stack.push_intervals(intervals[:, start])
         return stack.bits()
 
-    return min(range(STARTS), key=bits)
+    best = min(range(STARTS), key=bits)
+    return best, intervals[:, best]
 
 
-def encode(model: Model, block: bytes, *, latent: bool, start: int) -> Encoded:
-    """Code one block, with a latent or the null latent, and a start of the mixer."""
+def encode(
+    model: Model, block: bytes, *, latent: bool, start: int, intervals: Int32 | None = None
+) -> Encoded:
+    """Code one block, with a latent or the null latent, and a start of the mixer.
+
+    intervals: those of all its bytes, int32 (n, 2), with the null latent and this start, if they are known.
+    """
     x = np.frombuffer(block, np.uint8)
     stack = AnsStack(checksum(block))
     before = stack.bits()
@@ -69,7 +75,9 @@ def encode(model: Model, block: bytes, *, latent: bool, start: int) -> Encoded:
         q = model.latent.posterior(*model.encoder(x))
         z = model.latent.pop_posterior(stack, q)
     returned = before - stack.bits()
-    push_text(model, stack, x, z, start)
+    if latent or intervals is None:
+        intervals = model.predictor(z, start, len(x)).encode(x)
+    stack.push_intervals(intervals)
     if latent:
         model.latent.push_prior(stack, z)
     return Encoded(stack.to_bytes(), z, q, returned)
@@ -78,11 +86,6 @@ def encode(model: Model, block: bytes, *, latent: bool, start: int) -> Encoded:
 def checksum(block: bytes) -> int:
     """What lies at the bottom of a block's stack: its CRC-32, of a short block the low 24 bits."""
     return crc32(block) if len(block) > _SHORT else crc32(block) & 0xFFFFFF
-
-
-def push_text(model: Model, stack: AnsStack, x: NDArray[np.uint8], z: Int32, start: int) -> None:
-    """Push a block's bytes, uint8 (n,), with p(x|z, start), so that the first is popped first."""
-    stack.push_intervals(model.predictor(z, start, len(x)).encode(x))
 
 
 def can_carry_latent(model: Model, size: int) -> bool:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from vaezip.errors import EngineError
 
 if TYPE_CHECKING:  # so that `vaezip --version` can name the engine without loading numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vaezip.mixing.parameters import MixerParameters
     from vaezip.mixing.predictor import Predictor
     from vaezip.network.decoder import Decoder
@@ -27,6 +30,8 @@ class Engine(NamedTuple):
     name: str
     predictor: Callable[[Int32, int, int], Predictor]
     """Of a block: its latent, (latents,), the mixer's start, and its size in bytes."""
+    compare: Callable[[Int32, NDArray[np.uint8]], Int32]
+    """Intervals of a block's bytes, uint8 (n,), given its latent, with every start: int32 (n, STARTS, 2)."""
 
 
 def available() -> list[str]:
@@ -51,9 +56,10 @@ def load_engine(decoder: Decoder, mixer: MixerParameters) -> Engine:
     """The chosen engine for a model."""
     name = chosen()
     if name == REFERENCE:
-        from vaezip.mixing.predictor import ReferencePredictor
+        from vaezip.mixing.predictor import ReferencePredictor, compare
 
-        return Engine(name, partial(ReferencePredictor, decoder, mixer))
+        return Engine(name, partial(ReferencePredictor, decoder, mixer), partial(compare, decoder, mixer))
     from vaezip.kernel.predictor import Kernel
 
-    return Engine(name, Kernel(decoder, mixer, name).predictor)
+    kernel = Kernel(decoder, mixer, name)
+    return Engine(name, kernel.predictor, kernel.compare)

@@ -179,9 +179,11 @@ def encode_block(model: Model, content: bytes) -> Block:
     """The smallest block for `content`, of the methods worth trying."""
     blocks = [container.stored(content)]
     if methods := methods_to_try(model, content):
-        start = bitsback.choose_start(model, content)
+        start, looked = bitsback.choose_start(model, content)
+        known = looked if len(looked) == len(content) else None
         for method in methods:
-            coded = bitsback.encode(model, content, latent=method == Method.VAE, start=start)
+            latent = method == Method.VAE
+            coded = bitsback.encode(model, content, latent=latent, start=start, intervals=known)
             blocks.append(Block(method, len(content), coded.payload, start))
     return min(blocks, key=lambda block: len(block.payload))
 

@@ -48,13 +48,11 @@ void vz_predictor_free(vz_predictor *p) {
     free(p);
 }
 
-static void begin_byte(vz_predictor *p) {
+static void run_network(vz_predictor *p, int32_t *exponentials) {
     int64_t rows[VZ_MAX_CONTEXTS];
-    int32_t exponentials[256];
     vz_style style = {p->scale, p->shift};
     vz_contexts_rows(&p->contexts, p->tables, rows);
     vz_network_step(p->network, &style, p->state, p->seen, rows, exponentials);
-    vz_mixer_begin(p->mixer, exponentials);
 }
 
 static void end_byte(vz_predictor *p, uint8_t byte) {
@@ -63,18 +61,23 @@ static void end_byte(vz_predictor *p, uint8_t byte) {
     vz_contexts_push(&p->contexts, p->tables, byte);
 }
 
-void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals) {
-    for (; count && p->position < p->size; count--, text++, intervals += 2) {
-        begin_byte(p);
-        vz_mixer_encode(p->mixer, *text, intervals);
-        end_byte(p, *text);
+void vz_predictor_encode(vz_predictor *const *p, int starts, const uint8_t *text, uint32_t count, int32_t *intervals) {
+    int32_t exponentials[256];
+    for (; count && p[0]->position < p[0]->size; count--, text++) {
+        run_network(p[0], exponentials);
+        for (int i = 0; i < starts; i++, intervals += 2) {
+            vz_mixer_begin(p[i]->mixer, exponentials);
+            vz_mixer_encode(p[i]->mixer, *text, intervals);
+        }
+        end_byte(p[0], *text);
     }
 }
 
 uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row) {
     if (p->position == p->size) return 0;
-    int32_t interval[2];
-    begin_byte(p);
+    int32_t interval[2], exponentials[256];
+    run_network(p, exponentials);
+    vz_mixer_begin(p->mixer, exponentials);
     uint8_t byte = vz_mixer_decode(p->mixer, quantile, interval);
     end_byte(p, byte);
     row[0] = (float)(interval[0] - 1);

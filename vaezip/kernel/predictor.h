@@ -17,8 +17,9 @@ vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *table
                                uint32_t size);
 void vz_predictor_free(vz_predictor *p);
 
-/* To encode the next bytes: `intervals`, (count, 2), gets for each where its interval begins, and how wide it is. */
-void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals);
+/* To encode the next bytes, with every one of `starts` predictors, which differ in their mixers alone: so the first one's
+ * network serves all. `intervals`, (count, starts, 2), gets where each byte's interval begins, and how wide it is. */
+void vz_predictor_encode(vz_predictor *const *p, int starts, const uint8_t *text, uint32_t count, int32_t *intervals);
 
 /* To decode: the next byte, that whose interval holds `quantile`. `row`, (3,), gets what lies below the interval, its
  * width, and what lies above, each less 1. After the last byte, does nothing. */

@@ -5,6 +5,7 @@ The C code trusts its arguments; the classes that load a model's tensors have ch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from vaezip.kernel import ffi as _ffi
 from vaezip.kernel import lib as _lib
 from vaezip.kernel import paths
-from vaezip.mixing.parameters import Learned, MixerParameters
+from vaezip.mixing.parameters import STARTS, Learned, MixerParameters
 from vaezip.network.decoder import Decoder
 from vaezip.network.ops import Int32, Linear
 
@@ -37,6 +38,10 @@ class Kernel:
     def predictor(self, z: Int32, start: int, size: int) -> KernelPredictor:
         """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's start."""
         return KernelPredictor(self, z, start, size)
+
+    def compare(self, z: Int32, text: NDArray[np.uint8]) -> Int32:
+        """See `vaezip.engine.Engine`."""
+        return _encode([self.predictor(z, start, len(text)) for start in range(STARTS)], text)
 
     def _array(self, values: NDArray[Any], dtype: type[np.generic], kind: str) -> Any:
         array = np.ascontiguousarray(values, dtype)
@@ -127,12 +132,7 @@ class KernelPredictor:
         """See `Predictor.encode`."""
         if len(text) != self._size:
             raise ValueError("the text is not of the block's size")
-        intervals = np.empty((self._size, 2), np.int32)
-        for at in range(0, self._size, _CHUNK):
-            part = text[at : at + _CHUNK]
-            target = _ffi.from_buffer("int32_t[]", intervals[at:])
-            _lib.vz_predictor_encode(self._handle, _ffi.from_buffer("uint8_t[]", part), len(part), target)
-        return intervals
+        return _encode([self], text)[:, 0]
 
     def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:
         """See `Predictor.find`; the array is used again."""
@@ -145,3 +145,14 @@ class KernelPredictor:
         pointers = [_ffi.from_buffer(kind, part) for kind, part in zip(kinds, learned, strict=True)]
         _lib.vz_predictor_learned(self._handle, *pointers)
         return learned
+
+
+def _encode(predictors: Sequence[KernelPredictor], text: NDArray[np.uint8]) -> Int32:
+    """Intervals by predictors that differ in their mixers alone: (n, predictors, 2)."""
+    handles = _ffi.new("vz_predictor *[]", [predictor._handle for predictor in predictors])
+    intervals = np.empty((len(text), len(predictors), 2), np.int32)
+    for at in range(0, len(text), _CHUNK):
+        part = text[at : at + _CHUNK]
+        source, target = _ffi.from_buffer("uint8_t[]", part), _ffi.from_buffer("int32_t[]", intervals[at:])
+        _lib.vz_predictor_encode(handles, len(handles), source, len(part), target)
+    return intervals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from vaezip.ans import TOTAL
 from vaezip.mixing.mixer import Mixer
-from vaezip.mixing.parameters import Learned, MixerParameters
+from vaezip.mixing.parameters import STARTS, Learned, MixerParameters
 from vaezip.network.decoder import Decoder
 from vaezip.network.features import ContextState, context_slots
 from vaezip.network.ops import Int32
@@ -59,18 +60,7 @@ class ReferencePredictor:
         """See `Predictor`."""
         if len(text) != self._left:
             raise ValueError("the text is not of the block's size")
-        slots = context_slots(self._decoder.architecture, text[None])
-        seen = np.zeros((1, len(text)), np.uint8)
-        seen[0, 1:] = text[:-1]
-        intervals = np.empty((len(text), 2), np.int32)
-        for at in range(0, len(text), _CHUNK):
-            part = slice(at, at + _CHUNK)
-            logits, self._state = self._decoder(seen[:, part], slots[:, part], self._style, self._state)
-            exponentials = self._decoder.exponentials(logits[0]).astype(np.int32)
-            for interval, byte, now in zip(intervals[part], text[part].tolist(), exponentials, strict=True):
-                self._mixer.begin(now)
-                interval[:] = self._mixer.encode(byte)
-        return intervals
+        return _encode([self], text)[:, 0]
 
     def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:
         """See `Predictor`."""
@@ -88,3 +78,31 @@ class ReferencePredictor:
     def learned(self) -> Learned:
         """See `Predictor`."""
         return self._mixer.learned
+
+    def _outputs(self, text: NDArray[np.uint8]) -> Iterator[Int32]:
+        """What the network says before each byte, for the mixer."""
+        slots = context_slots(self._decoder.architecture, text[None])
+        seen = np.zeros((1, len(text)), np.uint8)
+        seen[0, 1:] = text[:-1]
+        for at in range(0, len(text), _CHUNK):
+            part = slice(at, at + _CHUNK)
+            logits, self._state = self._decoder(seen[:, part], slots[:, part], self._style, self._state)
+            yield from self._decoder.exponentials(logits[0]).astype(np.int32)
+
+
+def compare(decoder: Decoder, parameters: MixerParameters, z: Int32, text: NDArray[np.uint8]) -> Int32:
+    """See `vaezip.engine.Engine`."""
+    return _encode(
+        [ReferencePredictor(decoder, parameters, z, start, len(text)) for start in range(STARTS)], text
+    )
+
+
+def _encode(predictors: Sequence[ReferencePredictor], text: NDArray[np.uint8]) -> Int32:
+    """Intervals by predictors that differ in their mixers alone, int32 (n, predictors, 2)."""
+    intervals = np.empty((len(text), len(predictors), 2), np.int32)
+    mixers = [predictor._mixer for predictor in predictors]
+    for rows, byte, exponentials in zip(intervals, text.tolist(), predictors[0]._outputs(text), strict=True):
+        for mixer, row in zip(mixers, rows, strict=True):
+            mixer.begin(exponentials)
+            row[:] = mixer.encode(byte)
+    return intervals
