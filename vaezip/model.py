@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
@@ -23,11 +24,13 @@ from vaezip.engine import Engine, load_engine
 from vaezip.errors import ModelError
 from vaezip.latent import Latent
 from vaezip.mixing.parameters import STARTS, MixerParameters
-from vaezip.mixing.predictor import Predictor
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import Decoder
 from vaezip.network.encoder import Encoder
 from vaezip.network.ops import Int32, Tensors, require, tensor
+
+if TYPE_CHECKING:  # the reference is loaded where there is no kernel
+    from vaezip.mixing.predictor import Predictor
 
 MODEL_FORMAT = 1
 DEFAULT = "standard"
