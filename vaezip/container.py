@@ -14,8 +14,9 @@ from zlib import crc32
 
 from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VersionError
 
-MAGIC = b"\xf6"  # "v" with the high bit set: never in UTF-8
+MAGIC = 0xF6  # "v" with the high bit set: never in UTF-8
 VERSION = 1
+_CODED = 0xF0  # + kind, 8 to 15, never in UTF-8 either: stands for magic and descriptor of a coded block
 MAX_BLOCK_SIZE = 16 << 20
 
 _LAYOUT_BLOCKS = 0  # other layouts: the short form, its one block coded with that method
@@ -108,16 +109,18 @@ def encode_number(n: int) -> bytes:
 
 def short_frame(fingerprint: bytes, block: Block) -> bytes:
     """A whole frame in the short form."""
-    header = MAGIC + bytes([VERSION << 5 | _kind(block)]) + fingerprint[:1] + encode_number(block.size)
-    if block.method != Method.STORED:
+    if block.method == Method.STORED:
+        header = bytes([MAGIC, VERSION << 5 | _kind(block)]) + fingerprint[:1] + encode_number(block.size)
+    else:
+        header = bytes([_CODED | _kind(block)]) + fingerprint[:1] + encode_number(block.size)
         header += encode_number(len(block.payload))
     return header + _check(header)[:1] + block.payload
 
 
 def frame_header(fingerprint: bytes, block_size: int, content_size: int | None) -> bytes:
     """The header of a frame of blocks."""
-    header = MAGIC + bytes([VERSION << 5 | _LAYOUT_BLOCKS << 2]) + fingerprint[:8] + encode_number(block_size)
-    header += encode_number(0 if content_size is None else content_size + 1)
+    header = bytes([MAGIC, VERSION << 5 | _LAYOUT_BLOCKS << 2]) + fingerprint[:8]
+    header += encode_number(block_size) + encode_number(0 if content_size is None else content_size + 1)
     return header + _check(header)
 
 
@@ -159,17 +162,18 @@ def read_header(reader: ByteReader) -> Header | None:
     needs a newer version, LimitError if its blocks are larger than any writer makes them.
     """
     start = reader.position
-    magic = reader.read_some(len(MAGIC))
-    if not magic:
+    lead = reader.read_some(1)
+    if not lead:
         return None
-    if magic != MAGIC:
+    abbreviated = lead[0] >= _CODED | Method.VAE << 2
+    if lead[0] != MAGIC and not abbreviated:
         raise FormatError(
             "not a .vz file" if start == 0 else "the data after the last frame are not a .vz frame"
         )
-    # Its one byte may begin a text that is not UTF-8, so the first header's damage may be no damage.
+    # This byte may begin a text that is not UTF-8, so the first header's damage may be no damage.
     damage = "damaged header" if start else "not a .vz file, or its header is damaged"
-    recorder = _Recorder(reader)
-    descriptor = recorder.read(1)[0]
+    recorder = _Recorder(reader, lead)
+    descriptor = VERSION << 5 | lead[0] & 15 if abbreviated else recorder.read(1)[0]
     version, layout = descriptor >> 5, descriptor >> 2 & 3
     if version == 0:
         raise FormatError(damage)
@@ -179,7 +183,7 @@ def read_header(reader: ByteReader) -> Header | None:
     second = 0 if layout == Method.STORED else recorder.number()
     check = reader.read(1 if short else 4)
     # Newer versions keep this form of header, so that damage and novelty can be told apart.
-    if check != _check(MAGIC + recorder.data)[: len(check)]:
+    if check != _check(recorder.data)[: len(check)]:
         raise FormatError(damage)
     if version > VERSION or descriptor & _CRITICAL:
         raise VersionError(f"made by a newer vaezip (format {version}): update vaezip to read it")
@@ -261,9 +265,10 @@ def stored_content(block: Block) -> bytes:
 class _Recorder(ByteReader):
     """A reader that keeps what it has read, for the header's checksum."""
 
-    def __init__(self, reader: ByteReader) -> None:
+    def __init__(self, reader: ByteReader, data: bytes) -> None:
+        """data: what has been read of the header."""
         self._reader = reader
-        self.data = b""
+        self.data = data
 
     def read(self, n: int) -> bytes:
         part = self._reader.read(n)
