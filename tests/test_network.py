@@ -184,7 +184,7 @@ HOSTILE: dict[str, Callable[[dict[str, np.ndarray], dict[str, object]], object]]
     "a gate out of range": lambda t, a: t["decoder.sigmoid"].fill(2**20),
     "no mixer": lambda t, a: t.pop("mixer.next"),
     "a mixer that learns too fast": lambda t, a: t["mixer.learning"].fill(1 << 12),
-    "a mixer with wild weights": lambda t, a: t["mixer.final_weights"].fill(1 << 20),
+    "a mixer with wild weights": lambda t, a: t["mixer.final_weights"].fill(-(1 << 15)),
     "a map that adapts beyond the bit": lambda t, a: t["mixer.rate"].fill(1 << 17),
     "frequencies that do not sum up": lambda t, a: t["latent.prior"].fill(1),
     "a posterior wider than the prior": lambda t, a: t.update(

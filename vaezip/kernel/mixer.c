@@ -18,16 +18,17 @@
 enum {
     SET_NODE = 0,
     SET_MATCH = 256,
-    SET_BYTE = 512,
-    SET_ORDER = 2560,
-    SET_CONFIDENCE = 2944,
-    SET_FIELD = 4096,
-    SET_BEFORE = 4864
+    SET_BYTE = 360,
+    SET_ORDER = 2408,
+    SET_CONFIDENCE = 2792,
+    SET_FIELD = 3944,
+    SET_BEFORE = 4712
 };
+enum { FINAL_MATCH = 0, FINAL_BYTE = 104, FINAL_NODE = 360, FINAL_BEFORE = 616 };
 
 typedef struct {
     int16_t input[VZ_INPUTS];
-    int row[VZ_SETS], final_row;
+    int row[VZ_SETS], final_row[VZ_FINAL_SETS];
     int output[VZ_SETS]; /* logistic domain, unit 1/4096 */
     int mixed;           /* so is this; then maps refine it */
     int bucket, apm[2];
@@ -176,24 +177,30 @@ VZ_INLINE void predict(const vz_mixer *m, prediction *p) {
     static const int16_t limits[] = {64, 160, 320, 512, 768, 1024, 1400};
     int certainty = 0;
     while (certainty < 7 && (network < 0 ? -network : network) >= limits[certainty]) certainty++;
-    int said = p->match_bit[0] + 1, length = said ? match_class(h->match[0].length) : 0;
+    int said = p->match_bit[0] + 1, match = said ? 1 + match_class(h->match[0].length) : 0;
+    int last = (int)(h->recent & 255), before = byte_kind((int)(h->recent >> 8 & 255)) * 8 + depth;
     p->row[0] = SET_NODE + node;
-    p->row[1] = SET_MATCH + (said ? 128 + length * 8 : 0) + depth;
-    p->row[2] = SET_BYTE + (int)(h->recent & 255) * 8 + depth;
+    p->row[1] = SET_MATCH + match * 8 + depth;
+    p->row[2] = SET_BYTE + last * 8 + depth;
     p->row[3] = SET_ORDER + (m->known * 8 + certainty) * 8 + depth;
     p->row[4] = SET_CONFIDENCE + (said * 6 + m->known) * 64 + m->confidence * 8 + certainty;
     p->row[5] = SET_FIELD + ((h->fields < 11 ? h->fields : 11) * 8 + (h->word_length < 7 ? h->word_length : 7)) * 8 + depth;
-    p->row[6] = SET_BEFORE + byte_kind((int)(h->recent >> 8 & 255)) * 8 + depth;
-    p->final_row = (said ? 1 + length : 0) * 8 + m->confidence;
+    p->row[6] = SET_BEFORE + before;
+    p->final_row[0] = FINAL_MATCH + match * 8 + m->confidence;
+    p->final_row[1] = FINAL_BYTE + last;
+    p->final_row[2] = FINAL_NODE + node;
+    p->final_row[3] = FINAL_BEFORE + before;
     int64_t mixed = 0;
     for (int s = 0; s < VZ_SETS; s++) {
         const int32_t *w = m->weights[p->row[s]];
         int32_t sum = 0;
         for (int i = 0; i < VZ_INPUTS; i++) sum += (w[i] >> 3) * p->input[i];
         p->output[s] = vz_clip(sum >> 9, -DOMAIN_LIMIT, DOMAIN_LIMIT);
-        mixed += (int64_t)m->final_weights[p->final_row][s] * (p->output[s] >> 4);
+        int32_t weight = 0;
+        for (int k = 0; k < VZ_FINAL_SETS; k++) weight += m->final_weights[p->final_row[k]][s];
+        mixed += (int64_t)weight * (p->output[s] >> 4);
     }
-    mixed >>= 12;
+    mixed >>= 14; /* 12, and 2 for the mean of four */
     p->mixed = mixed < -DOMAIN_LIMIT ? -DOMAIN_LIMIT : mixed > DOMAIN_LIMIT ? DOMAIN_LIMIT : (int)mixed;
 
     int at = p->mixed + DOMAIN_LIMIT + 1, f = at & 2047;
@@ -225,9 +232,10 @@ VZ_INLINE void learn(vz_mixer *m, const prediction *p, int bit) {
             w[i] = vz_clip(w[i] + ((p->input[i] * step + 32768) >> 16), -WEIGHT_LIMIT, WEIGHT_LIMIT);
     }
     int step = ((target - squash(m, p->mixed)) * m->model->learning[3]) >> 8;
-    for (int s = 0; s < VZ_SETS; s++) {
-        int32_t *w = &m->final_weights[p->final_row][s];
-        *w = vz_clip(*w + (((p->output[s] >> 4) * step + 32768) >> 16), -WEIGHT_LIMIT, WEIGHT_LIMIT);
+    for (int k = 0; k < VZ_FINAL_SETS; k++) {
+        int32_t *w = m->final_weights[p->final_row[k]];
+        for (int s = 0; s < VZ_SETS; s++)
+            w[s] = vz_clip(w[s] + (((p->output[s] >> 4) * step + 32768) >> 16), -WEIGHT_LIMIT, WEIGHT_LIMIT);
     }
     refine(&m->apm_node[p->apm[0]][p->bucket], bit);
     refine(&m->apm_order2[p->apm[1]][p->bucket], bit);

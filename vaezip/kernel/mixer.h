@@ -10,8 +10,9 @@
 #define VZ_MATCHES 2                     /* of a few bytes and more, and of many */
 #define VZ_INPUTS 24                     /* network, bias, matches, histories */
 #define VZ_SETS 7                        /* weight sets that see every bit */
-#define VZ_WEIGHT_ROWS 5376              /* of all sets together */
-#define VZ_FINAL_ROWS 104
+#define VZ_WEIGHT_ROWS 5224              /* of all sets together */
+#define VZ_FINAL_SETS 4                  /* whose mean weighs the outputs of those */
+#define VZ_FINAL_ROWS 1128
 #define VZ_FINAL_INPUTS 8                /* VZ_SETS, padded */
 #define VZ_MATCH_LENGTHS 32              /* classes of match length */
 #define VZ_STATES 256                    /* bit histories */

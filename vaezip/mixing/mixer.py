@@ -2,8 +2,8 @@
 
 Every byte is eight bits along a binary tree. At a node, the inputs are what the network, the matches and the
 bit histories say, as ln(p / (1 - p)). Seven sets of weights, each chosen by a small context, give seven
-outputs; a final set weighs those, and two adaptive maps refine the result. The range of the coder is shared
-out along the tree, so that a byte is an interval, and one symbol for the coder.
+outputs; the mean of four final sets weighs those, and two adaptive maps refine the result. The range of the
+coder is shared out along the tree, so that a byte is an interval, and one symbol for the coder.
 
 This is the reference; kernel/mixer.c is its twin, and gives the same integers.
 """
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from vaezip.ans import TOTAL
 from vaezip.mixing.history import LONGEST_MATCH, History, Match, hash64, shape_class
 from vaezip.mixing.parameters import (
-    FINAL_INPUTS,
+    FINAL_SETS,
+    FINAL_STARTS,
     HISTORIES,
     INPUTS,
     MATCHES,
@@ -36,6 +37,7 @@ _BUCKETS = 33  # of an adaptive probability map
 _MAP_SHIFT = 6
 _NETWORK, _BIAS, _FIRST_MATCH, _FIRST_HISTORY = 0, 1, 2, 2 + MATCHES
 _SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_CONFIDENCE, _SET_FIELD, _SET_BEFORE = SET_STARTS[:SETS]
+_FINAL_MATCH, _FINAL_BYTE, _FINAL_NODE, _FINAL_BEFORE = FINAL_STARTS[:FINAL_SETS]
 _CONFIDENCE = (20, 40, 80, 128, 192, 230, 250)  # of the network's best byte, in 256ths
 _CERTAINTY = (64, 160, 320, 512, 768, 1024, 1400)  # of the network at a node, logistic domain, unit 1/256
 _MATCH_CLASS = (0, 1, 4, 6, 8, 12, 16, 24, 32, 64, 128, LONGEST_MATCH)
@@ -48,7 +50,7 @@ class _Prediction:
     index: int  # of the histories in a slot
     inputs: Int32  # (INPUTS,), unit 1/256
     rows: list[int]  # of the weights, one per set
-    final_row: int
+    final_rows: list[int]  # of the final weights, one per final set
     outputs: list[int]  # of the sets, logistic domain, unit 1/4096
     mixed: int  # so is this
     maps: list[tuple[int, int]]  # entries of the two adaptive maps
@@ -130,21 +132,27 @@ class Mixer:
 
         certainty = bisect_right(_CERTAINTY, abs(network))
         said = match_bits[0] + 1
-        length = bisect_right(_MATCH_CLASS, history.matches[0].length) - 1 if said else 0
+        match_kind = bisect_right(_MATCH_CLASS, history.matches[0].length) if said else 0
+        last, before = history.last_two & 255, _byte_kind(history.last_two >> 8) * 8 + depth
         rows = [
             _SET_NODE + node,
-            _SET_MATCH + (128 + length * 8 if said else 0) + depth,
-            _SET_BYTE + (history.last_two & 255) * 8 + depth,
+            _SET_MATCH + match_kind * 8 + depth,
+            _SET_BYTE + last * 8 + depth,
             _SET_ORDER + (self._known * 8 + certainty) * 8 + depth,
             _SET_CONFIDENCE + (said * 6 + self._known) * 64 + self._confidence * 8 + certainty,
             _SET_FIELD + (min(history.fields, 11) * 8 + min(history.word_length, 7)) * 8 + depth,
-            _SET_BEFORE + _byte_kind(history.last_two >> 8) * 8 + depth,
+            _SET_BEFORE + before,
         ]
-        final_row = (1 + length if said else 0) * 8 + self._confidence
+        final_rows = [
+            _FINAL_MATCH + match_kind * 8 + self._confidence,
+            _FINAL_BYTE + last,
+            _FINAL_NODE + node,
+            _FINAL_BEFORE + before,
+        ]
         sums = ((self.learned.weights[rows] >> 3) * inputs).sum(axis=1) >> 9
         outputs = np.clip(sums, -_LIMIT, _LIMIT).tolist()
-        final = self.learned.final_weights[final_row].tolist()
-        mixed = sum(w * (x >> 4) for w, x in zip(final, outputs, strict=False)) >> 12
+        final = self.learned.final_weights[final_rows].sum(axis=0).tolist()
+        mixed = sum(w * (x >> 4) for w, x in zip(final, outputs, strict=False)) >> 14
         mixed = max(-_LIMIT, min(_LIMIT, mixed))
 
         bucket, fraction = divmod(mixed + _LIMIT + 1, 2048)
@@ -159,7 +167,7 @@ class Mixer:
             index,
             inputs,
             rows,
-            final_row,
+            final_rows,
             outputs,
             mixed,
             [(m, nearest) for m in which],
@@ -174,10 +182,9 @@ class Mixer:
             moved = self.learned.weights[row] + ((prediction.inputs * step + 32768) >> 16)
             self.learned.weights[row] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
         step = ((target - self._squash(prediction.mixed)) * int(self._p.learning[3])) >> 8
-        inputs = np.zeros(FINAL_INPUTS, np.int64)
-        inputs[:SETS] = np.array(prediction.outputs) >> 4
-        moved = self.learned.final_weights[prediction.final_row] + ((inputs * step + 32768) >> 16)
-        self.learned.final_weights[prediction.final_row] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+        moves = ((np.array(prediction.outputs) >> 4) * step + 32768) >> 16
+        moved = self.learned.final_weights[prediction.final_rows, :SETS] + moves
+        self.learned.final_weights[prediction.final_rows, :SETS] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
         for entry in prediction.maps:
             self._maps[entry] += ((65535 if bit else 0) - self._maps[entry]) >> _MAP_SHIFT
         for i, (match, expected) in enumerate(zip(history.matches, prediction.match_bits, strict=True)):

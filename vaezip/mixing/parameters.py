@@ -17,9 +17,11 @@ HISTORIES = 20  # contexts with bit histories
 MATCHES = 2  # of a few bytes and more, and of many
 INPUTS = 24  # network, bias, matches, histories
 SETS = 7  # weight sets that see every bit
-SET_STARTS = (0, 256, 512, 2560, 2944, 4096, 4864, 5376)  # first row of each set, and the end of the last
+SET_STARTS = (0, 256, 360, 2408, 2792, 3944, 4712, 5224)  # first row of each set, and the end of the last
 WEIGHT_ROWS = SET_STARTS[-1]
-FINAL_ROWS = 104
+FINAL_SETS = 4  # whose mean weighs the outputs of those
+FINAL_STARTS = (0, 104, 360, 616, 1128)
+FINAL_ROWS = FINAL_STARTS[-1]
 FINAL_INPUTS = 8  # SETS, padded
 MATCH_LENGTHS = 32  # classes of match length
 STATES = 256  # bit histories
@@ -71,11 +73,16 @@ class MixerParameters:
         """The bit history after one more bit."""
         self.learning: Int32 = load("learning", np.int32, 4).astype(np.int32)
         """Learning rates: base, extra at first, bytes until half of the extra is gone; the final mixer's."""
-        first = load("weights", np.int16, WEIGHT_ROWS, INPUTS).astype(np.int32) << WEIGHT_SHIFT
-        changes = load("weight_changes", np.int8, STARTS - 1, WEIGHT_ROWS, INPUTS).astype(np.int32)
-        others = (first + (changes << CHANGE_SHIFT)).clip(-WEIGHT_LIMIT, WEIGHT_LIMIT)
-        weights = np.concatenate([first[None], others])
-        final_weights = load("final_weights", np.int32, STARTS, FINAL_ROWS, FINAL_INPUTS).astype(np.int32)
+
+        def load_weights(name: str, *shape: int) -> Int32:
+            first = load(name, np.int16, *shape).astype(np.int32) << WEIGHT_SHIFT
+            changes = load(f"{name}_changes", np.int8, STARTS - 1, *shape).astype(np.int32)
+            others = (first + (changes << CHANGE_SHIFT)).clip(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+            return np.concatenate([first[None], others])
+
+        weights = load_weights("weights", WEIGHT_ROWS, INPUTS)
+        final_weights = load_weights("final_weights", FINAL_ROWS, SETS)
+        final_weights = np.pad(final_weights, ((0, 0), (0, 0), (0, FINAL_INPUTS - SETS)))
         history_map = load("history_map", np.uint32, STARTS, HISTORIES, STATES).astype(np.uint32)
         match_map = load("match_map", np.uint32, STARTS, MATCHES, MATCH_LENGTHS).astype(np.uint32)
         self.starts = list(map(Learned, weights, final_weights, history_map, match_map))

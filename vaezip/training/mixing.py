@@ -14,7 +14,6 @@ from vaezip.bitsback import LOOK
 from vaezip.engine import REFERENCE, load_engine
 from vaezip.mixing.parameters import (
     CHANGE_SHIFT,
-    FINAL_INPUTS,
     FINAL_ROWS,
     HISTORIES,
     INPUTS,
@@ -35,7 +34,7 @@ from vaezip.network.decoder import Decoder
 Array = NDArray[Any]
 Text = NDArray[np.uint8]
 
-_LEARNING = (400, 700, 2000, 120)  # in use: base, extra, half-life in bytes, final mixer
+_LEARNING = (500, 500, 4000, 90)  # in use: base, extra, half-life in bytes, final mixer
 _PRACTICE = (100, 200, 2000, 60)  # beforehand: slower, since it averages over all kinds of text
 _CONFIDENCE = 30  # counts of the maps are cut to this, so that they still adapt
 _FURTHEST = 3  # standard deviations; so that no odd text has a cluster of its own
@@ -67,10 +66,11 @@ def learned_parameters(
         practice.go_on(texts, before)
     return {
         **parameters,
-        **_weights([start.weights for start in mixer.starts]),
+        **_weights("weights", [start.weights for start in mixer.starts]),
+        **_weights("final_weights", [start.final_weights[:, :SETS] for start in mixer.starts]),
         **{
             f"mixer.{name}": np.stack([getattr(start, name) for start in mixer.starts])
-            for name in ("final_weights", "history_map", "match_map")
+            for name in ("history_map", "match_map")
         },
     }
 
@@ -226,23 +226,22 @@ def _untrained() -> dict[str, Array]:
     weights = np.full((WEIGHT_ROWS, INPUTS), 2496, np.int32)
     weights[:, 0] = 58000
     weights[:, 1] = 0
-    final = np.zeros((FINAL_ROWS, FINAL_INPUTS), np.int32)
-    final[:, :SETS] = 65536 // SETS
+    final = np.full((FINAL_ROWS, SETS), 65536 // SETS, np.int32)
     goes_on = np.rint((0.7 + 0.006 * np.arange(MATCH_LENGTHS)) * 2**22).astype(np.uint32)
     start = {
-        "mixer.final_weights": final,
         "mixer.history_map": np.full((HISTORIES, STATES), 1 << 31, np.uint32),
         "mixer.match_map": np.stack([goes_on << 10] * MATCHES),
     }
     return {
-        **_weights([weights] * STARTS),
+        **_weights("weights", [weights] * STARTS),
+        **_weights("final_weights", [final] * STARTS),
         **{name: np.stack([values] * STARTS) for name, values in start.items()},
     }
 
 
-def _weights(starts: Sequence[Array]) -> dict[str, Array]:
-    """The weights of all starts, unit 2**-16, as a model file has them."""
+def _weights(name: str, starts: Sequence[Array]) -> dict[str, Array]:
+    """Weights of all starts, unit 2**-16, as a model file has them."""
     first = np.clip(starts[0] >> WEIGHT_SHIFT, -32767, 32767).astype(np.int16)
     changes = np.stack(starts[1:]) - (first.astype(np.int32) << WEIGHT_SHIFT)
     changes = np.clip(np.rint(changes / (1 << CHANGE_SHIFT)), -127, 127).astype(np.int8)
-    return {"mixer.weights": first, "mixer.weight_changes": changes}
+    return {f"mixer.{name}": first, f"mixer.{name}_changes": changes}
