@@ -24,8 +24,8 @@ def cases() -> dict[str, tuple[bytes, int]]:
     return {
         "empty": (b"", 100),
         "one-byte": (b"v", 100),
-        "short": (text[:120], 1000),
-        "latent": (text, 4096),
+        "latent": (text[:120], 1000),
+        "null-latent": (text, 4096),
         "stored": (noise, 1000),
         "blocks": (text + noise + text[:7], 300),
     }
