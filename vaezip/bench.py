@@ -157,8 +157,9 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = stream.DEFAUL
     for at in range(0, max(1, len(text)), block_size):
         block = text[at : at + block_size]
         sizes = {Method.STORED: len(block) + 4}
-        start, _ = bitsback.choose_start(model, block)
-        sizes[Method.VAE_NULL] = len(bitsback.encode(model, block, latent=False, start=start).payload)
+        start, looked = bitsback.choose_start(model, block)
+        encoded = bitsback.encode(model, block, latent=False, start=start, looked=looked)
+        sizes[Method.VAE_NULL] = len(encoded.payload)
         null += sizes[Method.VAE_NULL]
         fixed += len(bitsback.encode(model, block, latent=False, start=0).payload)
         if bitsback.can_carry_latent(model, len(block)):

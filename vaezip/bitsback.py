@@ -60,12 +60,10 @@ def choose_start(model: Model, block: bytes) -> tuple[int, Int32]:
     return best, intervals[:, best]
 
 
-def encode(
-    model: Model, block: bytes, *, latent: bool, start: int, intervals: Int32 | None = None
-) -> Encoded:
+def encode(model: Model, block: bytes, *, latent: bool, start: int, looked: Int32 | None = None) -> Encoded:
     """Code one block, with a latent or the null latent, and a start of the mixer.
 
-    intervals: those of all its bytes, int32 (n, 2), with the null latent and this start, if they are known.
+    looked: the intervals that came with this start from `choose_start`; they may save predicting again.
     """
     x = np.frombuffer(block, np.uint8)
     stack = AnsStack(checksum(block))
@@ -75,9 +73,10 @@ def encode(
         q = model.latent.posterior(*model.encoder(x))
         z = model.latent.pop_posterior(stack, q)
     returned = before - stack.bits()
-    if latent or intervals is None:
-        intervals = model.predictor(z, start, len(x)).encode(x)
-    stack.push_intervals(intervals)
+    if looked is None or latent or len(looked) < len(x):
+        stack.push_intervals(model.predictor(z, start, len(x)).encode(x))
+    else:
+        stack.push_intervals(looked)
     if latent:
         model.latent.push_prior(stack, z)
     return Encoded(stack.to_bytes(), z, q, returned)

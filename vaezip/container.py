@@ -109,11 +109,9 @@ def encode_number(n: int) -> bytes:
 
 def short_frame(fingerprint: bytes, block: Block) -> bytes:
     """A whole frame in the short form."""
-    if block.method == Method.STORED:
-        header = bytes([MAGIC, VERSION << 5 | _kind(block)]) + fingerprint[:1] + encode_number(block.size)
-    else:
-        header = bytes([_CODED | _kind(block)]) + fingerprint[:1] + encode_number(block.size)
-        header += encode_number(len(block.payload))
+    kind, stored = _kind(block), block.method == Method.STORED
+    lead = [MAGIC, VERSION << 5 | kind] if stored else [_CODED | kind]
+    header = bytes(lead) + fingerprint[:1] + _sizes(block)
     return header + _check(header)[:1] + block.payload
 
 
@@ -126,10 +124,13 @@ def frame_header(fingerprint: bytes, block_size: int, content_size: int | None) 
 
 def encode_block(block: Block) -> bytes:
     """A block of a frame of blocks, with its own small header."""
-    sizes = encode_number(block.size)
-    if block.method != Method.STORED:
-        sizes += encode_number(len(block.payload))
-    return bytes([_kind(block)]) + sizes + block.payload
+    return bytes([_kind(block)]) + _sizes(block) + block.payload
+
+
+def _sizes(block: Block) -> bytes:
+    """Size of the content; that of the payload follows from it if the block is stored."""
+    content = encode_number(block.size)
+    return content if block.method == Method.STORED else content + encode_number(len(block.payload))
 
 
 class Index:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from vaezip.errors import EngineError
@@ -56,9 +55,10 @@ def load_engine(decoder: Decoder, mixer: MixerParameters) -> Engine:
     """The chosen engine for a model."""
     name = chosen()
     if name == REFERENCE:
-        from vaezip.mixing.predictor import ReferencePredictor, compare
+        from vaezip.mixing.predictor import Reference
 
-        return Engine(name, partial(ReferencePredictor, decoder, mixer), partial(compare, decoder, mixer))
+        reference = Reference(decoder, mixer)
+        return Engine(name, reference.predictor, reference.compare)
     from vaezip.kernel.predictor import Kernel
 
     kernel = Kernel(decoder, mixer, name)

@@ -180,10 +180,9 @@ def encode_block(model: Model, content: bytes) -> Block:
     blocks = [container.stored(content)]
     if methods := methods_to_try(model, content):
         start, looked = bitsback.choose_start(model, content)
-        known = looked if len(looked) == len(content) else None
         for method in methods:
             latent = method == Method.VAE
-            coded = bitsback.encode(model, content, latent=latent, start=start, intervals=known)
+            coded = bitsback.encode(model, content, latent=latent, start=start, looked=looked)
             blocks.append(Block(method, len(content), coded.payload, start))
     return min(blocks, key=lambda block: len(block.payload))
 

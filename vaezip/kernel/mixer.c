@@ -38,7 +38,7 @@ typedef struct {
 
 struct vz_mixer {
     const vz_mixer_model *model;
-    int32_t weights[VZ_WEIGHT_ROWS][VZ_INPUTS], final_weights[VZ_FINAL_ROWS][VZ_FINAL_INPUTS];
+    int32_t weights[VZ_WEIGHT_ROWS][VZ_INPUTS], final_weights[VZ_FINAL_ROWS][VZ_SETS];
     uint32_t history_map[VZ_HISTORIES][VZ_STATES], match_map[VZ_MATCHES][VZ_MATCH_LENGTHS];
     uint16_t apm_node[3 * 256][APM_BUCKETS], apm_order2[1 << 12][APM_BUCKETS];
 
@@ -97,12 +97,12 @@ static int length_class(uint32_t length) {
     return 31;
 }
 
+/* Of a match that says something; 0 is for none. */
 static int match_class(uint32_t length) {
     static const uint16_t limits[] = {4, 6, 8, 12, 16, 24, 32, 64, 128, VZ_LONGEST_MATCH};
-    if (!length) return 0;
     int i = 0;
     while (i < 10 && length >= limits[i]) i++;
-    return 1 + i;
+    return 2 + i;
 }
 
 void vz_mixer_begin(vz_mixer *m, const int32_t *exponentials) {
@@ -177,7 +177,7 @@ VZ_INLINE void predict(const vz_mixer *m, prediction *p) {
     static const int16_t limits[] = {64, 160, 320, 512, 768, 1024, 1400};
     int certainty = 0;
     while (certainty < 7 && (network < 0 ? -network : network) >= limits[certainty]) certainty++;
-    int said = p->match_bit[0] + 1, match = said ? 1 + match_class(h->match[0].length) : 0;
+    int said = p->match_bit[0] + 1, match = said ? match_class(h->match[0].length) : 0;
     int last = (int)(h->recent & 255), before = byte_kind((int)(h->recent >> 8 & 255)) * 8 + depth;
     p->row[0] = SET_NODE + node;
     p->row[1] = SET_MATCH + match * 8 + depth;

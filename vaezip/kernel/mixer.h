@@ -13,7 +13,6 @@
 #define VZ_WEIGHT_ROWS 5224              /* of all sets together */
 #define VZ_FINAL_SETS 4                  /* whose mean weighs the outputs of those */
 #define VZ_FINAL_ROWS 1128
-#define VZ_FINAL_INPUTS 8                /* VZ_SETS, padded */
 #define VZ_MATCH_LENGTHS 32              /* classes of match length */
 #define VZ_STATES 256                    /* bit histories */
 
@@ -26,7 +25,7 @@ typedef struct {
     const uint8_t *next;             /* (256, 2) transitions of bit histories */
     const int32_t *learning;         /* (4,) rates, unit 2^-16: base, extra, its half-life in bytes, final */
     const int32_t *weights;          /* (VZ_WEIGHT_ROWS, VZ_INPUTS), unit 2^-16: where they begin, as all below */
-    const int32_t *final_weights;    /* (VZ_FINAL_ROWS, VZ_FINAL_INPUTS), unit 2^-16 */
+    const int32_t *final_weights;    /* (VZ_FINAL_ROWS, VZ_SETS), unit 2^-16 */
     const uint32_t *history_map;     /* (VZ_HISTORIES, VZ_STATES) probability, 22 bits, and count, 10 bits */
     const uint32_t *match_map;       /* (VZ_MATCHES, VZ_MATCH_LENGTHS) probability that it goes on, and count */
 } vz_mixer_model;

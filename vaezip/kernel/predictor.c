@@ -6,7 +6,8 @@
 struct vz_predictor {
     const vz_network *network;
     const vz_tables *tables;
-    vz_mixer *mixer;
+    vz_mixer **mixer;
+    int mixers;
     vz_contexts contexts;
     int32_t *scale, *shift, *state;
     uint32_t size, position;
@@ -19,8 +20,8 @@ static int32_t *copy(const int32_t *from, size_t count) {
     return to;
 }
 
-vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *mixer,
-                               const int32_t *scale, const int32_t *shift, const int32_t *start,
+vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *const *mixer,
+                               int mixers, const int32_t *scale, const int32_t *shift, const int32_t *start,
                                uint32_t size) {
     vz_predictor *p = calloc(1, sizeof *p);
     if (!p) return NULL;
@@ -28,11 +29,14 @@ vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *table
     p->network = network;
     p->tables = tables;
     p->size = size;
-    p->mixer = vz_mixer_new(mixer, size);
+    p->mixer = calloc((size_t)mixers, sizeof *p->mixer);
+    int complete = p->mixer != NULL;
+    for (; complete && p->mixers < mixers; p->mixers++)
+        complete = (p->mixer[p->mixers] = vz_mixer_new(mixer[p->mixers], size)) != NULL;
     p->scale = copy(scale, sites * width);
     p->shift = copy(shift, sites * width);
     p->state = copy(start, layers * width);
-    if (!p->mixer || !p->scale || !p->shift || !p->state) {
+    if (!complete || !p->scale || !p->shift || !p->state) {
         vz_predictor_free(p);
         return NULL;
     }
@@ -41,7 +45,8 @@ vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *table
 
 void vz_predictor_free(vz_predictor *p) {
     if (!p) return;
-    vz_mixer_free(p->mixer);
+    for (int i = 0; i < p->mixers; i++) vz_mixer_free(p->mixer[i]);
+    free(p->mixer);
     free(p->scale);
     free(p->shift);
     free(p->state);
@@ -61,15 +66,15 @@ static void end_byte(vz_predictor *p, uint8_t byte) {
     vz_contexts_push(&p->contexts, p->tables, byte);
 }
 
-void vz_predictor_encode(vz_predictor *const *p, int starts, const uint8_t *text, uint32_t count, int32_t *intervals) {
+void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals) {
     int32_t exponentials[256];
-    for (; count && p[0]->position < p[0]->size; count--, text++) {
-        run_network(p[0], exponentials);
-        for (int i = 0; i < starts; i++, intervals += 2) {
-            vz_mixer_begin(p[i]->mixer, exponentials);
-            vz_mixer_encode(p[i]->mixer, *text, intervals);
+    for (; count && p->position < p->size; count--, text++) {
+        run_network(p, exponentials);
+        for (int i = 0; i < p->mixers; i++, intervals += 2) {
+            vz_mixer_begin(p->mixer[i], exponentials);
+            vz_mixer_encode(p->mixer[i], *text, intervals);
         }
-        end_byte(p[0], *text);
+        end_byte(p, *text);
     }
 }
 
@@ -77,8 +82,8 @@ uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row) {
     if (p->position == p->size) return 0;
     int32_t interval[2], exponentials[256];
     run_network(p, exponentials);
-    vz_mixer_begin(p->mixer, exponentials);
-    uint8_t byte = vz_mixer_decode(p->mixer, quantile, interval);
+    vz_mixer_begin(p->mixer[0], exponentials);
+    uint8_t byte = vz_mixer_decode(p->mixer[0], quantile, interval);
     end_byte(p, byte);
     row[0] = (float)(interval[0] - 1);
     row[1] = (float)(interval[1] - 1);
@@ -88,5 +93,5 @@ uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row) {
 
 void vz_predictor_learned(const vz_predictor *p, int32_t *weights, int32_t *final_weights, uint32_t *history_map,
                           uint32_t *match_map) {
-    vz_mixer_learned(p->mixer, weights, final_weights, history_map, match_map);
+    vz_mixer_learned(p->mixer[0], weights, final_weights, history_map, match_map);
 }

@@ -1,4 +1,5 @@
-/* Network and mixer together: the intervals of a block's bytes, one after the other. */
+/* Network and mixer together: the intervals of a block's bytes, one after the other. To compare mixers, there may be several
+ * for one network. */
 #ifndef VZ_PREDICTOR_H
 #define VZ_PREDICTOR_H
 
@@ -12,20 +13,19 @@ typedef struct vz_predictor vz_predictor;
 
 /* A predictor is used by one thread at a time; what it shares with others, the models, is only read.
  * NULL if there is no memory. The models belong to the caller and must outlive it; what z sets (`scale` to `start`) is copied. */
-vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *mixer,
-                               const int32_t *scale, const int32_t *shift, const int32_t *start,
+vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *const *mixer,
+                               int mixers, const int32_t *scale, const int32_t *shift, const int32_t *start,
                                uint32_t size);
 void vz_predictor_free(vz_predictor *p);
 
-/* To encode the next bytes, with every one of `starts` predictors, which differ in their mixers alone: so the first one's
- * network serves all. `intervals`, (count, starts, 2), gets where each byte's interval begins, and how wide it is. */
-void vz_predictor_encode(vz_predictor *const *p, int starts, const uint8_t *text, uint32_t count, int32_t *intervals);
+/* To encode the next bytes: `intervals`, (count, mixers, 2), gets where each byte's interval begins, and how wide it is. */
+void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals);
 
-/* To decode: the next byte, that whose interval holds `quantile`. `row`, (3,), gets what lies below the interval, its
+/* To decode, with the first mixer: the next byte, that whose interval holds `quantile`. `row`, (3,), gets what lies below the interval, its
  * width, and what lies above, each less 1. After the last byte, does nothing. */
 uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row);
 
-/* What the mixer has learned so far, in the shapes of vz_mixer_model. */
+/* What the first mixer has learned so far, in the shapes of vz_mixer_model. */
 void vz_predictor_learned(const vz_predictor *p, int32_t *weights, int32_t *final_weights, uint32_t *history_map,
                           uint32_t *match_map);
 

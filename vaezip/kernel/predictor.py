@@ -37,11 +37,11 @@ class Kernel:
 
     def predictor(self, z: Int32, start: int, size: int) -> KernelPredictor:
         """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's start."""
-        return KernelPredictor(self, z, start, size)
+        return KernelPredictor(self, z, [start], size)
 
     def compare(self, z: Int32, text: NDArray[np.uint8]) -> Int32:
         """See `vaezip.engine.Engine`."""
-        return _encode([self.predictor(z, start, len(text)) for start in range(STARTS)], text)
+        return KernelPredictor(self, z, range(STARTS), len(text)).intervals(text)
 
     def _array(self, values: NDArray[Any], dtype: type[np.generic], kind: str) -> Any:
         array = np.ascontiguousarray(values, dtype)
@@ -114,25 +114,35 @@ class Kernel:
 
 
 class KernelPredictor:
-    """A `vaezip.mixing.predictor.Predictor`."""
+    """A `vaezip.mixing.predictor.Predictor`, by the first of its starts."""
 
-    def __init__(self, kernel: Kernel, z: Int32, start: int, size: int) -> None:
+    def __init__(self, kernel: Kernel, z: Int32, starts: Sequence[int], size: int) -> None:
         arrays = [np.ascontiguousarray(part[0], np.int32) for part in kernel.decoder.style(z[None])]
         pointers = [_ffi.from_buffer("int32_t[]", array) for array in arrays]
-        made = _lib.vz_predictor_new(kernel.network, kernel.tables, kernel.mixers[start], *pointers, size)
+        mixers = [kernel.mixers[start] for start in starts]
+        made = _lib.vz_predictor_new(kernel.network, kernel.tables, mixers, len(mixers), *pointers, size)
         if made == _ffi.NULL:
             raise MemoryError(f"no memory to code a block of {size} bytes")
         self._kernel = kernel  # whose memory it uses
         self._handle = _ffi.gc(made, _lib.vz_predictor_free)
-        self._size = size
+        self._starts, self._size = len(starts), size
         self._row = np.zeros(3, np.float32)
         self._row_pointer = _ffi.from_buffer("float[]", self._row)
 
     def encode(self, text: NDArray[np.uint8]) -> Int32:
         """See `Predictor.encode`."""
+        return self.intervals(text)[:, 0]
+
+    def intervals(self, text: NDArray[np.uint8]) -> Int32:
+        """As `encode`, by every start: int32 (n, starts, 2)."""
         if len(text) != self._size:
             raise ValueError("the text is not of the block's size")
-        return _encode([self], text)[:, 0]
+        intervals = np.empty((self._size, self._starts, 2), np.int32)
+        for at in range(0, self._size, _CHUNK):
+            part = text[at : at + _CHUNK]
+            target = _ffi.from_buffer("int32_t[]", intervals[at:])
+            _lib.vz_predictor_encode(self._handle, _ffi.from_buffer("uint8_t[]", part), len(part), target)
+        return intervals
 
     def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:
         """See `Predictor.find`; the array is used again."""
@@ -145,14 +155,3 @@ class KernelPredictor:
         pointers = [_ffi.from_buffer(kind, part) for kind, part in zip(kinds, learned, strict=True)]
         _lib.vz_predictor_learned(self._handle, *pointers)
         return learned
-
-
-def _encode(predictors: Sequence[KernelPredictor], text: NDArray[np.uint8]) -> Int32:
-    """Intervals by predictors that differ in their mixers alone: (n, predictors, 2)."""
-    handles = _ffi.new("vz_predictor *[]", [predictor._handle for predictor in predictors])
-    intervals = np.empty((len(text), len(predictors), 2), np.int32)
-    for at in range(0, len(text), _CHUNK):
-        part = text[at : at + _CHUNK]
-        source, target = _ffi.from_buffer("uint8_t[]", part), _ffi.from_buffer("int32_t[]", intervals[at:])
-        _lib.vz_predictor_encode(handles, len(handles), source, len(part), target)
-    return intervals

@@ -40,7 +40,7 @@ _SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_CONFIDENCE, _SET_FIELD, _SET_
 _FINAL_MATCH, _FINAL_BYTE, _FINAL_NODE, _FINAL_BEFORE = FINAL_STARTS[:FINAL_SETS]
 _CONFIDENCE = (20, 40, 80, 128, 192, 230, 250)  # of the network's best byte, in 256ths
 _CERTAINTY = (64, 160, 320, 512, 768, 1024, 1400)  # of the network at a node, logistic domain, unit 1/256
-_MATCH_CLASS = (0, 1, 4, 6, 8, 12, 16, 24, 32, 64, 128, LONGEST_MATCH)
+_MATCH_CLASS = (4, 6, 8, 12, 16, 24, 32, 64, 128, LONGEST_MATCH)
 
 
 @dataclass
@@ -132,11 +132,11 @@ class Mixer:
 
         certainty = bisect_right(_CERTAINTY, abs(network))
         said = match_bits[0] + 1
-        match_kind = bisect_right(_MATCH_CLASS, history.matches[0].length) if said else 0
+        match_class = 2 + bisect_right(_MATCH_CLASS, history.matches[0].length) if said else 0
         last, before = history.last_two & 255, _byte_kind(history.last_two >> 8) * 8 + depth
         rows = [
             _SET_NODE + node,
-            _SET_MATCH + match_kind * 8 + depth,
+            _SET_MATCH + match_class * 8 + depth,
             _SET_BYTE + last * 8 + depth,
             _SET_ORDER + (self._known * 8 + certainty) * 8 + depth,
             _SET_CONFIDENCE + (said * 6 + self._known) * 64 + self._confidence * 8 + certainty,
@@ -144,7 +144,7 @@ class Mixer:
             _SET_BEFORE + before,
         ]
         final_rows = [
-            _FINAL_MATCH + match_kind * 8 + self._confidence,
+            _FINAL_MATCH + match_class * 8 + self._confidence,
             _FINAL_BYTE + last,
             _FINAL_NODE + node,
             _FINAL_BEFORE + before,
@@ -152,7 +152,7 @@ class Mixer:
         sums = ((self.learned.weights[rows] >> 3) * inputs).sum(axis=1) >> 9
         outputs = np.clip(sums, -_LIMIT, _LIMIT).tolist()
         final = self.learned.final_weights[final_rows].sum(axis=0).tolist()
-        mixed = sum(w * (x >> 4) for w, x in zip(final, outputs, strict=False)) >> 14
+        mixed = sum(w * (x >> 4) for w, x in zip(final, outputs, strict=True)) >> 14
         mixed = max(-_LIMIT, min(_LIMIT, mixed))
 
         bucket, fraction = divmod(mixed + _LIMIT + 1, 2048)
@@ -183,8 +183,8 @@ class Mixer:
             self.learned.weights[row] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
         step = ((target - self._squash(prediction.mixed)) * int(self._p.learning[3])) >> 8
         moves = ((np.array(prediction.outputs) >> 4) * step + 32768) >> 16
-        moved = self.learned.final_weights[prediction.final_rows, :SETS] + moves
-        self.learned.final_weights[prediction.final_rows, :SETS] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+        moved = self.learned.final_weights[prediction.final_rows] + moves
+        self.learned.final_weights[prediction.final_rows] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
         for entry in prediction.maps:
             self._maps[entry] += ((65535 if bit else 0) - self._maps[entry]) >> _MAP_SHIFT
         for i, (match, expected) in enumerate(zip(history.matches, prediction.match_bits, strict=True)):

@@ -22,7 +22,6 @@ WEIGHT_ROWS = SET_STARTS[-1]
 FINAL_SETS = 4  # whose mean weighs the outputs of those
 FINAL_STARTS = (0, 104, 360, 616, 1128)
 FINAL_ROWS = FINAL_STARTS[-1]
-FINAL_INPUTS = 8  # SETS, padded
 MATCH_LENGTHS = 32  # classes of match length
 STATES = 256  # bit histories
 STARTS = 4  # as many as two bits of a header can name
@@ -37,7 +36,7 @@ class Learned(NamedTuple):
     weights: Int32
     """(WEIGHT_ROWS, INPUTS), unit 2**-16."""
     final_weights: Int32
-    """(FINAL_ROWS, FINAL_INPUTS), unit 2**-16."""
+    """(FINAL_ROWS, SETS), unit 2**-16."""
     history_map: NDArray[np.uint32]
     """(HISTORIES, STATES): the probability of a one, 22 bits, and a count, 10 bits."""
     match_map: NDArray[np.uint32]
@@ -82,7 +81,6 @@ class MixerParameters:
 
         weights = load_weights("weights", WEIGHT_ROWS, INPUTS)
         final_weights = load_weights("final_weights", FINAL_ROWS, SETS)
-        final_weights = np.pad(final_weights, ((0, 0), (0, 0), (0, FINAL_INPUTS - SETS)))
         history_map = load("history_map", np.uint32, STARTS, HISTORIES, STATES).astype(np.uint32)
         match_map = load("match_map", np.uint32, STARTS, MATCHES, MATCH_LENGTHS).astype(np.uint32)
         self.starts = list(map(Learned, weights, final_weights, history_map, match_map))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -41,26 +41,54 @@ class Predictor(Protocol):
         ...
 
 
-class ReferencePredictor:
-    """In numpy and Python: slow and clear."""
+class Reference:
+    """A model's decoder and mixer in numpy and Python: slow and clear."""
 
-    def __init__(
-        self, decoder: Decoder, parameters: MixerParameters, z: Int32, start: int, size: int
-    ) -> None:
-        """For a block's latent, int32 (latents,) in grid steps, the mixer's start, and bytes of the block."""
-        self._decoder = decoder
-        self._style = decoder.style(z[None])
+    def __init__(self, decoder: Decoder, parameters: MixerParameters) -> None:
+        self.decoder, self.parameters = decoder, parameters
+
+    def predictor(self, z: Int32, start: int, size: int) -> ReferencePredictor:
+        """See `vaezip.engine.Engine`."""
+        return ReferencePredictor(self, z, [start], size)
+
+    def compare(self, z: Int32, text: NDArray[np.uint8]) -> Int32:
+        """See `vaezip.engine.Engine`."""
+        return ReferencePredictor(self, z, range(STARTS), len(text)).intervals(text)
+
+
+class ReferencePredictor:
+    """A `Predictor`, by the first of its starts."""
+
+    def __init__(self, reference: Reference, z: Int32, starts: Sequence[int], size: int) -> None:
+        self._decoder = reference.decoder
+        self._style = self._decoder.style(z[None])
         self._state = self._style.start
-        self._mixer = Mixer(parameters, start, size)
-        self._contexts = ContextState(decoder.architecture, 1)
+        self._mixers = [Mixer(reference.parameters, start, size) for start in starts]
+        self._contexts = ContextState(self._decoder.architecture, 1)
         self._seen = np.zeros((1, 1), np.uint8)
         self._left = size  # bytes
 
     def encode(self, text: NDArray[np.uint8]) -> Int32:
         """See `Predictor`."""
+        return self.intervals(text)[:, 0]
+
+    def intervals(self, text: NDArray[np.uint8]) -> Int32:
+        """As `encode`, by every start: int32 (n, starts, 2)."""
         if len(text) != self._left:
             raise ValueError("the text is not of the block's size")
-        return _encode([self], text)[:, 0]
+        slots = context_slots(self._decoder.architecture, text[None])
+        seen = np.zeros((1, len(text)), np.uint8)
+        seen[0, 1:] = text[:-1]
+        intervals = np.empty((len(text), len(self._mixers), 2), np.int32)
+        for at in range(0, len(text), _CHUNK):
+            part = slice(at, at + _CHUNK)
+            logits, self._state = self._decoder(seen[:, part], slots[:, part], self._style, self._state)
+            exponentials = self._decoder.exponentials(logits[0]).astype(np.int32)
+            for rows, byte, now in zip(intervals[part], text[part].tolist(), exponentials, strict=True):
+                for row, mixer in zip(rows, self._mixers, strict=True):
+                    mixer.begin(now)
+                    row[:] = mixer.encode(byte)
+        return intervals
 
     def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:
         """See `Predictor`."""
@@ -68,8 +96,9 @@ class ReferencePredictor:
             return 0, np.zeros(3, np.float32)
         slots = self._contexts.slots()[:, None]
         logits, self._state = self._decoder(self._seen, slots, self._style, self._state)
-        self._mixer.begin(self._decoder.exponentials(logits[0, 0]).astype(np.int32))
-        byte, (below, width) = self._mixer.decode(quantile)
+        mixer = self._mixers[0]
+        mixer.begin(self._decoder.exponentials(logits[0, 0]).astype(np.int32))
+        byte, (below, width) = mixer.decode(quantile)
         self._seen[0, 0] = byte
         self._contexts.push(self._seen[0])
         self._left -= 1
@@ -77,32 +106,4 @@ class ReferencePredictor:
 
     def learned(self) -> Learned:
         """See `Predictor`."""
-        return self._mixer.learned
-
-    def _outputs(self, text: NDArray[np.uint8]) -> Iterator[Int32]:
-        """What the network says before each byte, for the mixer."""
-        slots = context_slots(self._decoder.architecture, text[None])
-        seen = np.zeros((1, len(text)), np.uint8)
-        seen[0, 1:] = text[:-1]
-        for at in range(0, len(text), _CHUNK):
-            part = slice(at, at + _CHUNK)
-            logits, self._state = self._decoder(seen[:, part], slots[:, part], self._style, self._state)
-            yield from self._decoder.exponentials(logits[0]).astype(np.int32)
-
-
-def compare(decoder: Decoder, parameters: MixerParameters, z: Int32, text: NDArray[np.uint8]) -> Int32:
-    """See `vaezip.engine.Engine`."""
-    return _encode(
-        [ReferencePredictor(decoder, parameters, z, start, len(text)) for start in range(STARTS)], text
-    )
-
-
-def _encode(predictors: Sequence[ReferencePredictor], text: NDArray[np.uint8]) -> Int32:
-    """Intervals by predictors that differ in their mixers alone, int32 (n, predictors, 2)."""
-    intervals = np.empty((len(text), len(predictors), 2), np.int32)
-    mixers = [predictor._mixer for predictor in predictors]
-    for rows, byte, exponentials in zip(intervals, text.tolist(), predictors[0]._outputs(text), strict=True):
-        for mixer, row in zip(mixers, rows, strict=True):
-            mixer.begin(exponentials)
-            row[:] = mixer.encode(byte)
-    return intervals
+        return self._mixers[0].learned

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.ans import TOTAL
 from vaezip.bitsback import LOOK
 from vaezip.engine import REFERENCE, load_engine
 from vaezip.mixing.parameters import (
@@ -67,7 +66,7 @@ def learned_parameters(
     return {
         **parameters,
         **_weights("weights", [start.weights for start in mixer.starts]),
-        **_weights("final_weights", [start.final_weights[:, :SETS] for start in mixer.starts]),
+        **_weights("final_weights", [start.final_weights for start in mixer.starts]),
         **{
             f"mixer.{name}": np.stack([getattr(start, name) for start in mixer.starts])
             for name in ("history_map", "match_map")
@@ -113,7 +112,7 @@ class _Practice:
         own, rates = self._mixer.starts[start], self._mixer.learning.copy()
         self._mixer.learning[:] = _PRACTICE
         for text in texts:
-            own.set(self._coded(start, text)[0])
+            own.set(self._learned(start, text))
         self._mixer.learning[:] = rates
         for entries in (own.history_map, own.match_map):
             entries[:] = entries >> 10 << 10 | np.minimum(entries & 1023, _CONFIDENCE)
@@ -133,7 +132,7 @@ class _Practice:
         sets = [slice(*pair) for pair in itertools.pairwise(SET_STARTS)]
         drifts = []
         for text in texts:
-            change = (self._coded(0, text)[0].weights - before).astype(np.float64)
+            change = (self._learned(0, text).weights - before).astype(np.float64)
             moved = np.abs(change).sum(axis=1) > 0
             drifts.append([change[rows].sum(axis=0) / max(1, moved[rows].sum()) for rows in sets])
         points = np.array(drifts).reshape(len(texts), -1)
@@ -141,11 +140,11 @@ class _Practice:
         clipped: Array = np.clip((points - points.mean(axis=0)) / scale, -_FURTHEST, _FURTHEST)
         return clipped
 
-    def _coded(self, start: int, text: Text) -> tuple[Learned, float]:
-        """What the mixer has learned from a text, and the bits that it took."""
+    def _learned(self, start: int, text: Text) -> Learned:
+        """What the mixer has come to after a text."""
         predictor = self._engine.predictor(self._z, start, len(text))
-        widths = predictor.encode(text)[:, 1]
-        return predictor.learned(), -float(np.log2(widths / TOTAL).sum())
+        predictor.encode(text)
+        return predictor.learned()
 
 
 def _clusters(points: Array, count: int, rng: np.random.Generator) -> Array:
