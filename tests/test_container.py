@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaezip import container
-from vaezip.container import Block, ByteReader, Method
+from vaezip.byteio import ByteReader
+from vaezip.container import Block, Method
 from vaezip.errors import FormatError, LimitError, TruncatedError, VaezipError, VersionError
 
 FINGERPRINT = bytes(range(32))
@@ -39,12 +40,12 @@ def _long_frame(content_size: int | None = 314) -> bytes:
 @given(n=st.integers(0, 2**64 - 1) | st.integers(0, 8000))
 def test_numbers_round_trip_in_their_only_form(n: int) -> None:
     data = container.encode_number(n)
-    assert ByteReader(io.BytesIO(data)).number() == n
+    assert container.read_number(ByteReader(io.BytesIO(data))) == n
     for other in (b"\xfc", b"\xfd", b"\xfe", b"\xff"):
         width = {0xFC: 2, 0xFD: 3, 0xFE: 4, 0xFF: 8}[other[0]]
         if n < 1 << 8 * width and other[0] != data[0]:
             with pytest.raises(FormatError, match="shortest"):
-                ByteReader(io.BytesIO(other + n.to_bytes(width, "little"))).number()
+                container.read_number(ByteReader(io.BytesIO(other + n.to_bytes(width, "little"))))
 
 
 @pytest.mark.parametrize(
@@ -77,8 +78,8 @@ def test_the_index_is_found_from_the_end() -> None:
     assert index[-4:] == crc32(index[:-4]).to_bytes(4, "little")
     reader = ByteReader(io.BytesIO(index))
     assert reader.read(1) == b"\0"
-    header_size, count = reader.number(), reader.number()
-    sizes = [(reader.number(), reader.number()) for _ in range(count)]
+    header_size, count = container.read_number(reader), container.read_number(reader)
+    sizes = [(container.read_number(reader), container.read_number(reader)) for _ in range(count)]
     assert [size for size, _ in sizes] == [block.size for block in SOME]
     assert header_size + sum(encoded for _, encoded in sizes) + length + 4 == len(frame)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
-from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VersionError
+from vaezip.byteio import ByteReader
+from vaezip.errors import FormatError, IntegrityError, LimitError, VersionError
 
 MAGIC = 0xF6  # "v" with the high bit set: never in UTF-8
 VERSION = 1
@@ -57,41 +58,17 @@ class Header:
         return self._single is not None
 
 
-class ByteReader:
-    """Reads exact numbers of bytes from a binary stream, and remembers how many."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.position = 0
-
-    def read(self, n: int) -> bytes:
-        """The next n bytes; raises TruncatedError if there are fewer."""
-        data = self.read_some(n)
-        if len(data) < n:
-            raise TruncatedError("the file ends too early: it is truncated")
-        return data
-
-    def read_some(self, n: int) -> bytes:
-        """The next n bytes, or fewer at the end of the stream."""
-        parts = []
-        while n > 0 and (part := self._stream.read(n)):
-            parts.append(part)
-            n -= len(part)
-        data = b"".join(parts)
-        self.position += len(data)
-        return data
-
-    def number(self) -> int:
-        """A number as `encode_number` writes it; raises FormatError for any other way to write it."""
-        first = self.read(1)[0]
-        if first < 224:
-            return first
-        if first < 252:
-            return 224 + ((first - 224) << 8) + self.read(1)[0]
-        value = int.from_bytes(self.read((2, 3, 4, 8)[first - 252]), "little")
-        if encode_number(value)[0] != first:
-            raise FormatError("damaged file: a number is not in its shortest form")
-        return value
+def read_number(reader: ByteReader) -> int:
+    """A number as `encode_number` writes it; raises FormatError for any other way to write it."""
+    first = reader.read(1)[0]
+    if first < 224:
+        return first
+    if first < 252:
+        return 224 + ((first - 224) << 8) + reader.read(1)[0]
+    value = int.from_bytes(reader.read((2, 3, 4, 8)[first - 252]), "little")
+    if encode_number(value)[0] != first:
+        raise FormatError("damaged file: a number is not in its shortest form")
+    return value
 
 
 def encode_number(n: int) -> bytes:
@@ -180,8 +157,8 @@ def read_header(reader: ByteReader) -> Header | None:
         raise FormatError(damage)
     short = layout != _LAYOUT_BLOCKS
     fingerprint = recorder.read(1 if short else 8)
-    block_size = recorder.number()  # in the short form, the size of its one block
-    second = 0 if layout == Method.STORED else recorder.number()
+    block_size = read_number(recorder)  # in the short form, the size of its one block
+    second = 0 if layout == Method.STORED else read_number(recorder)
     check = reader.read(1 if short else 4)
     # Newer versions keep this form of header, so that damage and novelty can be told apart.
     if check != _check(recorder.data)[: len(check)]:
@@ -236,10 +213,10 @@ def read_blocks(reader: ByteReader, header: Header) -> Iterator[Block]:
         kind = reader.read(1)[0]
         if kind == _END:
             break
-        (method, mixer_start), size = _method_and_start(kind), reader.number()
+        (method, mixer_start), size = _method_and_start(kind), read_number(reader)
         if not 0 < size <= header.block_size:
             raise FormatError("damaged block: impossible size")
-        payload_size = _payload_size(method, size, 0 if method == Method.STORED else reader.number())
+        payload_size = _payload_size(method, size, 0 if method == Method.STORED else read_number(reader))
         block = Block(method, size, reader.read(payload_size), mixer_start)
         index.add(size, reader.position - start)
         yield block

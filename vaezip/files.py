@@ -1,141 +1,154 @@
-"""Files in, files out: nothing half-written, nothing lost.
-
-An output appears under its name only when it is whole and on the disk; until then it is a temporary file
-beside it, readable by its owner alone, which any error removes.
-"""
+"""Inputs: files and standard input, how they are named, read, and removed once they have been dealt with."""
 
 from __future__ import annotations
 
 import os
 import stat
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import BinaryIO
 
+from vaezip.byteio import ByteReader
 from vaezip.errors import FileError, SkippedError
 
 SUFFIX = ".vz"
 
+Identity = tuple[int, int]  # device and inode
 
-def compressed_name(source: Path) -> Path:
+
+def compressed_name(source: str) -> str:
     """Where `source` is compressed to; raises SkippedError if it bears the suffix already."""
-    if source.suffix == SUFFIX:
+    if _has_suffix(source):
         raise SkippedError(f"{source}: already has the suffix {SUFFIX}, skipped")
-    return source.with_name(source.name + SUFFIX)
+    return source + SUFFIX
 
 
-def decompressed_name(source: Path) -> Path:
+def decompressed_name(source: str) -> str:
     """Where `source` is decompressed to; raises SkippedError if its name does not tell."""
-    if source.suffix != SUFFIX or source.name == SUFFIX:
+    if not _has_suffix(source):
         raise SkippedError(f"{source}: does not end in {SUFFIX}, skipped (give a name with -o)")
-    return source.with_suffix("")
+    return source.removesuffix(SUFFIX)
 
 
-def refuse_clobbering(sources: Sequence[Path], targets: Sequence[Path]) -> None:
-    """Raise FileError if any target is, under whatever name, one of the sources."""
-    identities = {_identity(s): s for s in sources if s.exists()}
-    for target in targets:
-        if target.exists() and (source := identities.get(_identity(target))) is not None:
+def _has_suffix(path: str) -> bool:
+    name = os.path.basename(path)
+    return name.endswith(SUFFIX) and name != SUFFIX
+
+
+def identities(sources: Iterable[str]) -> dict[Identity, str]:
+    """What lies behind the names of `sources`, as far as there is anything."""
+    found = {}
+    for source in sources:
+        with suppress(OSError, ValueError):
+            found[identity(os.stat(source))] = source
+    return found
+
+
+def refuse_clobbering(target: str, sources: Mapping[Identity, str]) -> None:
+    """Raise FileError if `target` is, under whatever name, one of the sources."""
+    with suppress(OSError, ValueError):
+        if (source := sources.get(identity(os.stat(target)))) is not None:
             raise FileError(f"{target}: is also an input ({source}), refused")
 
 
+def identity(status: os.stat_result) -> Identity:
+    """What tells a file from all others, under whatever name."""
+    return status.st_dev, status.st_ino
+
+
+class Source:
+    """An open input, whose errors bear its name."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        """name: its path, or what messages call it; file: buffered, with a descriptor."""
+        self.name = name
+        self._file = file
+        self.status = os.fstat(file.fileno())  # before anything was read
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a file on a disk, with a size, mode and times of its own."""
+        return stat.S_ISREG(self.status.st_mode)
+
+    def read(self, n: int = -1) -> bytes | None:
+        """As of any binary stream; raises FileError."""
+        try:
+            return self._file.read(n)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise FileError(f"{self.name}: cannot read: {error.strerror}") from error
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._file.fileno()
+
+    def remove(self, bytes_read: int) -> None:
+        """Delete the file, closed by now, if its name still leads to what was read, unchanged and in full.
+
+        Raises SkippedError, and removes nothing, if it does not, or is a symbolic link; FileError if the
+        file cannot be removed.
+        """
+        try:
+            now = os.lstat(self.name)
+            if stat.S_ISLNK(now.st_mode):
+                raise SkippedError(f"{self.name}: is a symbolic link, not removed")
+            if bytes_read != self.status.st_size or _version(now) != _version(self.status):
+                raise SkippedError(f"{self.name}: was changed or replaced meanwhile, not removed")
+            os.unlink(self.name)
+        except OSError as error:
+            raise FileError(f"{self.name}: cannot remove: {error.strerror}") from error
+
+
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    """What stays as it is as long as nobody writes to a file, or puts another in its place."""
+    return *identity(status), status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 @contextmanager
-def open_source(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file for reading; raises FileError, or SkippedError for anything but a file."""
+def open_source(path: str, *, any_kind: bool = False) -> Iterator[Source]:
+    """Open a file for reading; raises FileError, or SkippedError for what is passed over.
+
+    any_kind: read pipes and devices as well, not only regular files; never directories.
+    """
     try:
-        if path.is_dir():
-            raise SkippedError(f"{path}: is a directory, skipped")
-        if path.exists() and not path.is_file():
-            raise SkippedError(f"{path}: is not a regular file, skipped")
-        source = open(path, "rb")  # noqa: SIM115 (errors of the body are not errors of opening)
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
-    with source:
+        file = open(path, "rb", opener=None if any_kind else _open_at_once)  # noqa: SIM115 (a body's errors are not of opening)
+    except (OSError, ValueError) as error:
+        if os.path.isdir(path):
+            raise SkippedError(f"{path}: is a directory, skipped") from error
+        raise FileError(f"{path or repr(path)}: {reason(error)}") from error
+    with file:
+        source = Source(path, file)
+        if not (any_kind or source.is_regular):
+            raise SkippedError(f"{path}: is not a regular file, skipped (-c or -o reads it)")
         yield source
 
 
-def read_text(path: Path) -> bytes:
+def _open_at_once(path: str, flags: int) -> int:
+    """Without waiting for somebody to write to a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+
+
+@contextmanager
+def standard_input() -> Iterator[Source]:
+    """Standard input, which stays open; raises FileError."""
+    try:
+        file = open(0, "rb", closefd=False)  # noqa: SIM115
+    except OSError as error:
+        raise FileError(f"standard input: {error.strerror}") from error
+    with file:
+        yield Source("standard input", file)
+
+
+def read_text(path: str) -> bytes:
     """The bytes of a file; raises FileError as `open_source` does, or if it is empty."""
-    with open_source(path) as file:
-        data = file.read()
+    with open_source(path, any_kind=True) as source:
+        data = ByteReader(source).read_all()
     if not data:
         raise FileError(f"{path}: is empty")
     return data
 
 
-@contextmanager
-def open_target(path: Path, *, overwrite: bool, like: BinaryIO | None = None) -> Iterator[BinaryIO]:
-    """Write a file that appears whole or not at all, with the mode and times of `like`.
-
-    A device or pipe is written to directly. Raises FileError if the file exists and may not be
-    overwritten, or cannot be written.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            if path.is_dir():
-                raise FileError(f"{path}: is a directory")
-            with open(path, "wb") as device:
-                yield device
-            return
-        if path.exists() and not overwrite:
-            raise FileError(f"{path}: already exists (-f overwrites it)")
-        with _temporary(path, like) as file:
-            yield file
-    except OSError as error:
-        raise FileError(f"{path}: cannot write: {error.strerror}") from error
-
-
-@contextmanager
-def _temporary(path: Path, like: BinaryIO | None) -> Iterator[BinaryIO]:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".tmp", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-            _copy_status(like, name)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-    _sync_folder(path.parent)
-
-
-def remove_source(path: Path) -> None:
-    """Delete an input that has been dealt with; raises SkippedError for a link, which stays."""
-    if path.is_symlink():
-        raise SkippedError(f"{path}: is a symbolic link, not removed")
-    try:
-        path.unlink()
-    except OSError as error:
-        raise FileError(f"{path}: cannot remove: {error.strerror}") from error
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
-
-
-def _copy_status(like: BinaryIO | None, name: str) -> None:
-    """Mode and modification time; without a model for them, the mode that a plain open() gives."""
-    if like is None:
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        return
-    status = os.fstat(like.fileno())
-    os.chmod(name, stat.S_IMODE(status.st_mode) & 0o777)
-    os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename last; not every system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def reason(error: OSError | ValueError) -> str:
+    """Why the system refused, in its words."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

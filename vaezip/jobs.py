@@ -1,18 +1,16 @@
-"""One file compressed, decompressed or tested: `files` and `stream` put together."""
+"""One file compressed, decompressed, tested or listed: `files`, `publish` and `stream` put together."""
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from vaezip.container import Method
-from vaezip.errors import VaezipError
-from vaezip.files import open_source, open_target, remove_source
+from vaezip.errors import SkippedError, VaezipError
+from vaezip.files import Source, open_source, standard_input
+from vaezip.publish import Sink, Warn, open_target, standard_output
 from vaezip.stream import (
     DEFAULT_BLOCK_SIZE,
     Sizes,
@@ -22,6 +20,8 @@ from vaezip.stream import (
     list_frames,
 )
 
+_MANY_MODELS = 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -30,25 +30,34 @@ class Job:
     model: str | None = None
     block_size: int = DEFAULT_BLOCK_SIZE
     threads: int = 1
+    max_output_size: int | None = None  # bytes of one file
     overwrite: bool = False
     remove: bool = False
+    warn: Warn = lambda message: None  # called with a line on what did not quite work
+
+
+class Target(NamedTuple):
+    """Where an output goes."""
+
+    path: str
+    named: bool  # by the user, and not derived from the input's name
 
 
 def compress_file(
-    source: Path | BinaryIO, target: Path | BinaryIO, job: Job, progress: Ticker | None = None
+    source: str | None, target: Target | None, job: Job, progress: Ticker | None = None
 ) -> Sizes:
-    """Compress a file into another, or into an open stream; a VaezipError begins with the file's name."""
+    """Compress a file into another; None is standard input or output.
 
-    def work(data: BinaryIO, sink: BinaryIO) -> Sizes:
-        status = os.fstat(data.fileno())
-        size = status.st_size if stat.S_ISREG(status.st_mode) and isinstance(source, Path) else None
+    A VaezipError begins with the name of the file that it concerns.
+    """
+
+    def work(data: Source, sink: Sink) -> Sizes:
         return compress_stream(
             data,
             sink,
             model=job.model,
             block_size=job.block_size,
             threads=job.threads,
-            content_size=size,
             progress=progress,
         )
 
@@ -56,20 +65,37 @@ def compress_file(
 
 
 def decompress_file(
-    source: Path | BinaryIO, target: Path | BinaryIO, job: Job, progress: Ticker | None = None
+    source: str | None, target: Target | None, job: Job, progress: Ticker | None = None
 ) -> Sizes:
-    """Decompress a file into another, or into an open stream; a VaezipError begins with the file's name."""
+    """Decompress a file into another; None is standard input or output.
 
-    def work(data: BinaryIO, sink: BinaryIO) -> Sizes:
-        return decompress_stream(data, sink, model=job.model, threads=job.threads, progress=progress)
+    A VaezipError begins with the name of the file that it concerns.
+    """
+
+    def work(data: Source, sink: Sink) -> Sizes:
+        return decompress_stream(
+            data,
+            sink,
+            model=job.model,
+            max_output_size=job.max_output_size,
+            threads=job.threads,
+            progress=progress,
+        )
 
     return _transform(source, target, job, work)
 
 
-def check_file(source: Path | BinaryIO, job: Job, progress: Ticker | None = None) -> Sizes:
-    """Decompress a file and drop the result; a VaezipError begins with the file's name."""
-    with _opened(source) as data:
-        return decompress_stream(data, None, model=job.model, threads=job.threads, progress=progress)
+def check_file(source: str | None, job: Job, progress: Ticker | None = None) -> Sizes:
+    """Decompress a file, None for standard input, and drop the result; errors as `decompress_file`."""
+    with _opened(source, any_kind=True) as data:
+        return decompress_stream(
+            data,
+            None,
+            model=job.model,
+            max_output_size=job.max_output_size,
+            threads=job.threads,
+            progress=progress,
+        )
 
 
 class Summary(NamedTuple):
@@ -84,49 +110,56 @@ class Summary(NamedTuple):
     model: str  # the fingerprints that the frames name, in hexadecimal
 
 
-def summarise_file(source: Path) -> Summary:
-    """Sizes and models of a file, without decoding it; a VaezipError begins with the file's name."""
-    with _opened(source) as data:
-        frames = list(list_frames(data))
-    return Summary(
-        str(source),
-        len(frames),
-        sum(sum(frame.blocks.values()) for frame in frames),
-        sum(frame.blocks[Method.STORED] for frame in frames),
-        sum(frame.compressed_size for frame in frames),
-        sum(frame.content_size for frame in frames),
-        ",".join(sorted({frame.header.fingerprint.hex() for frame in frames})),
-    )
+def summarise_file(source: str | None) -> Summary:
+    """Sizes and models of a file, or of standard input (None), without decoding it; errors as above."""
+    frames = blocks = stored = compressed = content = 0
+    models: set[str] = set()
+    with _opened(source, any_kind=True) as data:
+        for frame in list_frames(data):
+            frames += 1
+            blocks += sum(frame.blocks.values())
+            stored += frame.blocks[Method.STORED]
+            compressed += frame.compressed_size
+            content += frame.content_size
+            if len(models) <= _MANY_MODELS:
+                models.add(frame.header.fingerprint.hex())
+    named = sorted(models)[:_MANY_MODELS] + ["…"] * (len(models) > _MANY_MODELS)
+    return Summary(source or "-", frames, blocks, stored, compressed, content, ",".join(named))
 
 
 def _transform(
-    source: Path | BinaryIO, target: Path | BinaryIO, job: Job, work: Callable[[BinaryIO, BinaryIO], Sizes]
+    source: str | None, target: Target | None, job: Job, work: Callable[[Source, Sink], Sizes]
 ) -> Sizes:
-    with _opened(source) as data:
-        if isinstance(target, Path):
-            like = data if isinstance(source, Path) else None
-            with open_target(target, overwrite=job.overwrite, like=like) as sink:
-                sizes = work(data, sink)
-        else:
-            sizes = work(data, target)
-            target.flush()
-        if job.remove and isinstance(source, Path):
-            remove_source(source)
-        return sizes
+    if target is None:
+        with _opened(source, any_kind=True) as data:
+            return work(data, standard_output())
+    with (
+        _opened(source, any_kind=target.named) as data,
+        open_target(
+            target.path,
+            overwrite=job.overwrite,
+            named=target.named,
+            like=data if source is not None else None,
+            warn=job.warn,
+        ) as sink,
+    ):
+        sizes = work(data, sink)
+    if job.remove and source is not None:
+        if not sink.is_safe:
+            raise SkippedError(f"{source}: not removed, since {target.path} is not known to be on a disk")
+        data.remove(sizes.read)
+    return sizes
 
 
 @contextmanager
-def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
-    """Open a path; put its name in front of errors that do not begin with one."""
+def _opened(source: str | None, *, any_kind: bool) -> Iterator[Source]:
+    """Open an input; put its name in front of errors that do not begin with one."""
+    name = "standard input" if source is None else source
     try:
-        if isinstance(source, Path):
-            with open_source(source) as data:
-                yield data
-        else:
-            yield source
+        with standard_input() if source is None else open_source(source, any_kind=any_kind) as data:
+            yield data
     except VaezipError as error:
         if not error.names_file:
-            name = source if isinstance(source, Path) else "standard input"
             error.args = (f"{name}: {error}",)
             error.names_file = True
         raise

@@ -8,10 +8,11 @@ import itertools
 import lzma
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from vaezip import bitsback, container
-from vaezip.container import Block, ByteReader, Header, Method
+from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
+from vaezip.container import Block, Header, Method
 from vaezip.errors import LimitError, ModelMismatchError, TruncatedError
 from vaezip.model import Model, load_model
 from vaezip.workers import in_order, thread_count
@@ -45,7 +46,7 @@ def compress(
     many blocks to work on at once, 0 for one per core; the frame is the same. Raises ModelError if the
     model cannot be used, ValueError for a block size outside 1 .. 16 MiB.
     """
-    sink, size = io.BytesIO(), len(data)
+    sink, size = io.BytesIO(), memoryview(data).nbytes
     compress_stream(
         io.BytesIO(data), sink, model=model, block_size=block_size, threads=threads, content_size=size
     )
@@ -72,8 +73,8 @@ def decompress(
 
 
 def compress_stream(
-    source: BinaryIO,
-    sink: BinaryIO,
+    source: Readable,
+    sink: Writable,
     *,
     model: ModelLike = None,
     block_size: int = DEFAULT_BLOCK_SIZE,
@@ -83,45 +84,42 @@ def compress_stream(
 ) -> Sizes:
     """Compress everything that `source` yields into one frame.
 
+    source, sink: any binary streams; of a raw or non-blocking one, all is read, and all is written.
     content_size: number of bytes to come, if known (a pipe's is not). progress: called with the number
     of bytes read since the last call. Raises as `compress`, TruncatedError if `source` does not hold
     what `content_size` says, and whatever `source` and `sink` raise.
     """
     if not 1 <= block_size <= container.MAX_BLOCK_SIZE:
         raise ValueError(f"block size must be 1 to {container.MAX_BLOCK_SIZE}")
+    if content_size is not None and content_size < 0:
+        raise ValueError("content size must not be negative")
+    workers = thread_count(threads)
     model = _loaded(model)
-    reader = ByteReader(source)
+    reader, writer = ByteReader(source), ByteWriter(sink)
     content, after = reader.read_some(block_size), reader.read_some(block_size)
-    written = 0
-
-    def write(part: bytes) -> None:
-        nonlocal written
-        sink.write(part)
-        written += len(part)
-
     if not after:
-        write(container.short_frame(model.fingerprint, encode_block(model, content)))
+        writer.write(container.short_frame(model.fingerprint, encode_block(model, content)))
         _tick(progress, len(content))
     else:
         header = container.frame_header(model.fingerprint, block_size, content_size)
         index = container.Index(len(header))
-        write(header)
+        writer.write(header)
         contents = itertools.chain([content, after], iter(lambda: reader.read_some(block_size), b""))
         encode = functools.partial(encode_block, model)
-        for block in in_order(encode, contents, thread_count(threads)):
+        for block in in_order(encode, contents, workers):
             encoded = container.encode_block(block)
             index.add(block.size, len(encoded))
-            write(encoded)
+            writer.write(encoded)
             _tick(progress, block.size)
-        write(index.to_bytes())
+        writer.write(index.to_bytes())
     if content_size not in (None, reader.position):
-        raise TruncatedError("the input changed while it was read")
-    return Sizes(reader.position, written)
+        raise TruncatedError("the input is not of the size that was said")
+    return Sizes(reader.position, writer.position)
 
 
 def decompress_stream(
-    source: BinaryIO,
-    sink: BinaryIO | None,
+    source: Readable,
+    sink: Writable | None,
     *,
     model: ModelLike = None,
     max_output_size: int | None = None,
@@ -130,18 +128,22 @@ def decompress_stream(
 ) -> Sizes:
     """Decompress all frames of `source` into `sink` (None: only check them).
 
+    source, sink: any binary streams; of a raw or non-blocking one, all is read, and all is written.
     progress: called with the number of bytes of `source` consumed since the last call. Raises as
-    `decompress`.
+    `decompress`, and whatever `source` and `sink` raise.
     """
-    reader = ByteReader(source)
+    if max_output_size is not None and max_output_size < 0:
+        raise ValueError("largest output size must not be negative")
+    workers = thread_count(threads)
+    reader, writer = ByteReader(source), None if sink is None else ByteWriter(sink)
     written = ticked = 0
     while (header := container.read_header(reader)) is not None:
         blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
         decode = functools.partial(decode_block, model, header.fingerprint)
-        for content in in_order(decode, blocks, thread_count(threads)):
+        for content in in_order(decode, blocks, workers):
+            if writer is not None:
+                writer.write(content)
             written += len(content)
-            if sink is not None:
-                sink.write(content)
             _tick(progress, reader.position - ticked)
             ticked = reader.position
         _tick(progress, reader.position - ticked)
@@ -160,7 +162,7 @@ class Listing(NamedTuple):
     blocks: dict[Method, int]  # how many blocks of each method
 
 
-def list_frames(source: BinaryIO) -> Iterator[Listing]:
+def list_frames(source: Readable) -> Iterator[Listing]:
     """Sizes and block counts of every frame of `source`; raises FormatError as `decompress` does."""
     reader = ByteReader(source)
     start = 0

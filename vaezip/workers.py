@@ -12,10 +12,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+_MOST = 256  # threads
+
+
 def thread_count(threads: int) -> int:
-    """0 means all cores that this process may use."""
+    """0 means all cores that this process may use; raises ValueError for less."""
+    if threads < 0:
+        raise ValueError("number of threads must not be negative")
     if threads:
-        return threads
+        return min(threads, _MOST)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,13 +1,11 @@
-"""The command line: parses, calls the library, shows what comes back. `main` maps errors to exit codes.
+"""The command line: parses, calls the library, shows what comes back. `run` maps errors to exit codes.
 
 Commands import the library when they run, so that `--help` and `--version` need neither numpy nor a model.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
 import threading
 from typing import Any, NoReturn
@@ -16,6 +14,7 @@ import click
 
 import vaezip
 from vaezip.cli.bench import bench
+from vaezip.cli.common import complain, say
 from vaezip.cli.compress import compress
 from vaezip.cli.decompress import decompress
 from vaezip.cli.list import list_command
@@ -27,7 +26,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     if value:
         from vaezip.engine import chosen
 
-        click.echo(f"vaezip {vaezip.__version__} (engine: {chosen()})")
+        say(f"vaezip {vaezip.__version__} (engine: {chosen()})")
         ctx.exit()
 
 
@@ -54,40 +53,52 @@ for command in (compress, decompress, test, list_command, bench, train):
     cli.add_command(command)
 
 
-def main() -> NoReturn:
+def run() -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 error, 2 warning (a file was skipped), 130 interrupted."""
-    signal.signal(signal.SIGTERM, _terminate)
     # The arrays are small: more BLAS threads than one only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    code = _outcome()
     try:
-        code = _run()
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 1
+        sys.stdout.flush()
+    except OSError as error:
+        code = _failure(error)
+        os._exit(code)  # or Python would try again, and say so
     if code and threading.active_count() > 1:  # busy with blocks that nobody wants any more
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
         os._exit(code)
     sys.exit(code)
 
 
-def _run() -> int:
+def _outcome() -> int:
+    """The exit code; what went wrong has been said."""
     try:
         code: Any = cli.main(prog_name="vaezip", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+    except SystemExit as leaving:
+        code = leaving.code
     except click.exceptions.Abort:
         return 130
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 1
-    except vaezip.VaezipError as error:
-        click.echo(f"vaezip: {error}", err=True)
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        help_at = f" (see {context.command_path} --help)" if context else ""
+        complain(error.format_message().rstrip(".") + help_at)
         return 1
+    except vaezip.VaezipError as error:
+        complain(str(error))
+        return error.exit_code
+    except MemoryError as error:
+        complain(str(error) or "not enough memory")
+        return 1
+    except OSError as error:
+        return _failure(error)
+    return code if isinstance(code, int) else 0
 
 
-def _terminate(number: int, frame: object) -> NoReturn:
-    """Leave by way of every `finally`, so that temporary files are removed."""
-    sys.exit(128 + number)
+def _failure(error: OSError) -> int:
+    """Of a standard stream, since files raise FileError. A reader who has gone is no news to anybody."""
+    if not isinstance(error, BrokenPipeError):
+        complain(f"standard output: cannot write: {error.strerror}")
+    return 1

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from vaezip.cli.common import Report, files_argument, model_option
+from vaezip.cli.common import Report, files_argument, model_option, note, printable, say
 
 
 @click.command()
@@ -20,7 +19,7 @@ from vaezip.cli.common import Report, files_argument, model_option
 @click.option("--shares", is_flag=True, help="Show what network and mixer are worth, alone and together.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
 @model_option
-def bench(files: tuple[Path, ...], ablation: bool, shares: bool, as_json: bool, model: str | None) -> int:
+def bench(files: tuple[str, ...], ablation: bool, shares: bool, as_json: bool, model: str | None) -> int:
     """Compare vaezip with other compressors on FILES (by default on its own README).
 
     Sizes are bytes on disk, all headers counted; every compressor's output is decompressed and compared.
@@ -37,7 +36,7 @@ def bench(files: tuple[Path, ...], ablation: bool, shares: bool, as_json: bool, 
     texts = []
     for path in files:
         with report.catch():
-            texts.append((str(path), read_text(path)))
+            texts.append((path, read_text(path)))
     if not files:
         texts.append(("README.md", str(metadata("vaezip").json["description"]).encode()))
     if ablation:
@@ -52,10 +51,10 @@ def bench(files: tuple[Path, ...], ablation: bool, shares: bool, as_json: bool, 
             for compressor in library.compressors(loaded):
                 rows.append(library.measure(compressor, name, text)._asdict())
                 if not as_json:
-                    click.echo(f"{name}: {compressor.name} done", err=True)
+                    note(f"{name}: {compressor.name} done")
         show = _show_comparison
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
     else:
         show(rows)
     return report.exit_code
@@ -64,7 +63,7 @@ def bench(files: tuple[Path, ...], ablation: bool, shares: bool, as_json: bool, 
 def _show_comparison(rows: Sequence[dict[str, Any]]) -> None:
     for name in dict.fromkeys(row["name"] for row in rows):
         chosen = [row for row in rows if row["name"] == name]
-        click.echo(f"\n{name}, {chosen[0]['content']} bytes")
+        say(f"\n{printable(name)}, {chosen[0]['content']} bytes")
         lines = []
         for row in sorted(chosen, key=lambda row: row["compressed"]):
             kilobytes = row["content"] / 1e3
@@ -81,7 +80,7 @@ def _show_comparison(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _show_ablation(rows: Sequence[dict[str, Any]]) -> None:
-    click.echo("Information in bits; the last columns are payload bytes, each block's checksum counted.")
+    say("Information in bits; the last columns are payload bytes, each block's checksum counted.")
     lines = [
         (
             row["name"],
@@ -103,7 +102,7 @@ def _show_ablation(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _show_shares(rows: Sequence[dict[str, Any]]) -> None:
-    click.echo("Information in bits per byte, with the null latent.")
+    say("Information in bits per byte, with the null latent.")
     parts = ("network_bits", "mixer_bits", "both_bits")
     lines = [
         (row["name"], f"{row['content']}", *(f"{row[part] / max(1, row['content']):.3f}" for part in parts))
@@ -114,16 +113,16 @@ def _show_shares(rows: Sequence[dict[str, Any]]) -> None:
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     """A Markdown table: the first column to the left, the others to the right."""
-    rows = [head, *lines]
+    rows = [head, *([printable(cell) for cell in line] for line in lines)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     for number, row in enumerate(rows):
         cells = [
             cell.ljust(w) if i == 0 else cell.rjust(w)
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         ]
-        click.echo("| " + " | ".join(cells) + " |")
+        say("| " + " | ".join(cells) + " |")
         if number == 0:
-            click.echo(
+            say(
                 "|"
                 + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths))
                 + "|"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 import click
 
@@ -14,9 +15,65 @@ from vaezip.errors import FileError, VaezipError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-STDIO = Path("-")
+STDIO = "-"
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
-files_argument = click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+files_argument = click.argument("files", nargs=-1)
+
+
+def printable(text: str) -> str:
+    """`text` in one line: what is no visible character, as it may be in a file's name, is escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def say(text: str) -> None:
+    """A line for standard output."""
+    print(text)
+
+
+def complain(text: str) -> None:
+    """A line for standard error; if nobody can hear it, never mind."""
+    with suppress(OSError):
+        print(f"vaezip: {printable(text)}", file=sys.stderr, flush=True)
+
+
+def note(text: str) -> None:
+    """A line for standard error on what was done."""
+    with suppress(OSError):
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+class ByteSize(click.ParamType[int]):
+    """A number of bytes; K, M and G mean powers of 1024: `512K` -> 524288."""
+
+    name = "size"
+
+    def __init__(self, least: int, most: str) -> None:
+        """most: as users write it."""
+        self._least, self._most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """As in any click.ParamType."""
+        size = _size(str(value))
+        if size is None or not self._least <= size <= (_size(self._most) or 0):
+            self.fail(f"{value!r} is not a size from {self._least} to {self._most}", param, ctx)
+        return size
+
+
+def _size(text: str) -> int | None:
+    match = re.fullmatch(r"([0-9]{1,20})([kmgt]?)(i?b)?", text, re.IGNORECASE)
+    return int(match[1]) * _UNITS[match[2].lower()] if match else None
+
+
+def max_output_option(command: F) -> F:
+    """--max-output."""
+    return click.option(
+        "--max-output",
+        "max_output_size",
+        metavar="SIZE",
+        type=ByteSize(0, "16T"),
+        help="Refuse a file as soon as it proves to hold more than that, such as 100M.",
+    )(command)
 
 
 def model_option(command: F) -> F:
@@ -31,7 +88,7 @@ def threads_option(command: F) -> F:
     return click.option(
         "-T",
         "--threads",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, 256),
         default=0,
         help="How many blocks to work on at once; 0, the default, is one per core. The output is the same.",
     )(command)
@@ -56,10 +113,19 @@ class Report:
         try:
             yield
         except VaezipError as error:
-            if error.exit_code == 1 or not self._quiet:
-                click.echo(f"vaezip: {error}", err=True)
-            if self.exit_code != 1:
-                self.exit_code = error.exit_code
+            self._tell(str(error), error.exit_code)
+        except MemoryError as error:
+            self._tell(str(error) or "not enough memory", 1)
+
+    def warn(self, text: str) -> None:
+        """Print what did not quite work."""
+        self._tell(text, 2)
+
+    def _tell(self, text: str, exit_code: int) -> None:
+        if exit_code == 1 or not self._quiet:
+            complain(text)
+        if self.exit_code != 1:
+            self.exit_code = exit_code
 
 
 @contextmanager
@@ -72,7 +138,7 @@ def progress_bar(name: str, total: int | None, quiet: bool) -> Iterator[Callable
 
     with tqdm(
         total=total,
-        desc=name,
+        desc=printable(name),
         unit="B",
         unit_scale=True,
         leave=False,
@@ -81,23 +147,20 @@ def progress_bar(name: str, total: int | None, quiet: bool) -> Iterator[Callable
         yield bar.update
 
 
-def file_size(path: Path) -> int | None:
+def file_size(path: str) -> int | None:
     """Size for the progress bar; None if it cannot be told."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+    with suppress(OSError, ValueError):
+        return os.stat(path).st_size or None
+    return None
 
 
-def binary_stdin(compressed: bool) -> BinaryIO:
-    """Standard input; refuses a terminal where compressed data should come from."""
-    if compressed and sys.stdin.isatty():
+def refuse_terminal_input() -> None:
+    """Raise FileError where compressed data should come from a terminal."""
+    if sys.stdin.isatty():
         raise FileError("standard input: refusing to read compressed data from a terminal")
-    return sys.stdin.buffer
 
 
-def binary_stdout(compressed: bool, force: bool) -> BinaryIO:
-    """Standard output; refuses a terminal where compressed data would go to."""
-    if compressed and not force and sys.stdout.isatty():
+def refuse_terminal_output() -> None:
+    """Raise FileError where compressed data would go to a terminal."""
+    if sys.stdout.isatty():
         raise FileError("standard output: refusing to write compressed data to a terminal (-f does it)")
-    return sys.stdout.buffer

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
-from vaezip.cli.common import Report, files_argument
+from vaezip.cli.common import STDIO, Report, files_argument, printable, say
 
 
 @click.command("list")
 @files_argument
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
-def list_command(files: tuple[Path, ...], as_json: bool) -> int:
+def list_command(files: tuple[str, ...], as_json: bool) -> int:
     """Show sizes, blocks and model of FILES, without decompressing them."""
     from vaezip.jobs import Summary, summarise_file
 
@@ -23,13 +22,13 @@ def list_command(files: tuple[Path, ...], as_json: bool) -> int:
     rows: list[Summary] = []
     for path in files:
         with report.catch():
-            rows.append(summarise_file(path))
+            rows.append(summarise_file(None if path == STDIO else path))
     if as_json:
-        click.echo(json.dumps([row._asdict() for row in rows], indent=2))
+        say(json.dumps([row._asdict() for row in rows], indent=2))
     elif rows:
         line = "{:>6} {:>6} {:>12} {:>12} {:>7}  {:16}  {}"
-        click.echo(line.format("frames", "blocks", "compressed", "content", "ratio", "model", "name"))
+        say(line.format("frames", "blocks", "compressed", "content", "ratio", "model", "name"))
         for r in rows:
             share = f"{100 * r.compressed / r.content:.1f} %" if r.content else "-"
-            click.echo(line.format(r.frames, r.blocks, r.compressed, r.content, share, r.model, r.name))
+            say(line.format(r.frames, r.blocks, r.compressed, r.content, share, r.model, printable(r.name)))
     return report.exit_code

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from vaezip.cli.common import (
     STDIO,
     Report,
-    binary_stdin,
     file_size,
     files_argument,
+    max_output_option,
     model_option,
+    printable,
     progress_bar,
+    refuse_terminal_input,
+    say,
     threads_option,
     verbosity_options,
 )
@@ -22,9 +23,17 @@ from vaezip.cli.common import (
 @click.command()
 @files_argument
 @model_option
+@max_output_option
 @threads_option
 @verbosity_options
-def test(files: tuple[Path, ...], model: str | None, threads: int, quiet: bool, verbose: bool) -> int:
+def test(
+    files: tuple[str, ...],
+    model: str | None,
+    max_output_size: int | None,
+    threads: int,
+    quiet: bool,
+    verbose: bool,
+) -> int:
     """Check FILES: decompress them and compare all checksums, writing nothing.
 
     Without FILES, or for -, standard input is checked.
@@ -32,11 +41,13 @@ def test(files: tuple[Path, ...], model: str | None, threads: int, quiet: bool, 
     from vaezip import jobs
 
     report = Report(quiet)
+    job = jobs.Job(model=model, threads=threads, max_output_size=max_output_size)
     for source in files or (STDIO,):
-        with report.catch(), progress_bar(source.name, file_size(source), quiet) as tick:
-            data = binary_stdin(True) if source == STDIO else source
-            sizes = jobs.check_file(data, jobs.Job(model=model, threads=threads), tick)
+        with report.catch(), progress_bar(source, file_size(source), quiet) as tick:
+            if source == STDIO:
+                refuse_terminal_input()
+            sizes = jobs.check_file(None if source == STDIO else source, job, tick)
             if not quiet:
                 detail = f" ({sizes.read} -> {sizes.written} bytes)" if verbose else ""
-                click.echo(f"{source}: ok{detail}")
+                say(f"{printable(source)}: ok{detail}")
     return report.exit_code

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
@@ -12,12 +11,13 @@ import click
 from vaezip.cli.common import (
     STDIO,
     Report,
-    binary_stdin,
-    binary_stdout,
     file_size,
     files_argument,
     model_option,
+    note,
     progress_bar,
+    refuse_terminal_input,
+    refuse_terminal_output,
     threads_option,
     verbosity_options,
 )
@@ -34,7 +34,7 @@ def transform_options(command: F) -> F:
         click.option("--rm", "remove", is_flag=True, help="Remove each input once its output is safe."),
         click.option("-k", "--keep", is_flag=True, help="Keep the inputs (the default)."),
         click.option("-f", "--force", is_flag=True, help="Overwrite files; write binary data to a terminal."),
-        click.option("-o", "--output", type=click.Path(path_type=Path), help="Name of the output file."),
+        click.option("-o", "--output", metavar="FILE", help="Name of the output file."),
         click.option("-c", "--stdout", is_flag=True, help="Write to standard output; keeps the inputs."),
         files_argument,
     ):
@@ -44,10 +44,10 @@ def transform_options(command: F) -> F:
 
 def transform(
     compressing: bool,
-    files: tuple[Path, ...],
+    files: tuple[str, ...],
     *,
     stdout: bool,
-    output: Path | None,
+    output: str | None,
     force: bool,
     keep: bool,
     remove: bool,
@@ -56,52 +56,51 @@ def transform(
     quiet: bool,
     verbose: bool,
     block_size: int | None = None,
+    max_output_size: int | None = None,
 ) -> int:
     """Compress or decompress every file; returns the exit code."""
     from vaezip import jobs
-    from vaezip.files import compressed_name, decompressed_name
+    from vaezip.files import compressed_name, decompressed_name, identities, refuse_clobbering
 
     act, name = (
         (jobs.compress_file, compressed_name) if compressing else (jobs.decompress_file, decompressed_name)
     )
+    sources = files or (STDIO,)
+    to_stdout = stdout or output == STDIO
+    if output is not None and (len(sources) > 1 or stdout):
+        raise click.UsageError("-o names the output of one input, and does not go with -c.")
+    if remove and keep:
+        raise click.UsageError("-k and --rm contradict each other.")
+    if remove and (to_stdout or STDIO in sources):
+        raise click.UsageError("--rm does not go with standard input or output.")
     report = Report(quiet)
-    job = jobs.Job(model=model, threads=threads, overwrite=force, remove=remove and not keep)
+    job = jobs.Job(
+        model=model,
+        threads=threads,
+        max_output_size=max_output_size,
+        overwrite=force,
+        remove=remove,
+        warn=report.warn,
+    )
     if block_size is not None:
         job = dataclasses.replace(job, block_size=block_size)
-    for source, target in _plan(files, output, stdout, job.remove, name, report):
-        with report.catch(), progress_bar(source.name, file_size(source), quiet) as tick:
-            out = binary_stdout(compressing, force) if target is None else target
-            data = binary_stdin(not compressing) if source == STDIO else source
-            sizes = act(data, out, job, tick)
+    inputs = identities(sources)
+    for source in sources:
+        with report.catch(), progress_bar(source, file_size(source), quiet) as tick:
+            target = None
+            if output is not None and not to_stdout:
+                target = jobs.Target(output, named=True)
+            elif not to_stdout and source != STDIO:
+                target = jobs.Target(name(source), named=False)
+            if target is not None:
+                refuse_clobbering(target.path, inputs)
+            elif compressing and not force:
+                refuse_terminal_output()
+            if source == STDIO and not compressing:
+                refuse_terminal_input()
+            sizes = act(None if source == STDIO else source, target, job, tick)
             if verbose:
                 text, coded = (sizes.read, sizes.written) if compressing else (sizes.written, sizes.read)
                 ratio = f"{100 * coded / max(1, text):.1f} %, {8 * coded / max(1, text):.3f} bits/byte"
-                click.echo(f"{source}: {sizes.read} -> {sizes.written} bytes ({ratio})", err=True)
+                note(f"{source}: {sizes.read} -> {sizes.written} bytes ({ratio})")
     return report.exit_code
-
-
-def _plan(
-    files: Iterable[Path],
-    output: Path | None,
-    stdout: bool,
-    remove: bool,
-    name: Callable[[Path], Path],
-    report: Report,
-) -> list[tuple[Path, Path | None]]:
-    """Pairs of input and output; None is standard output. Usage errors and clobbering are refused."""
-    from vaezip.files import refuse_clobbering
-
-    sources = list(files) or [STDIO]
-    if output is not None and (len(sources) > 1 or stdout):
-        raise click.UsageError("-o names the output of one input, and does not go with -c.")
-    if remove and (stdout or STDIO in sources or output == STDIO):
-        raise click.UsageError("--rm does not go with standard input or output.")
-    pairs: list[tuple[Path, Path | None]] = []
-    for source in sources:
-        with report.catch():
-            if stdout or output == STDIO or (output is None and source == STDIO):
-                pairs.append((source, None))
-            else:
-                pairs.append((source, output if output is not None else name(source)))
-    refuse_clobbering([s for s in sources if s != STDIO], [t for _, t in pairs if t is not None])
-    return pairs

@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
+from vaezip.byteio import ByteWriter
 from vaezip.errors import FileError, ModelError
-from vaezip.files import open_target
 from vaezip.model import load_model, parse_model, read_model_file
 from vaezip.network.architecture import Architecture
+from vaezip.publish import open_target
 from vaezip.training.data import read_corpus
 from vaezip.training.evaluate import Evaluation, evaluate
 from vaezip.training.export import export
@@ -74,7 +75,7 @@ class TrainingJob:
         else:
             data = read_model_file(init)
             with open_target(self._init, overwrite=True) as file:  # `finish` wants it, maybe after --resume
-                file.write(data)
+                ByteWriter(file).write(data)
             vae = restore(load_model(init), data)
             vae = grow(vae, dataclasses.replace(vae.a, **sizes))
         settle_owners(vae.decoder, self.corpus.train, settings.seed)
@@ -98,7 +99,7 @@ class TrainingJob:
         before = load_model(self._init) if self._init.exists() else None
         data = export(vae, self.corpus, info, settings.seed, before.mixer if before else None)
         with open_target(self._output, overwrite=True) as file:
-            file.write(data)
+            ByteWriter(file).write(data)
         model = parse_model(data, self._output.stem)
         result = evaluate(vae, model, self.corpus.validation, before=before)
         shutil.rmtree(self._folder)
