@@ -46,7 +46,7 @@ def run(tmp_path: Path) -> Run:
     ) -> subprocess.CompletedProcess[bytes]:
         command = [sys.executable, "-m", "vaezip", *map(str, args)]
         if args and args[0] in ("compress", "decompress", "test", "bench") and "-m" not in args:
-            command += ["-m", str(TINY)]
+            command[4:4] = ["-m", str(TINY)]
         defaults = {"cwd": tmp_path, "capture_output": True, "timeout": 120, "check": False}
         defaults |= {} if "input" in options else {"stdin": subprocess.DEVNULL}
         return subprocess.run(command, env={**os.environ, **(env or {})}, **{**defaults, **options})  # type: ignore[call-overload]

@@ -33,8 +33,8 @@ def _heed_signals() -> None:
 
 def _end(number: int, frame: object) -> NoReturn:
     """Leave at once: an exception could be raised anywhere, and be lost there."""
-    if (publish := sys.modules.get("vaezip.publish")) is not None:
-        publish.discard_temporaries()
+    # The module may be missing, or about to be imported: then there are no temporary files either.
+    getattr(sys.modules.get("vaezip.publish"), "discard_temporaries", lambda: None)()
     os._exit(128 + number)
 
 

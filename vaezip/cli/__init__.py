@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from typing import Any, NoReturn
 
 import click
@@ -59,15 +58,13 @@ def run() -> NoReturn:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    code = _outcome()
     try:
+        code = _outcome()
         sys.stdout.flush()
     except OSError as error:
         code = _failure(error)
-        os._exit(code)  # or Python would try again, and say so
-    if code and threading.active_count() > 1:  # busy with blocks that nobody wants any more
-        os._exit(code)
-    sys.exit(code)
+    # At once: threads may be busy with blocks that nobody wants any more; what a stream refused, it would again.
+    os._exit(code)
 
 
 def _outcome() -> int:
@@ -92,8 +89,6 @@ def _outcome() -> int:
     except MemoryError as error:
         complain(str(error) or "not enough memory")
         return 1
-    except OSError as error:
-        return _failure(error)
     return code if isinstance(code, int) else 0
 
 

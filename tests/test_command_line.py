@@ -1,0 +1,278 @@
+"""Whatever is typed, and whatever the standard streams are: one line per problem, and an exit status of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import vaezip
+
+FILES = "a b.vz damaged.vz folder folder/ locked link dangling missing - ./- . .. / /dev/null /dev/zero/x ''"
+OPTIONS = "-- -c -f -k -q -v --rm --json -T 0 -o x --block-size 1K --max-output 10 -m standard -h --version --minutes nan"
+ANYTHING = st.text(st.characters(exclude_characters="\0", exclude_categories=()), max_size=20)
+ARGUMENTS = st.one_of(
+    st.sampled_from([*shlex.split(FILES), *OPTIONS.split(), str(TINY)]),
+    ANYTHING.map(lambda text: text.lstrip("/")),
+    st.binary(max_size=20).map(lambda data: os.fsdecode(data.replace(b"\0", b"").lstrip(b"/"))),
+    st.integers(200, 5000).map(lambda n: "n" * n),
+    st.integers(-(2**70), 2**70).map(str),
+)
+COMMANDS = st.sampled_from(["compress", "decompress", "test", "list", "bench", "train", "", "compres"])
+STREAMS = st.sampled_from(["", "<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("workplace")
+    (folder / "a").write_bytes(b"a text of some length")
+    (folder / "b.vz").write_bytes(vaezip.compress(b"another text", model=TINY))
+    (folder / "damaged.vz").write_bytes(b"\xfa" * 30)
+    (folder / "folder").mkdir()
+    (folder / "locked").mkdir(mode=0)
+    (folder / "link").symlink_to("a")
+    (folder / "dangling").symlink_to("nowhere")
+    (folder / "dash").write_bytes(b"")
+    return folder
+
+
+def encodable(arguments: list[str]) -> list[bytes]:
+    with contextlib.suppress(UnicodeEncodeError):
+        return [os.fsencode(argument) for argument in arguments]
+    return [argument.encode("utf-8", "surrogatepass") for argument in arguments]
+
+
+@settings(
+    max_examples=int(os.environ.get("VAEZIP_TEST_EXAMPLES", "60")), suppress_health_check=list(HealthCheck)
+)
+@given(command=COMMANDS, arguments=st.lists(ARGUMENTS, max_size=5), streams=STREAMS)
+def test_nothing_that_is_typed_ends_in_a_traceback(
+    command: str, arguments: list[str], streams: str, workplace: Path
+) -> None:
+    line = [sys.executable, "-m", "vaezip", *([command] if command else [])]
+    result = subprocess.run(
+        ["bash", "-c", f'"$@" {streams}', "bash", *line, *encodable(arguments)],
+        cwd=workplace,
+        input=b"",
+        capture_output=True,
+        timeout=600,
+        check=False,
+    )
+    assert result.returncode in (0, 1, 2, 130), result
+    for word in (b"Traceback", b"Exception ignored", b"panicked", b"Error in sys.excepthook"):
+        assert word not in result.stderr
+    if result.returncode and arguments and "2>" not in streams:
+        assert result.stderr
+    problems = result.stderr.splitlines()
+    if problems and not problems[0].startswith(b"Usage: "):  # of a command without arguments
+        for problem in problems:
+            assert problem.startswith(b"vaezip: ") or problem.endswith((b" done", b"to validate"))
+            assert problem.isascii() or problem.decode().isprintable()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("compress a <&- >/dev/null", []),
+        ("compress <&-", ["standard input: cannot read"]),
+        ("decompress <&-", ["standard input: cannot read"]),
+        ("compress -c a >&-", ["standard output: cannot write"]),
+        ("compress -c a >/dev/full", ["standard output: cannot write: No space left"]),
+        ("list b.vz >/dev/full", ["standard output: cannot write: No space left"]),
+        ("list b.vz >&-", ["standard output: cannot write"]),
+        (f"test -m {TINY} b.vz >/dev/full", ["standard output: cannot write: No space left"]),
+        ("--version >/dev/full", ["standard output: cannot write: No space left"]),
+        ("--help >&-", ["standard output: cannot write"]),
+        ("compress missing 2>&-", []),
+    ],
+)
+def test_standard_streams_that_are_closed_or_full(command: str, words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"text")
+    (tmp_path / "b.vz").write_bytes(vaezip.compress(b"text", model=TINY))
+    result = subprocess.run(
+        ["bash", "-c", f"{shlex.quote(sys.executable)} -m vaezip {command}"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=600,
+        check=False,
+    )
+    lines = result.stderr.decode().splitlines()
+    assert len(lines) == len(words), lines
+    for line, word in zip(lines, words, strict=True):
+        assert line.startswith("vaezip: ")
+        assert word in line
+    assert result.returncode == (1 if words or "missing" in command else 0)
+
+
+def test_no_output_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
+    """Else what is meant for standard error would land in the file that got its descriptor."""
+    (tmp_path / "a").write_bytes(b"text")
+    command = f"{shlex.quote(sys.executable)} -m vaezip compress -v a missing -m {TINY} <&- >&- 2>&-"
+    result = subprocess.run(["bash", "-c", command], cwd=tmp_path, timeout=600, check=False)
+    assert result.returncode == 1
+    assert vaezip.decompress((tmp_path / "a.vz").read_bytes(), model=TINY) == b"text"
+
+
+HARD_NAMES = [
+    b"new\nline",
+    b"\x1b[31mred",
+    b"\xff\xfe latin",
+    "ünïcödé 日本".encode(),
+    ("🦊" * 60).encode(),
+    b"n" * 252,
+    b"-m=x",
+    b" ",
+    "right\u202eleft".encode(),
+]
+
+
+def test_names_of_every_kind(run: Run, tmp_path: Path) -> None:
+    for name in HARD_NAMES:
+        (Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))).write_bytes(b"text")
+    names = [os.fsdecode(name) for name in HARD_NAMES]
+    for environment in ({}, {"LC_ALL": "C", "PYTHONUTF8": "0"}):
+        result = run("compress", "-v", "--rm", "--", *names, env=environment)
+        assert result.returncode == 0, result.stderr
+        assert result.stderr.count(b"\n") == len(names)
+        assert b"\x1b" not in result.stderr
+        compressed = [name + ".vz" for name in names]
+        listed = run("list", "--", *compressed, env=environment)
+        assert (listed.returncode, listed.stdout.count(b"\n")) == (0, len(names) + 1)
+        assert run("test", "--", *compressed, env=environment).returncode == 0
+        assert run("decompress", "--rm", "--", *compressed, env=environment).returncode == 0
+    assert sorted(os.listdir(os.fsencode(tmp_path))) == sorted(HARD_NAMES)
+
+
+def test_one_bad_file_never_stops_the_others(run: Run, tmp_path: Path) -> None:
+    bad = [
+        "folder",
+        "missing",
+        ".",
+        "n" * 253,
+        "n" * 300,
+        "",
+        "x/y",
+        "a/",
+        "loop",
+        "c.vz",
+        os.fsdecode(b"\xff"),
+    ]
+    (tmp_path / "folder").mkdir()
+    (tmp_path / ("n" * 253)).write_bytes(b"its output's name would be too long")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "c.vz").write_bytes(b"has the suffix already")
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"text")
+    result = run("compress", "a", *bad, "b")
+    assert result.returncode == 1
+    lines = result.stderr.decode().splitlines()
+    assert len(lines) == len(bad), lines
+    assert all(line.startswith("vaezip: ") for line in lines)
+    for name in "ab":
+        assert vaezip.decompress((tmp_path / f"{name}.vz").read_bytes(), model=TINY) == b"text"
+
+
+def test_arguments_mean_what_they_say(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "-").write_bytes(b"a file of that name")
+    (tmp_path / "a").write_bytes(b"text")
+    (tmp_path / "folder").mkdir()
+    assert run("compress", "./-").returncode == 0
+    assert vaezip.decompress((tmp_path / "-.vz").read_bytes(), model=TINY) == b"a file of that name"
+    for output in ("new/", "folder/", "folder", "", "missing/x"):
+        result = run("compress", "a", "-o", output)
+        assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
+    for arguments in (("-m", ""), ("--block-size", "nan"), ("-T", "-1"), ("-T", "1e3"), ("-o", "x", "-c")):
+        assert run("compress", "a", *arguments).returncode == 1
+    assert sorted(os.listdir(tmp_path)) == ["-", "-.vz", "a", "folder"]
+
+
+def test_a_limit_on_the_output(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "zeros.vz").write_bytes(vaezip.compress(bytes(100_000), model=TINY))
+    (tmp_path / "small.vz").write_bytes(vaezip.compress(b"text", model=TINY))
+    for command in ("decompress", "test"):
+        result = run(command, "--max-output", "1K", "zeros.vz", "small.vz")
+        assert result.returncode == 1
+        assert result.stderr == b"vaezip: zeros.vz: the output would be larger than 1024 bytes\n"
+    assert (tmp_path / "small").read_bytes() == b"text"
+    assert not (tmp_path / "zeros").exists()
+    assert run("decompress", "--max-output", "100000", "zeros.vz").returncode == 0
+
+
+ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM, signal.SIGXCPU]
+
+
+@pytest.mark.parametrize("number", ENDING, ids=lambda number: number.name)
+def test_ending_signals_leave_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(os.urandom(2000) * 2000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vaezip", "compress", "--rm", "big", "-m", str(TINY)],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a background job's may be ignored
+    )
+    while not list(tmp_path.glob("*.tmp")) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, message = process.communicate(timeout=600)
+    assert (process.returncode, message) == (128 + number, b"")
+    assert os.listdir(tmp_path) == ["big"]
+
+
+def test_a_signal_that_was_ignored_is_ignored(tmp_path: Path) -> None:
+    """As nohup wants it, and a shell for its background jobs."""
+    (tmp_path / "big").write_bytes(b"some text, " * 20_000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vaezip", "compress", "big", "-m", str(TINY)],
+        cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    while not list(tmp_path.glob("*.tmp")) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=600) == 0
+    assert vaezip.decompress((tmp_path / "big.vz").read_bytes(), model=TINY) == b"some text, " * 20_000
+
+
+def test_an_interruption_at_the_very_start_says_nothing(tmp_path: Path) -> None:
+    """While modules are imported, which takes most of the time of a short call."""
+    (tmp_path / "a").write_bytes(b"text")
+    outcomes = set()
+    for delay in range(0, 300, 15):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vaezip", "compress", "-f", "a", "-m", str(TINY)],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        # Before our first line runs, the interpreter itself deals with signals.
+        deadline = time.monotonic() + 600
+        while not _heeds(process.pid) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(delay / 1000)
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate(timeout=600)
+        assert message == b""
+        outcomes.add(process.returncode)
+    assert outcomes <= {0, 130}
+    assert 130 in outcomes
+
+
+def _heeds(pid: int) -> bool:
+    """Whether a process has a handler of its own for SIGHUP, as it gets with that for SIGINT."""
+    with contextlib.suppress(OSError):
+        caught = next(
+            line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "SigCgt" in line
+        )
+        return bool(int(caught.split()[1], 16) >> (signal.SIGUSR2 - 1) & 1)
+    return True

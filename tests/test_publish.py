@@ -1,0 +1,344 @@
+"""Outputs appear whole or not at all, over nothing that is not theirs; inputs go only if they are what was read."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Run
+
+import vaezip
+from vaezip import publish
+from vaezip.errors import FileError, SkippedError
+from vaezip.files import Source, open_source
+
+AS_ROOT = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may do this")
+
+
+def write(
+    path: Path,
+    *,
+    overwrite: bool = False,
+    named: bool = True,
+    like: Source | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> list[str]:
+    """Publish a file that holds b"new"; returns the warnings."""
+    warnings: list[str] = []
+    with publish.open_target(path, overwrite=overwrite, named=named, like=like, warn=warnings.append) as sink:
+        sink.write(b"new")
+        meanwhile()
+    return warnings
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def refuse(number: int) -> Callable[..., None]:
+    def refused(*arguments: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refused
+
+
+APPEARING: dict[str, Callable[[Path], object]] = {
+    "a file": lambda path: path.write_bytes(b"precious"),
+    "a link to a file": lambda path: (
+        path.with_name("other").write_bytes(b"precious"),
+        path.symlink_to("other"),
+    ),
+    "a dangling link": lambda path: path.symlink_to("nowhere"),
+    "a folder": lambda path: path.mkdir(),
+    "a pipe": lambda path: os.mkfifo(path),
+}
+
+
+@pytest.mark.parametrize("appear", APPEARING.values(), ids=APPEARING.keys())
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_what_appears_during_the_work_stays(
+    appear: Callable[[Path], object], links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not links:  # as on FAT
+        monkeypatch.setattr(os, "link", refuse(errno.EPERM))
+    path = tmp_path / "x"
+    with pytest.raises(FileError, match="has appeared meanwhile"):
+        write(path, meanwhile=lambda: appear(path))
+    (tmp_path / "twin").mkdir()
+    appear(tmp_path / "twin" / "x")
+    assert stat.S_IFMT(path.lstat().st_mode) == stat.S_IFMT((tmp_path / "twin" / "x").lstat().st_mode)
+    if path.is_file():
+        assert path.read_bytes() == b"precious"
+    assert set(names(tmp_path)) <= {"x", "other", "twin"}
+
+
+@pytest.mark.parametrize("appear", APPEARING.values(), ids=APPEARING.keys())
+def test_what_is_there_before_the_work_stays(appear: Callable[[Path], object], tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    appear(path)
+    before = names(tmp_path)
+    with pytest.raises(FileError):
+        write(path, named=False)
+    assert names(tmp_path) == before
+
+
+def test_without_links_a_file_appears_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", refuse(errno.EOPNOTSUPP))
+    write(tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == b"new"
+    assert names(tmp_path) == ["x"]
+    monkeypatch.setattr(os, "replace", refuse(errno.EIO))
+    with pytest.raises(FileError, match="cannot write"):
+        write(tmp_path / "y")
+    assert names(tmp_path) == ["x"]
+
+
+def test_of_two_writers_one_wins_and_the_other_hears_it(tmp_path: Path) -> None:
+    barrier, outcomes = threading.Barrier(4), []
+
+    def work(number: int) -> None:
+        try:
+            with publish.open_target(tmp_path / "x", overwrite=False) as sink:
+                sink.write(b"%d" % number)
+                barrier.wait()
+            outcomes.append(number)
+        except FileError:
+            outcomes.append(-1)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = (outcome for outcome in outcomes if outcome >= 0)
+    assert (tmp_path / "x").read_bytes() == b"%d" % winner
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_link_that_was_named_is_followed_and_a_derived_one_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "dangling").symlink_to("made")
+    write(tmp_path / "link", overwrite=True)
+    write(tmp_path / "dangling", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == (tmp_path / "made").read_bytes() == b"new"
+    (tmp_path / "real").write_bytes(b"old")
+    write(tmp_path / "link", overwrite=True, named=False)
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("call", ["fchmod", "utime", "fchown"])
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EIO])
+def test_what_cannot_be_set_is_a_warning(
+    call: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if call == "fchown" and os.geteuid() != 0:
+        pytest.skip("only root changes owners")
+    source = tmp_path / "source"
+    source.write_bytes(b"old")
+    if call == "fchown":
+        os.chown(source, 12345, 12346)
+    monkeypatch.setattr(os, call, (refused := refuse(number)))
+    monkeypatch.setattr(os, "supports_fd", os.supports_fd | {refused})
+    with open_source(str(source)) as like:
+        warnings = write(tmp_path / "x", like=like)
+    assert (tmp_path / "x").read_bytes() == b"new"
+    assert len(warnings) == (2 if call == "fchown" else 1)
+    for warning in warnings:
+        assert warning.startswith(f"{tmp_path}/x: cannot set the ")
+
+
+@AS_ROOT
+def test_owner_and_group_are_kept(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"old")
+    source.chmod(0o640)
+    os.chown(source, 12345, 12346)
+    with open_source(str(source)) as like:
+        assert not write(tmp_path / "x", like=like)
+    status = (tmp_path / "x").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (12345, 12346, 0o640)
+
+
+@AS_ROOT
+@pytest.mark.parametrize(
+    ("mode", "narrowed"), [(0o640, 0o600), (0o660, 0o600), (0o664, 0o644), (0o604, 0o600), (0o755, 0o755)]
+)
+def test_a_group_that_cannot_be_kept_does_not_hand_its_rights_on(
+    mode: int, narrowed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"old")
+    os.chown(source, 0, 12346)
+    source.chmod(mode)
+    monkeypatch.setattr(os, "fchown", refuse(errno.EPERM))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with open_source(str(source)) as like:
+        warnings = write(tmp_path / "x", like=like)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == narrowed
+    assert len(warnings) == (mode != narrowed)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_disk_that_cannot_sync_is_a_warning_and_the_input_stays(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vaezip import jobs
+
+    monkeypatch.setattr(os, "fsync", refuse(number))
+    (tmp_path / "a").write_bytes(b"text")
+    warnings: list[str] = []
+    job = jobs.Job(model=str(TINY), remove=True, warn=warnings.append)
+    with pytest.raises(SkippedError, match="not removed"):
+        jobs.compress_file(str(tmp_path / "a"), jobs.Target(str(tmp_path / "a.vz"), named=False), job)
+    assert len(warnings) == 1
+    assert vaezip.decompress((tmp_path / "a.vz").read_bytes(), model=TINY) == b"text"
+    assert (tmp_path / "a").read_bytes() == b"text"
+
+
+@pytest.mark.parametrize("call", ["fsync", "close"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_loses_data_is_an_error_and_nothing_appears(
+    call: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose() -> None:
+        monkeypatch.setattr(os, call, refuse(number))
+
+    with pytest.raises(FileError, match="cannot write"):
+        write(tmp_path / "x", meanwhile=lose)
+    monkeypatch.undo()
+    assert names(tmp_path) == []
+
+
+def test_a_temporary_file_that_was_exchanged_is_not_published(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / "victim").chmod(0o600)
+
+    def exchange() -> None:
+        (temporary,) = tmp_path.glob(".vaezip-*.tmp")
+        temporary.unlink()
+        temporary.symlink_to("victim")
+
+    with pytest.raises(FileError, match="replaced its temporary file"):
+        write(tmp_path / "x", overwrite=True, meanwhile=exchange)
+    assert not (tmp_path / "x").exists()
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert any(path.is_symlink() for path in tmp_path.iterdir())  # not ours to remove
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "rotated": lambda path: (path.rename(path.with_name("log.1")), path.write_bytes(b"new log")),
+    "appended to": lambda path: append(path, b"more"),
+    "rewritten in place": lambda path: path.write_bytes(b"TEXT"),
+    "touched": lambda path: os.utime(path, ns=(1, 1)),
+    "replaced by a link to itself": lambda path: (
+        path.rename(path.with_name("log.1")),
+        path.symlink_to("log.1"),
+    ),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_an_input_that_is_no_longer_what_was_read_stays(
+    change: Callable[[Path], object], tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"text")
+    with open_source(str(path)) as source:
+        assert source.read() == b"text"
+    time.sleep(0.02)  # more than the clock of a file system may stand still
+    change(path)
+    before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    with pytest.raises((SkippedError, FileError), match=r"not removed|cannot remove"):
+        source.remove(4)
+    assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == before
+
+
+def test_an_input_that_was_not_read_in_full_stays(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"text")
+    with open_source(str(path)) as source:
+        pass
+    with pytest.raises(SkippedError):
+        source.remove(3)
+    source.remove(4)
+    assert not path.exists()
+
+
+def test_a_log_that_is_rotated_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_bytes(b"a line of the log\n" * 20_000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vaezip", "compress", "--rm", "app.log", "-m", str(TINY)],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+    )
+    while not list(tmp_path.glob("*.tmp")) and process.poll() is None:
+        time.sleep(0.01)
+    log.rename(tmp_path / "app.log.1")
+    log.write_bytes(b"new\n")
+    _, message = process.communicate(timeout=600)
+    assert process.returncode == 2
+    assert message == b"vaezip: app.log: was changed or replaced meanwhile, not removed\n"
+    assert log.read_bytes() == b"new\n"
+    old = (tmp_path / "app.log.1").read_bytes()
+    assert vaezip.decompress((tmp_path / "app.log.vz").read_bytes(), model=TINY) == old
+
+
+def test_a_file_that_grows_is_taken_as_far_as_it_goes(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_bytes(b"line\n" * 100_000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vaezip", "compress", "app.log", "-m", str(TINY), "--block-size", "64K"],
+        cwd=tmp_path,
+    )
+    while not list(tmp_path.glob("*.tmp")) and process.poll() is None:
+        time.sleep(0.01)
+    append(log, b"one more\n")
+    assert process.wait(timeout=600) == 0
+    text = vaezip.decompress((tmp_path / "app.log.vz").read_bytes(), model=TINY)
+    assert text in (b"line\n" * 100_000, log.read_bytes())
+
+
+def test_proc_pipes_and_devices_are_read_as_by_others(run: Run, tmp_path: Path) -> None:
+    if not os.path.exists("/proc/version"):
+        pytest.skip("no /proc here")
+    version = Path("/proc/version").read_bytes()
+    assert vaezip.decompress(run("compress", "-c", "/proc/version").stdout, model=TINY) == version
+    assert run("compress", "-o", "v.vz", "/proc/version").returncode == 0
+    assert vaezip.decompress((tmp_path / "v.vz").read_bytes(), model=TINY) == version
+    os.mkfifo(tmp_path / "fifo")
+    for arguments in (("-c",), ("-o", "f.vz")):
+        feeding = threading.Thread(target=(tmp_path / "fifo").write_bytes, args=(b"from a pipe",))
+        feeding.start()
+        result = run("compress", "fifo", *arguments)
+        feeding.join()
+        assert result.returncode == 0, result.stderr
+        blob = result.stdout or (tmp_path / "f.vz").read_bytes()
+        assert vaezip.decompress(blob, model=TINY) == b"from a pipe"
+    passed_over = run("compress", "fifo", "/dev/null")
+    assert passed_over.returncode == 2
+    assert passed_over.stderr.count(b"is not a regular file, skipped") == 2
+    assert run("compress", "/proc/version", "-o", "/dev/null").returncode == 0
+    (tmp_path / "a").write_bytes(b"text")
+    kept = run("compress", "--rm", "a", "-o", "/dev/null")
+    assert (kept.returncode, (tmp_path / "a").exists()) == (2, True)
+    command = f"{sys.executable} -m vaezip compress -c <(echo from a process) -m {TINY}"
+    blob = subprocess.run(["bash", "-c", command], capture_output=True, check=True).stdout
+    assert vaezip.decompress(blob, model=TINY) == b"from a process\n"
