@@ -202,5 +202,6 @@ def test_public_names() -> None:
     assert sorted(vaezip.__all__) == vaezip.__all__
     for name in vaezip.__all__:
         assert getattr(vaezip, name) is not None
+        assert name in dir(vaezip)
     with pytest.raises(AttributeError):
         vaezip.no_such_name  # noqa: B018

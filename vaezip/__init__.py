@@ -65,6 +65,10 @@ _LATE = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import numpy and the coder only when they are first needed (PEP 562)."""
     if name in _LATE:

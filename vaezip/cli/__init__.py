@@ -63,7 +63,7 @@ def run() -> NoReturn:
         sys.stdout.flush()
     except OSError as error:
         code = _failure(error)
-    # At once: threads may be busy with blocks that nobody wants any more; what a stream refused, it would again.
+    # At once: threads may be busy with blocks that nobody wants, and a stream that refused would do so again.
     os._exit(code)
 
 
