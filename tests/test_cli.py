@@ -139,6 +139,9 @@ def test_an_input_is_never_its_own_output(run: Run, text: Path, prose: bytes) ->
     text.with_name("hard").hardlink_to(text)
     for target in ("notes.txt", "./notes.txt", "hard"):
         fails(run("compress", "-f", "notes.txt", "-o", target), "also an input")
+    text.with_name("my.vzm").write_bytes(TINY.read_bytes())
+    fails(run("compress", "-f", "notes.txt", "-o", "my.vzm", "-m", "my.vzm"), "also an input")
+    assert text.with_name("my.vzm").read_bytes() == TINY.read_bytes()
     text.with_name("notes.txt.vz").write_bytes(b"an input too")
     fails(run("compress", "-qf", "notes.txt", "notes.txt.vz"), "also an input")
     assert text.read_bytes() == prose[:400]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -86,6 +87,17 @@ def test_threads_change_nothing_but_time(tiny: Model, prose: bytes) -> None:
         assert vaezip.compress(text, model=tiny, block_size=400, threads=threads) == one
         assert vaezip.decompress(one, model=tiny, threads=threads) == text
     assert vaezip.decompress(one, model=tiny) == text
+
+
+def test_a_system_without_threads_to_spare_is_an_error(
+    tiny: Model, prose: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(MemoryError, match="thread"):
+        vaezip.compress(prose[:1000], model=tiny, block_size=400, threads=2)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -26,10 +26,18 @@ def thread_count(threads: int) -> int:
     return os.cpu_count() or 1
 
 
+def _begin(pool: ThreadPoolExecutor, function: Callable[[T], R], item: T) -> Future[R]:
+    try:
+        return pool.submit(function, item)
+    except RuntimeError as error:  # which is what Python makes of a system that has no thread to spare
+        raise MemoryError(str(error)) from error
+
+
 def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
     """Like `map`, but in threads; at most one item more than there are threads is ahead of the caller.
 
-    After an error, threads finish the items that they have begun, but nobody waits for them.
+    After an error, threads finish the items that they have begun, but nobody waits for them. Raises
+    MemoryError if the system refuses a thread.
     """
     if threads == 1:
         yield from map(function, items)
@@ -40,7 +48,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> It
     try:
         while failure is None:
             try:
-                pending.append(pool.submit(function, next(iterator)))
+                pending.append(_begin(pool, function, next(iterator)))
             except Exception as error:  # StopIteration too: what went before comes first
                 failure = error
             while len(pending) > (threads if failure is None else 0):

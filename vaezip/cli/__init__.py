@@ -89,6 +89,9 @@ def _outcome() -> int:
     except MemoryError as error:
         complain(str(error) or "not enough memory")
         return 1
+    except ImportError as error:
+        complain(f"the installation is not complete: {error}")
+        return 1
     return code if isinstance(code, int) else 0
 
 

@@ -84,7 +84,7 @@ def transform(
     )
     if block_size is not None:
         job = dataclasses.replace(job, block_size=block_size)
-    inputs = identities(sources)
+    inputs = identities([*sources, model] if model else sources)
     for source in sources:
         with report.catch(), progress_bar(source, file_size(source), quiet) as tick:
             target = None
