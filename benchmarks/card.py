@@ -17,7 +17,6 @@ from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
-import safetensors.numpy
 import torch
 from numpy.typing import NDArray
 
@@ -26,6 +25,7 @@ from vaezip.bitsback import checksum, encode
 from vaezip.container import Block, Method, short_frame
 from vaezip.model import Model, load_model
 from vaezip.network.architecture import Architecture
+from vaezip.tensors import read_tensors
 from vaezip.training.data import read_corpus
 from vaezip.training.evaluate import evaluate, posterior, text_bits
 from vaezip.training.vae import Vae
@@ -125,7 +125,7 @@ def main() -> None:
         sys.exit("latents were dropped at export; their grid steps are unknown")
     validation(vae, model, Path(corpus))
     network_alone(model, Path(folder))
-    step = safetensors.numpy.load_file(file)["training.latent_step"]
+    step = read_tensors(Path(file).read_bytes()).tensors["training.latent_step"].astype(np.float32)
     kinds = defaultdict(list)
     for path in sorted(Path(folder).glob("*.4k.*")):
         piece = measure(vae, model, step, path.read_bytes())

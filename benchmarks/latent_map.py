@@ -12,11 +12,11 @@ from pathlib import Path
 
 import click
 import numpy as np
-import safetensors.numpy
 
 from vaezip.latent import PHASES
 from vaezip.model import load_model, read_model_file
 from vaezip.stream import DEFAULT_BLOCK_SIZE
+from vaezip.tensors import read_tensors
 
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2", "#9c6b4e", "#9498a0")
 SIZE, MARGIN, LEGEND = 480, 40, 170  # pixels
@@ -29,7 +29,8 @@ SIZE, MARGIN, LEGEND = 480, 40, 170  # pixels
 def main(files: tuple[Path, ...], output: Path, model: str) -> None:
     """Draw FILES."""
     loaded = load_model(model)
-    steps = safetensors.numpy.load(read_model_file(model))["training.latent_step"] / PHASES
+    tensors = read_tensors(read_model_file(model)).tensors
+    steps = tensors["training.latent_step"].astype(np.float64) / PHASES
     blocks = {path: np.fromfile(path, np.uint8, DEFAULT_BLOCK_SIZE) for path in files}
     long_enough = [path for path in files if len(blocks[path]) >= loaded.encoder.least_bytes]
     means = np.array([loaded.encoder(blocks[path])[0] * steps for path in long_enough])

@@ -115,20 +115,22 @@ class Index:
 
     def __init__(self, header_size: int) -> None:
         self._header_size = header_size
-        self._sizes: list[tuple[int, int]] = []
+        self._blocks = self._content_size = 0
+        self._numbers = bytearray()  # as they are written: a file may have millions of blocks
 
     def add(self, size: int, encoded_size: int) -> None:
         """Note the next block: bytes of content, and bytes in the frame."""
-        self._sizes.append((size, encoded_size))
+        self._blocks += 1
+        self._content_size += size
+        self._numbers += encode_number(size) + encode_number(encoded_size)
 
     def content_size(self) -> int:
         """Bytes of content of all blocks."""
-        return sum(size for size, _ in self._sizes)
+        return self._content_size
 
     def to_bytes(self) -> bytes:
         """The end of the frame."""
-        numbers = [self._header_size, len(self._sizes), *(n for pair in self._sizes for n in pair)]
-        body = bytes([_END]) + b"".join(map(encode_number, numbers))
+        body = bytes([_END]) + encode_number(self._header_size) + encode_number(self._blocks) + self._numbers
         body += _check(body)
         return body + len(body).to_bytes(4, "little")
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from vaezip.ans import TOTAL, AnsStack
 from vaezip.network.architecture import Architecture
-from vaezip.network.ops import Int32, Tensors, require, tensor
+from vaezip.network.ops import Int32, require, tensor
+from vaezip.tensors import Tensors
 
 PHASES = 8  # resolution of a posterior mean, per grid step
+_MOST = 255  # frequencies of a row, and scales
 
 
 def offsets(reach: int) -> NDArray[np.int32]:
@@ -47,8 +49,11 @@ class Latent:
         require(prior is not None and posterior is not None, "latent tables are missing")
         assert prior is not None
         assert posterior is not None
-        require(prior.ndim == 2 and prior.shape[1] % 2 == 1, "latent.prior has a wrong shape")
-        require(posterior.ndim == 3 and posterior.shape[2] % 2 == 1, "latent.posterior has a wrong shape")
+        require(prior.ndim == 2 and _is_odd(prior.shape[1]), "latent.prior has a wrong shape")
+        require(
+            posterior.ndim == 3 and _is_odd(posterior.shape[2]) and posterior.shape[0] <= _MOST,
+            "latent.posterior has a wrong shape",
+        )
         steps, (scales, _, n) = prior.shape[1], posterior.shape
         self._prior = tensor(tensors, "latent.prior", np.int32, a.latents, steps).astype(np.int32)
         self._posterior = tensor(tensors, "latent.posterior", np.int32, scales, PHASES, n).astype(np.int32)
@@ -99,6 +104,10 @@ class Latent:
         prior = self._prior[np.arange(len(z)), z + self._furthest]
         back = q.frequencies[q.candidates == z[:, None]]
         return _bits(prior), _bits(back)
+
+
+def _is_odd(count: int) -> bool:
+    return count % 2 == 1 and count <= _MOST
 
 
 def _bits(frequencies: NDArray[np.integer]) -> float:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import json
+import os
+import pickle
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from vaezip.engine import Engine, load_engine
@@ -27,15 +30,18 @@ from vaezip.mixing.parameters import STARTS, MixerParameters
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import Decoder
 from vaezip.network.encoder import Encoder
-from vaezip.network.ops import Int32, Tensors, require, tensor
+from vaezip.network.ops import Int32, require, tensor
+from vaezip.tensors import Tensors, read_json, read_tensors, write_tensors
 
 if TYPE_CHECKING:  # the reference is loaded where there is no kernel
     from vaezip.mixing.predictor import Predictor
 
 MODEL_FORMAT = 1
 DEFAULT = "standard"
-_MAX_FILE = 256 << 20
+MAX_FILE = 128 << 20  # bytes
 _SELF_TEST_BYTES = 64
+_KEPT = 4  # models
+_SHOWN = 240  # characters of either end of an error's text
 
 
 @dataclass(frozen=True)
@@ -51,18 +57,50 @@ class Model:
     mixer: MixerParameters
     engine: Engine
     info: dict[str, str]  # the file's metadata
+    source: str | None = None  # a shipped model's name or an absolute path; None if made of bytes
 
     def predictor(self, z: Int32, start: int, size: int) -> Predictor:
         """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's start."""
         return self.engine.predictor(z, start, size)
 
+    def __reduce__(self) -> tuple[Callable[[str, bytes], Model], tuple[str, bytes]]:
+        """A pickle says which file it is; unpickling loads that, and raises ModelError if it has changed."""
+        if self.source is None:
+            raise pickle.PicklingError(
+                f"{self.name}: a model that does not come from a file cannot be pickled"
+            )
+        return _load_again, (self.source, self.fingerprint)
 
-def load_model(which: str | Path | None = None) -> Model:
+
+def load_model(which: str | os.PathLike[str] | None = None) -> Model:
     """The model of that path, or the shipped one of that name; the standard one by default.
 
-    Raises ModelError if there is none, or if it is damaged or breaks a bound that exactness rests on.
+    A few are kept, each as long as its file stays what it is. Raises ModelError if there is none, or if it
+    is damaged or breaks a bound that exactness rests on.
     """
-    return _load(str(which or DEFAULT))
+    with _ModelFile(DEFAULT if which is None else which) as file:
+        with _kept_lock:
+            identity, model = _kept.get(file.source, (None, None))
+        if model is None or identity != file.identity:
+            name = os.path.splitext(os.path.basename(file.source))[0]
+            model = parse_model(file.read(), name, file.source)
+        with _kept_lock:
+            _kept[file.source] = file.identity, model
+            _kept.move_to_end(file.source)
+            while len(_kept) > _KEPT:
+                _kept.popitem(last=False)
+    return model
+
+
+_kept: OrderedDict[str, tuple[tuple[int, ...], Model]] = OrderedDict()  # by source, the latest used last
+_kept_lock = threading.Lock()
+
+
+def _load_again(source: str, fingerprint: bytes) -> Model:
+    model = load_model(source)
+    if model.fingerprint != fingerprint:
+        raise ModelError(_one_line(f"{source}: is not the model any more that was pickled"))
+    return model
 
 
 def shipped_models() -> list[str]:
@@ -71,50 +109,95 @@ def shipped_models() -> list[str]:
     return sorted(f.name.removesuffix(".vzm") for f in files if f.name.endswith(".vzm"))
 
 
-@lru_cache(maxsize=4)
-def _load(which: str) -> Model:
-    return parse_model(read_model_file(which), Path(which).stem)
-
-
-def read_model_file(which: str) -> bytes:
+def read_model_file(which: str | os.PathLike[str]) -> bytes:
     """The bytes of a model file, given its path or the name of a shipped model; raises ModelError."""
-    path = Path(which)
-    if which in shipped_models():
-        path = Path(str(importlib.resources.files("vaezip.models") / f"{which}.vzm"))
-    try:
-        if path.stat().st_size > _MAX_FILE:
-            raise ModelError(f"{path}: larger than any model of this version")
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot read the model: {error.strerror}") from error
+    with _ModelFile(which) as file:
+        return file.read()
 
 
-def parse_model(data: bytes, name: str) -> Model:
-    """Build the model from its file's bytes; raises ModelError, as `load_model` does."""
+class _ModelFile:
+    """An open model file; raises ModelError for whatever cannot be one."""
+
+    def __init__(self, which: str | os.PathLike[str]) -> None:
+        name = os.fspath(which)
+        with _reported(name):
+            shipped = name in shipped_models()
+            path = str(importlib.resources.files("vaezip.models") / f"{name}.vzm") if shipped else name
+            self._file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 (closed by __exit__)
+            self.source = name if shipped else os.path.abspath(name)
+            status = os.fstat(self._file.fileno())
+        self.identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
+            self._file.close()
+            kind = "larger than any model" if stat.S_ISREG(status.st_mode) else "not a regular file"
+            raise ModelError(_one_line(f"{name}: cannot read the model: it is {kind}"))
+
+    def read(self) -> bytes:
+        """As many bytes as the file had when it was opened."""
+        with _reported(self.source):
+            return self._file.read(self.identity[2])
+
+    def __enter__(self) -> _ModelFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """As `open` does it, but not waiting for whoever may write into a named pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+@contextmanager
+def _reported(name: str) -> Iterator[None]:
     try:
-        tensors = safetensors.numpy.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        info: dict[str, str] = header.get("__metadata__", {})
-        version = int(info.get("format", "0"))
-        sizes = json.loads(info.get("architecture", "{}"))
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise ModelError(f"{name}: not a vaezip model") from error
-    if version != MODEL_FORMAT:
-        kind = "a newer" if version > MODEL_FORMAT else "not a vaezip"
-        raise ModelError(f"{name}: {kind} model (format {version}, this vaezip reads {MODEL_FORMAT})")
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = error.strerror if isinstance(error, OSError) else "no file has such a name"
+        raise ModelError(_one_line(f"{name or repr(name)}: cannot read the model: {reason}")) from error
+
+
+def _one_line(text: str) -> str:
+    """What a file or its name says may be of any length and hold anything."""
+    if len(text) > 2 * _SHOWN:
+        text = f"{text[:_SHOWN]} … {text[-_SHOWN:]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def parse_model(data: bytes, name: str, source: str | None = None) -> Model:
+    """Build the model from its file's bytes, and where they come from; raises ModelError, as `load_model`."""
     try:
-        model = _build(Architecture.from_json(sizes), tensors, name, hashlib.sha256(data).digest(), info)
+        tensors, info = read_tensors(data)
+        _check_version(info.get("format", ""))
+        a = Architecture.from_json(read_json(info.get("architecture", "{}")))
+        model = _build(a, tensors, name, hashlib.sha256(data).digest(), info, source)
         _self_test(model, tensors)
     except ModelError as error:
-        raise ModelError(f"{name}: {error}") from error
+        raise ModelError(_one_line(f"{source or name}: {error}")) from error
     return model
 
 
-def _build(a: Architecture, tensors: Tensors, name: str, fingerprint: bytes, info: dict[str, str]) -> Model:
+def _check_version(version: str) -> None:
+    if version != str(MODEL_FORMAT):
+        later = version.isascii() and version.isdigit() and int(version[:9]) > MODEL_FORMAT
+        kind = "a newer" if later else "not a vaezip"
+        raise ModelError(f"{kind} model (format {version or 'missing'}, this vaezip reads {MODEL_FORMAT})")
+
+
+def _build(
+    a: Architecture,
+    tensors: Tensors,
+    name: str,
+    fingerprint: bytes,
+    info: dict[str, str],
+    source: str | None = None,
+) -> Model:
     decoder = Decoder(a, tensors)
     mixer = MixerParameters(tensors)
+    encoder, latent = Encoder(a, tensors), Latent(a, tensors)
     engine = load_engine(decoder, mixer)
-    return Model(name, fingerprint, a, Encoder(a, tensors), decoder, Latent(a, tensors), mixer, engine, info)
+    return Model(name, fingerprint, a, encoder, decoder, latent, mixer, engine, info, source)
 
 
 def self_test_value(model: Model, text: NDArray[np.uint8]) -> int:
@@ -140,6 +223,4 @@ def serialise(a: Architecture, tensors: dict[str, np.ndarray], info: dict[str, s
     )
     draft = _build(a, tensors, "", b"", metadata)
     value = np.array([self_test_value(draft, text)], np.uint32)
-    return safetensors.numpy.save(
-        {**tensors, "self_test.text": text.copy(), "self_test.value": value}, metadata
-    )
+    return write_tensors({**tensors, "self_test.text": text, "self_test.value": value}, metadata)

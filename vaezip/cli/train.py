@@ -66,7 +66,7 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 )
 @click.option(
     "--table-bits",
-    type=click.IntRange(12, 22),
+    type=click.IntRange(12, 20),
     help="The largest context tables have 2 to this power rows. "
     f"[default: {max(_SIZES.table_bits)}, or those of --init]",
 )

@@ -43,7 +43,7 @@ struct vz_mixer {
     uint16_t apm_node[3 * 256][APM_BUCKETS], apm_order2[1 << 12][APM_BUCKETS];
 
     vz_history history;
-    uint32_t tree[512]; /* sums of exponentials: node n has children 2n and 2n + 1 */
+    uint32_t tree[512]; /* sums of exponentials: node n > 1 has children 2n and 2n + 1; below 2^31 + 2^8 */
     int guess[2];       /* the network's best and second best byte */
     int confidence;     /* in the best */
     int known; /* how many of orders 1 to 6 have been here before */
@@ -120,8 +120,9 @@ void vz_mixer_begin(vz_mixer *m, const int32_t *exponentials) {
             m->guess[1] = i;
         }
     }
-    for (int i = 255; i > 0; i--) m->tree[i] = m->tree[2 * i] + m->tree[2 * i + 1];
-    uint32_t share = (uint32_t)(((uint64_t)best << 8) / m->tree[1]);
+    for (int i = 255; i > 1; i--) m->tree[i] = m->tree[2 * i] + m->tree[2 * i + 1];
+    uint64_t total = (uint64_t)m->tree[2] + m->tree[3]; /* 2^32 and more, if all bytes are equally likely */
+    uint32_t share = (uint32_t)(((uint64_t)best << 8) / total);
     for (m->confidence = 0; m->confidence < 7 && share >= limits[m->confidence];) m->confidence++;
     /* Fast at first, then slower. */
     const int32_t *learning = m->model->learning;
@@ -193,7 +194,7 @@ VZ_INLINE void predict(const vz_mixer *m, prediction *p) {
     int64_t mixed = 0;
     for (int s = 0; s < VZ_SETS; s++) {
         const int32_t *w = m->weights[p->row[s]];
-        int32_t sum = 0;
+        int32_t sum = 0; /* at most 24 * 2^15 * 2047 */
         for (int i = 0; i < VZ_INPUTS; i++) sum += (w[i] >> 3) * p->input[i];
         p->output[s] = vz_clip(sum >> 9, -DOMAIN_LIMIT, DOMAIN_LIMIT);
         int32_t weight = 0;
@@ -227,7 +228,7 @@ VZ_INLINE void learn(vz_mixer *m, const prediction *p, int bit) {
     const int target = bit << 16, index = history_index(m);
     for (int s = 0; s < VZ_SETS; s++) {
         int32_t *w = m->weights[p->row[s]];
-        int step = ((target - squash(m, p->output[s])) * m->rate) >> 8;
+        int step = ((target - squash(m, p->output[s])) * m->rate) >> 8; /* at most 2^16 * 2046 >> 8, times 2047 */
         for (int i = 0; i < VZ_INPUTS; i++)
             w[i] = vz_clip(w[i] + ((p->input[i] * step + 32768) >> 16), -WEIGHT_LIMIT, WEIGHT_LIMIT);
     }

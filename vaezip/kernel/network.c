@@ -20,7 +20,8 @@ VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, 
     for (int o = 0; o < l->outputs; o++) y[o] = ((y[o] >> pre) * multiplier[o] + bias[o]) >> shift;
 }
 
-/* Normalise, then scale and shift as z says. */
+/* Normalise, then scale and shift as z says. No sum leaves 32 bits: |y| < 3 * 2^15 after the norm (its table is
+ * checked for that, network/ops.py), |scale| < 2^14 and |shift| < 2^29. */
 VZ_INLINE void styled(const vz_network *net, const vz_style *style, int site, const int32_t *x, int8_t *a) {
     const int width = net->width;
     const int32_t *scale = style->scale + site * width, *shift = style->shift + site * width;

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.network.ops import Int32, Tensors, require, tensor
+from vaezip.network.ops import Int32, require_range, tensor
+from vaezip.tensors import Tensors
 
 HISTORIES = 20  # contexts with bit histories
 MATCHES = 2  # of a few bytes and more, and of many
@@ -91,8 +92,8 @@ class MixerParameters:
             ("log", self.log, 0, 1 << 16),
             ("rate", self.rate, 0, (1 << 16) - 1),
             ("learning", np.delete(self.learning, 2), 0, 1023),
+            ("learning", self.learning[2:3], 1, 1 << 20),
             ("weights", weights, -WEIGHT_LIMIT, WEIGHT_LIMIT),
             ("final_weights", final_weights, -WEIGHT_LIMIT, WEIGHT_LIMIT),
         ):
-            require(bool((values >= low).all() and (values <= high).all()), f"mixer.{name} is out of range")
-        require(0 < self.learning[2] <= 1 << 20, "mixer.learning is out of range")
+            require_range(f"mixer.{name}", values, low, high)

@@ -15,26 +15,30 @@ from numpy.typing import NDArray
 from vaezip.network.architecture import Architecture
 from vaezip.network.features import find_rows
 from vaezip.network.ops import (
+    ACTIVATION_MAX,
     GATE_ENTRIES,
+    NORM_BOUND,
     RESIDUAL_BOUND,
     VALUE_BITS,
     Int32,
     Linear,
     RmsNorm,
-    Tensors,
     clip_activation,
     gate,
     relu_activation,
     require,
+    require_range,
     tensor,
 )
+from vaezip.tensors import Tensors
 
 STATE_BITS = 24  # unit of the recurrent state: 2**-24
 _STYLE_SHIFT = 19
 _SCALE_BOUND = (1 << 14) - 1
 _SHIFT_BOUND = (1 << 29) - 1
+assert NORM_BOUND * _SCALE_BOUND + _SHIFT_BOUND < 1 << 31  # so that style needs no more than 32 bits
 _OUT_SHIFT = 20
-_OUT_BOUND = 1 << 15
+_OUT_BOUND = (1 << 15) - 1
 EXP_ENTRIES = 1088  # logits further than 17 nats below the highest count as zero
 
 
@@ -53,7 +57,7 @@ class _Layer:
         self.up = Linear(tensors, f"{name}.up", expansion * width, width)
         self.down = Linear(tensors, f"{name}.down", width, expansion * width)
         self.out_scale = tensor(tensors, f"{name}.out_scale", np.int32, width).astype(np.int32)
-        require(bool((np.abs(self.out_scale) < _OUT_BOUND).all()), f"{name}.out_scale is out of range")
+        require_range(f"{name}.out_scale", self.out_scale, -_OUT_BOUND, _OUT_BOUND)
 
 
 class Decoder:
@@ -66,6 +70,7 @@ class Decoder:
         self.tables = tensor(tensors, "decoder.tables", np.int8, rows, a.table_dim).astype(
             np.int8, copy=False
         )
+        require_range("decoder.tables", self.tables, -ACTIVATION_MAX, ACTIVATION_MAX)
         self.tags = tensor(tensors, "decoder.tags", np.uint8, rows).astype(np.uint8, copy=False)
         self.byte = tensor(tensors, "decoder.byte", np.int16, 256, width).astype(np.int32)
         self.features = Linear(tensors, "decoder.features", width, a.contexts * a.table_dim)
@@ -86,17 +91,15 @@ class Decoder:
         z_start = tensor(tensors, "decoder.z_start", np.int16, a.latents, a.layers * width)
         self._z_start = z_start.astype(np.int64)
 
-        self.norm = RmsNorm(tensors, "decoder.norm", width)
+        self.norm = RmsNorm(tensors, "decoder.norm")
         self.sigmoid = tensor(tensors, "decoder.sigmoid", np.int32, GATE_ENTRIES).astype(np.int32)
         self.tanh = tensor(tensors, "decoder.tanh", np.int32, GATE_ENTRIES).astype(np.int32)
         one = 1 << VALUE_BITS
-        require(bool((self.sigmoid >= 0).all() and (self.sigmoid <= one).all()), "sigmoid is out of range")
-        require(bool((np.abs(self.tanh) <= one).all()), "tanh is out of range")
+        require_range("decoder.sigmoid", self.sigmoid, 0, one)
+        require_range("decoder.tanh", self.tanh, -one, one)
         self.exp = tensor(tensors, "decoder.exp", np.int32, EXP_ENTRIES).astype(np.int64)
-        require(
-            bool((self.exp >= 0).all() and (self.exp <= 1 << 24).all() and self.exp[0] == 1 << 24),
-            "exp is out of range",
-        )
+        require_range("decoder.exp", self.exp, 0, 1 << 24)
+        require(self.exp[0] == 1 << 24, "decoder.exp does not begin with 1")
 
     def style(self, z: NDArray[np.int32]) -> Style:
         """What z, int32 (lanes, latents) in grid steps, sets."""

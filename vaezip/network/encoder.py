@@ -10,12 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.network.architecture import Architecture
-from vaezip.network.ops import Int32, Linear, RmsNorm, Tensors, relu_activation, require, tensor
+from vaezip.network.ops import (
+    ACTIVATION_MAX,
+    Int32,
+    Linear,
+    RmsNorm,
+    relu_activation,
+    require_range,
+    tensor,
+)
+from vaezip.tensors import Tensors
 
 ENCODER_BYTES = 4096  # the most that the encoder reads of a block
 _WINDOW = 64
 CONV2_MAX = (1 << 14) - 1  # largest output of conv2; its mean, in units of 1/256, stays below 2**22
 POOL_SHIFT = 19
+_POOL_BOUND = (1 << 20) - 1
 
 
 def encoder_view(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -38,11 +48,12 @@ class Encoder:
         width, embedding = a.encoder_width, a.encoder_width // 4
         self._patch = a.patch
         self._byte = tensor(tensors, "encoder.byte", np.int8, 256, embedding)
+        require_range("encoder.byte", self._byte, -ACTIVATION_MAX, ACTIVATION_MAX)
         self._conv1 = Linear(tensors, "encoder.conv1", width, a.patch * embedding)
         self._conv2 = Linear(tensors, "encoder.conv2", width, a.patch * width)
         self._pool = tensor(tensors, "encoder.pool", np.int32, width).astype(np.int64)
-        require(bool((np.abs(self._pool) < 1 << 20).all()), "encoder.pool is out of range")
-        self._norm = RmsNorm(tensors, "encoder.norm", width)
+        require_range("encoder.pool", self._pool, -_POOL_BOUND, _POOL_BOUND)
+        self._norm = RmsNorm(tensors, "encoder.norm")
         self._hidden = Linear(tensors, "encoder.hidden", width, width)
         self._mean = Linear(tensors, "encoder.mean", a.latents, width)
         self._scale = Linear(tensors, "encoder.log_scale", a.latents, width)

@@ -8,20 +8,21 @@ other that keeps its int32 arithmetic from overflowing.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.errors import ModelError
+from vaezip.tensors import Tensors
 
-Tensors = Mapping[str, NDArray[np.generic]]
 Int32 = NDArray[np.int32]
 
 ACTIVATION_MAX = 127
 RESIDUAL_BOUND = 1 << 22  # the residual stream stays below this, its sum of squares below 2**53
 NORM_BITS = 12  # unit of the normalised residual stream: 2**-12
+NORM_BOUND = 3 << 15  # the normalised residual stream stays below this; its largest is 2**16 at width 256
 GATE_BITS = 8  # unit of a gate's pre-activation: 2**-8, clipped to [-8, 8)
 GATE_ENTRIES = 4096
 VALUE_BITS = 15  # unit of a gate's value: 2**-15
@@ -48,6 +49,14 @@ def tensor(tensors: Tensors, name: str, dtype: type[np.generic], *shape: int) ->
     return value
 
 
+def require_range(name: str, values: NDArray[np.generic], low: int, high: int) -> None:
+    """Raise ModelError unless all values are from `low` to `high`.
+
+    (A comparison of magnitudes would not do: that of the least int32 is itself.)
+    """
+    require(int(values.min()) >= low and int(values.max()) <= high, f"{name} is out of range")
+
+
 class Linear:
     """An affine map, requantised: ((W a >> pre) * multiplier + bias) >> shift, unit set by the multiplier.
 
@@ -62,16 +71,19 @@ class Linear:
         shifts = tensor(tensors, f"{name}.shift", np.int32, 2).astype(np.int32)
         self.weight, self.multiplier, self.bias = weight, multiplier, bias
         self.pre, self.shift = (int(s) for s in shifts)
-        self._float_weight = np.ascontiguousarray(weight.T, np.float32)
         sums = np.abs(weight.astype(np.int64)).sum(axis=1) * ACTIVATION_MAX
         require(bool((sums < _PRODUCT_BOUND).all()), f"{name} breaks the 2**24 bound")
-        require(bool((weight >= -ACTIVATION_MAX).all()), f"{name} has a weight of -128")
+        require_range(f"{name}.weight", weight, -ACTIVATION_MAX, ACTIVATION_MAX)
         require(0 <= self.pre < 24 and 0 <= self.shift < 31, f"{name} has a shift out of range")
         scaled = ((sums >> self.pre) + 1) * np.abs(multiplier.astype(np.int64)) + np.abs(
             bias.astype(np.int64)
         )
         require(bool((scaled < _INT32_BOUND).all()), f"{name} may overflow 32 bits")
         self.bound = int((scaled >> self.shift).max()) + 1  # of the result's magnitude
+
+    @cached_property
+    def _float_weight(self) -> NDArray[np.float32]:
+        return np.ascontiguousarray(self.weight.T, np.float32)
 
     def __call__(self, a: NDArray[np.generic]) -> Int32:
         """int8-valued (..., in) -> int32 (..., out)."""
@@ -101,14 +113,16 @@ class RmsNorm:
 
     x is shifted to 15 bits and its sum of squares to 10, of which the upper three quarters are possible;
     table: int32 (1024,), entry i holds sqrt(H / ((i + 1/2) / 1024)) in units of 2**-10.
+
+    The bound: where entry i is read, the sum of squares is below (i + 1) / 1024 * 2**30 after the shift, and
+    no |x| is above its root, rounded up. So |x| * entry < 2**13 * NORM_BOUND is required, which fits 32 bits.
     """
 
-    def __init__(self, tensors: Tensors, name: str, width: int) -> None:
-        table = tensor(tensors, name, np.int32, 1024).astype(np.int32)
-        largest = math.isqrt(width * 4 << 20) + 64
-        in_range = (table[256:] >= 0).all() and (table[256:] <= largest).all()
-        require(bool(in_range), f"{name} is out of range")
-        self.table = table
+    def __init__(self, tensors: Tensors, name: str) -> None:
+        self.table = tensor(tensors, name, np.int32, 1024).astype(np.int32)
+        entries = self.table[256:].astype(np.int64)  # the others are never read
+        largest = np.ceil(np.sqrt(np.arange(257.0, 1025.0) * 2**20)).astype(np.int64)
+        require_range(name, entries * largest, 0, (NORM_BOUND << 13) - (1 << 13))
 
     def __call__(self, x: Int32) -> Int32:
         """int32 (..., H), |x| < 2**22 -> int32 (..., H) in units of 2**-12."""

@@ -10,13 +10,14 @@ import math
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 import torch
 from numpy.typing import NDArray
 
+from vaezip.errors import ModelError
 from vaezip.latent import PHASES
 from vaezip.model import Model
 from vaezip.network.ops import GATE_BITS, NORM_BITS, VALUE_BITS
+from vaezip.tensors import read_tensors
 from vaezip.training.export import LEAST_SCALE
 from vaezip.training.vae import Vae
 
@@ -24,11 +25,14 @@ Array = NDArray[Any]
 
 
 def restore(model: Model, data: bytes) -> Vae:
-    """The float VAE of a model and the bytes of its file."""
-    tensors = safetensors.numpy.load(data)
+    """The float VAE of a model and its file's bytes; raises ModelError if its `training.*` are damaged."""
+    tensors = read_tensors(data).tensors
     vae = Vae(model.architecture)
-    state = {**_decoder(vae, tensors), **_encoder(vae, tensors)}
-    vae.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})
+    try:
+        state = {**_decoder(vae, tensors), **_encoder(vae, tensors)}
+        vae.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})
+    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{model.name}: what training needs to know is missing or damaged") from error
     return vae
 
 
