@@ -75,7 +75,7 @@ def write_tensors(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
     """The bytes of a file, those that the safetensors library writes (it puts metadata in any order)."""
     names = {dtype.newbyteorder("="): name for name, dtype in _TYPES.items()}
     order = list(_TYPES)
-    kinds = {name: names[value.dtype] for name, value in tensors.items()}
+    kinds = {name: names[value.dtype.newbyteorder("=")] for name, value in tensors.items()}
     header: dict[str, Any] = {_METADATA: dict(metadata)}
     parts, at = [], 0
     for name in sorted(tensors, key=lambda name: (order.index(kinds[name]), name)):
