@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from typing import NoReturn
 from zlib import crc32
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from vaezip import bench, bitsback
 from vaezip.ans import AnsStack
 from vaezip.bitsback import Coded
+from vaezip.engine import Engine
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.mixing.parameters import STARTS
 from vaezip.model import Model
@@ -143,3 +146,19 @@ def test_the_start_is_the_one_that_suits_the_beginning(tiny: Model, prose: bytes
     assert chosen[0] != chosen[1]
     assert bitsback.choose_start(tiny, table + prose)[0] == chosen[1]
     assert bitsback.choose_start(tiny, b"")[0] == 0
+
+
+def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:
+    """A file may have millions of them."""
+
+    def refuse(*arguments: object) -> NoReturn:
+        raise AssertionError("a predictor was made")
+
+    model = dataclasses.replace(tiny, engine=Engine("none", refuse, refuse))
+    assert bitsback.decode(model, Coded(b"", 0, False, 0)) == b""
+    for payload in (b"\1", b"\1\2\3\4\5"):
+        with pytest.raises(IntegrityError):
+            bitsback.decode(model, Coded(payload, 0, False, 0))
+    for coded in (Coded(b"", 0, True, 0), Coded(b"\0", 0, False, 0)):
+        with pytest.raises(FormatError):
+            bitsback.decode(model, coded)

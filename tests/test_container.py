@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tracemalloc
 from zlib import crc32
 
 import pytest
@@ -170,3 +171,22 @@ def test_huge_blocks_are_refused_before_anything_is_allocated() -> None:
 def test_garbage_behind_the_magic_never_escapes_the_tree_of_errors(lead: int, data: bytes) -> None:
     with contextlib.suppress(VaezipError):
         _read(bytes([lead]) + data)
+
+
+def test_millions_of_blocks_take_no_more_memory_than_their_index() -> None:
+    """Here it is a hundred thousand, of three bytes each, as a hostile file may have them."""
+    count, block = 100_000, container.encode_block(Block(Method.VAE_NULL, 1, b""))
+    header = container.frame_header(bytes(8), 100, None)
+    index = container.Index(len(header))
+    for _ in range(count):
+        index.add(1, len(block))
+    reader = ByteReader(io.BytesIO(header + block * count + index.to_bytes()))
+    parsed = container.read_header(reader)
+    assert parsed is not None
+    tracemalloc.start()
+    try:
+        assert sum(block.size for block in container.read_blocks(reader, parsed)) == count
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * count
