@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := README.md
+MINUTES := 5
 
-.PHONY: help demo test check lint sanitize bench stages model clean
+.PHONY: help demo test check lint sanitize fuzz bench stages model clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -56,6 +57,10 @@ sanitize-%: $(VENV)/dev
 	cd build/$@ && CFLAGS="$(FLAGS) -g -O1" $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
 	cd build/$@ && LD_PRELOAD="$$(gcc -print-file-name=$(RUNTIME))" ASAN_OPTIONS=detect_leaks=0 \
 	    $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider $(TESTS)
+
+fuzz: $(VENV)/dev  ## Look for inputs that break a reader: make fuzz MINUTES=5
+	@$(BIN)/pip install --quiet atheris || true  # where there is none, Hypothesis takes its place
+	$(BIN)/python fuzz/run.py --minutes $(MINUTES)
 
 bench: $(VENV)/dev  ## Compare vaezip with other compressors on a real file
 	$(BIN)/vaezip bench $(SAMPLE)

@@ -1,0 +1,219 @@
+"""What must hold for any input: one function for each kind of it, which `run.py` and `mutate.py` share.
+
+Each target takes bytes and says in a word what became of them. The property: nothing but a VaezipError comes
+out, its text one line, whatever goes in; no more output than was allowed; and every engine gives the same
+answer. Anything else is raised: a ViolationError, or what vaezip raised. Those who run the targets bound time
+and memory.
+
+frames     the bytes of a file, decompressed with the tiny model of the tests
+payloads   size, flags, method and start (the first five bytes) and payload of one coded block
+models     a model file; the first byte says whether the rest is that, or how the tiny one's header or
+           tensors are changed (`changes.py`): of tensors, the self-test is made right again
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from changes import PIECE, TINY, change, opened, with_header
+
+from vaezip import bitsback, container, stream
+from vaezip.bitsback import Coded
+from vaezip.container import ByteReader
+from vaezip.engine import REFERENCE, Engine, available
+from vaezip.errors import ModelError, VaezipError
+from vaezip.mixing.parameters import STARTS
+from vaezip.mixing.predictor import Reference
+from vaezip.model import Model, load_model, parse_model, self_test_value, serialise
+from vaezip.network.architecture import Architecture
+from vaezip.tensors import write_tensors
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+MOST = 1 << 14  # bytes that a frame may decode to
+TEXT = "Any text: 12, 12, for 日本. Any text".encode()
+_REFERENCE_BYTES = 24  # the reference is not asked about more: it takes three milliseconds for each
+_LONGEST_ERROR = 1000  # characters
+
+Answer = tuple[str, bytes]  # "decoded" and the content, or the class of an error and its text
+
+
+class ViolationError(AssertionError):
+    """Engines disagree, or what was accepted does not work."""
+
+
+def engines(model: Model) -> dict[str, Model]:
+    """A model with every engine that runs here, the reference last."""
+    models = {}
+    for name in available():
+        if name == REFERENCE:
+            reference = Reference(model.decoder, model.mixer)
+            engine = Engine(name, reference.predictor, reference.compare)
+        else:
+            from vaezip.kernel.predictor import Kernel
+
+            kernel = Kernel(model.decoder, model.mixer, name)
+            engine = Engine(name, kernel.predictor, kernel.compare)
+        models[name] = dataclasses.replace(model, engine=engine)
+    return models
+
+
+TINY_MODELS = engines(load_model(TINY))
+FASTEST = next(iter(TINY_MODELS.values()))
+
+
+def answer(action: Callable[[], bytes]) -> Answer:
+    """What came of it, a VaezipError being an answer like any other."""
+    try:
+        return "decoded", action()
+    except VaezipError as error:
+        text = str(error)
+        if not text.isprintable() or len(text) > _LONGEST_ERROR:
+            raise ViolationError(f"an error of more than a line: {text[:_LONGEST_ERROR]!r}") from error
+        return type(error).__name__, text.encode()
+
+
+def agreed(action: Callable[[Model], bytes], size: int, *, ask_reference: bool = True) -> Answer:
+    """The answer that an action on `size` bytes gets with every engine."""
+    ask_reference = ask_reference and size <= _REFERENCE_BYTES
+    asked = [name for name in TINY_MODELS if name != REFERENCE or ask_reference or len(TINY_MODELS) == 1]
+    answers = {name: answer(partial(action, TINY_MODELS[name])) for name in asked}
+    if len(set(answers.values())) != 1:
+        raise ViolationError(f"engines disagree: {answers}")
+    return answers[asked[0]]
+
+
+def decoded(data: bytes, *, ask_reference: bool = True) -> Answer:
+    """What a frame decodes to."""
+    found = agreed(
+        lambda model: stream.decompress(data, model=model, max_output_size=MOST),
+        _claimed_size(data),
+        ask_reference=ask_reference,
+    )
+    if found[0] == "decoded" and len(found[1]) > MOST:
+        raise ViolationError("more output than was allowed")
+    return found
+
+
+def _claimed_size(data: bytes) -> int:
+    reader, size = ByteReader(io.BytesIO(data)), 0
+    try:
+        while (header := container.read_header(reader)) is not None:
+            size += sum(block.size for block in container.read_blocks(reader, header))
+    except VaezipError:
+        pass
+    return size
+
+
+def frames(data: bytes) -> str:
+    """Any bytes as a `.vz` file."""
+    return decoded(data)[0]
+
+
+def payloads(data: bytes) -> str:
+    """Any bytes as one coded block."""
+    head, payload = data[:5].ljust(5, b"\0"), data[5:]
+    long = head[2] & 1
+    size = int.from_bytes(head[:2], "little") % 600 if long else head[0] % (_REFERENCE_BYTES + 1)
+    block = Coded(payload, size, bool(head[3] & 1), head[4] % STARTS)
+    return agreed(lambda model: bitsback.decode(model, block), size)[0]
+
+
+def models(data: bytes) -> str:
+    """Any bytes as a model file, or as a change of one."""
+    how, rest = (data[0] % 3 if data else 0), data[1:]
+    if how == 2:
+        return tensors(rest)
+    return _checked(partial(parse_model, rest if how == 0 else with_header(rest), "fuzz"))
+
+
+def tensors(program: bytes) -> str:
+    """The tiny model, its tensors and sizes changed piece by piece, and its self-test right again."""
+    values, metadata, sizes = opened()
+    for at in range(0, len(program) - PIECE + 1, PIECE):
+        change(values, sizes, program[at : at + PIECE])
+    file = write_tensors(values, {**metadata, "architecture": json.dumps(sizes)})
+    unsealed = answer(lambda: parse_model(file, "fuzz").fingerprint)
+
+    def sealed() -> Model:
+        return parse_model(serialise(Architecture.from_json(sizes), values, {}), "fuzz")
+
+    label = _checked(sealed)
+    if label == "refused" and unsealed[0] == "decoded":
+        raise ViolationError("a file is accepted whose tensors are refused")
+    return label
+
+
+def _checked(load: Callable[[], Model]) -> str:
+    loaded: list[Model] = []
+
+    def action() -> bytes:
+        loaded.append(load())
+        return b""
+
+    if answer(action)[0] not in ("decoded", ModelError.__name__):
+        raise ViolationError("a model is refused by another error than ModelError")
+    if not loaded:
+        return "refused"
+    check_model(loaded[0])
+    return "accepted"
+
+
+def check_model(model: Model) -> None:
+    """Raise ViolationError unless all engines make the same of a model, and what it codes comes back."""
+    every = engines(model)
+    short = np.frombuffer(TEXT, np.uint8)[:_REFERENCE_BYTES]
+    z = np.ones(model.architecture.latents, np.int32)
+    made = {one.predictor(z, STARTS - 1, len(short)).encode(short).tobytes() for one in every.values()}
+    kernels = [one for name, one in every.items() if name != REFERENCE] or list(every.values())
+    text = np.resize(np.frombuffer(TEXT, np.uint8), 64)
+    if len(made) != 1 or len({self_test_value(one, text) for one in kernels}) != 1:
+        raise ViolationError("engines make different integers")
+    for latent in [False, True] if bitsback.can_carry_latent(model, len(TEXT)) else [False]:
+        coded = {bitsback.encode(one, TEXT, latent=latent, start=1).payload for one in kernels}
+        if len(coded) != 1:
+            raise ViolationError("engines code differently")
+        block = Coded(coded.pop(), len(TEXT), latent, 1)
+        if any(bitsback.decode(one, block) != TEXT for one in kernels):
+            raise ViolationError("the text does not come back")
+
+
+def frame_seeds() -> dict[bytes, bytes]:
+    """Frames and what they hold: the golden files, and short ones with every method and start."""
+    golden = [path.read_bytes() for path in sorted(TINY.parent.glob("*.vz"))]
+    seeds = {frame: stream.decompress(frame, model=FASTEST) for frame in golden}
+    for i in range(2 * STARTS):
+        text, start, latent = TEXT[: 20 + i], i % STARTS, i >= STARTS
+        payload = bitsback.encode(FASTEST, text, latent=latent, start=start).payload
+        method = container.Method.VAE if latent else container.Method.VAE_NULL
+        block = container.Block(method, len(text), payload, start)
+        seeds[container.short_frame(FASTEST.fingerprint, block)] = text
+    return seeds
+
+
+def payload_seeds() -> list[bytes]:
+    """Input of `payloads` that decodes."""
+    text = TEXT[:_REFERENCE_BYTES]
+    coded = [bitsback.encode(FASTEST, text, latent=latent, start=2).payload for latent in (False, True)]
+    return [bytes([len(text), 0, 0, latent, 2]) + payload for latent, payload in enumerate(coded)]
+
+
+def model_seeds() -> list[bytes]:
+    """Input of `models`: a header alone, changes of a header, and changes of tensors."""
+    file = TINY.read_bytes()
+    header = file[: 8 + int.from_bytes(file[:8], "little")]
+    changes = [b"\1\2\0\3null", b"\1\40\0\0\\ud800", b"\2" + bytes(PIECE), b"\2" + bytes(range(8 * PIECE))]
+    return [b"\0" + header[:3000], *changes]
+
+
+TARGETS: dict[str, tuple[Callable[[bytes], str], Callable[[], list[bytes]]]] = {
+    "frames": (frames, lambda: list(frame_seeds())),
+    "payloads": (payloads, payload_seeds),
+    "models": (models, model_seeds),
+}
