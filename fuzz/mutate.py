@@ -52,7 +52,7 @@ class Tally(NamedTuple):
 
     counts: Counter[str]
     remarkable: list[str]  # what is worth looking at
-    slowest: float  # seconds
+    slowest: tuple[float, int]  # seconds, and which input it was
 
 
 def try_frame(rng: random.Random, ask_reference: bool) -> tuple[str, bytes]:
@@ -101,8 +101,7 @@ def _frame_seeds() -> dict[bytes, bytes]:
 
 def work(kind: str, seed: int, first: int, last: int) -> Tally:
     """Try inputs first ... last - 1."""
-    tally = Tally(Counter(), [], 0.0)
-    slowest = 0.0
+    tally, slowest = Tally(Counter(), [], (0.0, first)), (0.0, first)
     for i in range(first, last):
         rng = random.Random(f"{seed} {kind} {i}")
         began, data = time.perf_counter(), b""
@@ -114,7 +113,7 @@ def work(kind: str, seed: int, first: int, last: int) -> Tally:
         if label == "WRONG":
             tally.remarkable.append(f"{kind} {i}: decoded to another text: {data.hex()}")
         tally.counts[label] += 1
-        slowest = max(slowest, time.perf_counter() - began)
+        slowest = max(slowest, (time.perf_counter() - began, i))
     return tally._replace(slowest=slowest)
 
 
@@ -125,7 +124,7 @@ def _parts(first: int, count: int, step: int) -> Iterator[tuple[int, int]]:
 
 def run(kind: str, seed: int, first: int, count: int, workers: int) -> Tally:
     """Try many inputs, in processes; those of a process that dies are counted as one crash."""
-    total, slowest = Tally(Counter(), [], 0.0), 0.0
+    total, slowest = Tally(Counter(), [], (0.0, first)), (0.0, first)
     parts = list(_parts(first, count, 1000 if kind == "frames" else 50))
     while parts:
         with ProcessPoolExecutor(workers) as pool:
@@ -151,7 +150,9 @@ def run(kind: str, seed: int, first: int, count: int, workers: int) -> Tally:
 def report(kind: str, tally: Tally, seconds: float) -> bool:
     """Print a tally; whether all was as it should be."""
     count = sum(tally.counts.values())
-    print(f"{count} mutated {kind} in {seconds:.0f} s, the slowest in {tally.slowest:.2f} s")
+    print(
+        f"{count} mutated {kind} in {seconds:.0f} s; number {tally.slowest[1]} took {tally.slowest[0]:.2f} s"
+    )
     for label, n in tally.counts.most_common():
         print(f"  {label:20} {n}")
     if kind == "frames":

@@ -102,10 +102,12 @@ def decoded(data: bytes, *, ask_reference: bool = True) -> Answer:
 
 
 def _claimed_size(data: bytes) -> int:
+    """Of the blocks before the first damage to a header."""
     reader, size = ByteReader(io.BytesIO(data)), 0
     try:
         while (header := container.read_header(reader)) is not None:
-            size += sum(block.size for block in container.read_blocks(reader, header))
+            for block in container.read_blocks(reader, header):
+                size += block.size
     except VaezipError:
         pass
     return size

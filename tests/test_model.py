@@ -153,6 +153,15 @@ BOUNDS: dict[str, Change] = {
     "histories that forget at once": lambda t, a: t["mixer.next"].fill(0),
     "maps of what cannot be": lambda t, a: t["mixer.history_map"].fill(0),
     "full counts": lambda t, a: t["mixer.match_map"].fill(0xFFFFFFFF),
+    "latents that are all but certain": lambda t, a: [
+        t[f"latent.{part}"].__setitem__(
+            ..., np.where(np.arange(n) == mode, (1 << 24) - n + 1, 1)
+        ) for part, n, mode in (("prior", 49, 24), ("posterior", 17, 0))
+    ],
+    "latents of as many steps as there may be": lambda t, a: t.update({
+        f"latent.{part}": np.where(np.arange(n) == 0, (1 << 24) - 256 * (n - 1), 256 * np.ones((*shape, 1))).astype(np.int32)
+        for part, n, shape in (("prior", 255, (8,)), ("posterior", 253, (255, 8)))
+    }),
     "logarithms of nothing": lambda t, a: t["mixer.log"].fill(0),
 }  # fmt: skip
 
@@ -187,13 +196,15 @@ def test_a_large_model_at_all_its_bounds_means_the_same_to_every_engine(
 
 
 @pytest.mark.parametrize("lone", [False, True])
-def test_no_sum_of_the_decoder_leaves_32_bits(lone: bool) -> None:
+def test_no_sum_of_the_network_leaves_32_bits(lone: bool) -> None:
     """numpy wraps silently, and the kernel may do as it likes: the same network in 64 bits finds it out."""
-    decoder = parse_model(serialise(LARGE, extreme_tensors(LARGE, lone=lone), {}), "x").decoder
+    model = parse_model(serialise(LARGE, extreme_tensors(LARGE, lone=lone), {}), "x")
+    decoder, encoder = model.decoder, model.encoder
     text = np.frombuffer(b"The same text, in 64 bits: 0123456789", np.uint8)[None]
     slots = np.random.default_rng(0).integers(0, 1 << 17, (1, text.shape[1], LARGE.contexts))
     style = decoder.style(np.zeros((1, LARGE.latents), np.int32))
     logits, state = decoder(text, slots, style, style.start)
+    posterior = encoder(np.resize(text, 5000))
 
     def widen(part: object) -> None:
         for name, value in vars(part).items():
@@ -203,13 +214,17 @@ def test_no_sum_of_the_decoder_leaves_32_bits(lone: bool) -> None:
     for layer in decoder.layers:
         widen(layer)
     maps = [getattr(layer, name) for layer in decoder.layers for name in ("gates", "out", "up", "down")]
-    for part in (decoder, decoder.norm, decoder.features, decoder.head, *maps):
-        widen(part)
+    for part in (decoder, decoder.norm, decoder.features, decoder.head, *maps, *vars(encoder).values()):
+        if hasattr(part, "__dict__"):
+            widen(part)
     wide_style = type(style)(*(part.astype(np.int64) for part in style))
     wide_logits, wide_state = decoder(text, slots, wide_style, wide_style.start)
     assert wide_logits.dtype == np.int64
     assert (wide_logits == logits).all()
     assert (wide_state == state).all()
+    wide_posterior = encoder(np.resize(text, 5000))
+    assert wide_posterior[0].dtype == np.int64
+    assert all((wide == narrow).all() for wide, narrow in zip(wide_posterior, posterior, strict=True))
 
 
 # Files that are no models, or whose header is not what it should be.

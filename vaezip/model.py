@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -105,8 +106,14 @@ def _load_again(source: str, fingerprint: bytes) -> Model:
 
 def shipped_models() -> list[str]:
     """Names of the models that come with the package."""
+    return sorted(_shipped_files())
+
+
+@lru_cache(maxsize=1)
+def _shipped_files() -> dict[str, str]:
+    """Paths by name."""
     files = importlib.resources.files("vaezip.models").iterdir()
-    return sorted(f.name.removesuffix(".vzm") for f in files if f.name.endswith(".vzm"))
+    return {f.name.removesuffix(".vzm"): str(f) for f in files if f.name.endswith(".vzm")}
 
 
 def read_model_file(which: str | os.PathLike[str]) -> bytes:
@@ -121,10 +128,9 @@ class _ModelFile:
     def __init__(self, which: str | os.PathLike[str]) -> None:
         name = os.fspath(which)
         with _reported(name):
-            shipped = name in shipped_models()
-            path = str(importlib.resources.files("vaezip.models") / f"{name}.vzm") if shipped else name
-            self._file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 (closed by __exit__)
-            self.source = name if shipped else os.path.abspath(name)
+            path = _shipped_files().get(name)
+            self.source = os.path.abspath(name) if path is None else name
+            self._file = open(path or name, "rb", opener=_open_without_waiting)  # noqa: SIM115 (see __exit__)
             status = os.fstat(self._file.fileno())
         self.identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
@@ -171,7 +177,7 @@ def parse_model(data: bytes, name: str, source: str | None = None) -> Model:
         tensors, info = read_tensors(data)
         _check_version(info.get("format", ""))
         a = Architecture.from_json(read_json(info.get("architecture", "{}")))
-        model = _build(a, tensors, name, hashlib.sha256(data).digest(), info, source)
+        model = _build(a, tensors, _one_line(name), hashlib.sha256(data).digest(), info, source)
         _self_test(model, tensors)
     except ModelError as error:
         raise ModelError(_one_line(f"{source or name}: {error}")) from error
