@@ -100,7 +100,7 @@ _kept_lock = threading.Lock()
 def _load_again(source: str, fingerprint: bytes) -> Model:
     model = load_model(source)
     if model.fingerprint != fingerprint:
-        raise ModelError(_one_line(f"{source}: is not the model any more that was pickled"))
+        raise ModelError(_one_line(f"{source}: the file has changed since the model was pickled"))
     return model
 
 
@@ -132,8 +132,9 @@ class _ModelFile:
             self.source = os.path.abspath(name) if path is None else name
             self._file = open(path or name, "rb", opener=_open_without_waiting)  # noqa: SIM115 (see __exit__)
             status = os.fstat(self._file.fileno())
-        self.identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
+        self._size = status.st_size
+        self.identity = (status.st_dev, status.st_ino, self._size, status.st_mtime_ns, status.st_ctime_ns)
+        if not stat.S_ISREG(status.st_mode) or self._size > MAX_FILE:
             self._file.close()
             kind = "larger than any model" if stat.S_ISREG(status.st_mode) else "not a regular file"
             raise ModelError(_one_line(f"{name}: cannot read the model: it is {kind}"))
@@ -141,7 +142,7 @@ class _ModelFile:
     def read(self) -> bytes:
         """As many bytes as the file had when it was opened."""
         with _reported(self.source):
-            return self._file.read(self.identity[2])
+            return self._file.read(self._size)
 
     def __enter__(self) -> _ModelFile:
         return self

@@ -71,7 +71,7 @@ class Linear:
         shifts = tensor(tensors, f"{name}.shift", np.int32, 2).astype(np.int32)
         self.weight, self.multiplier, self.bias = weight, multiplier, bias
         self.pre, self.shift = (int(s) for s in shifts)
-        sums = np.abs(weight.astype(np.int64)).sum(axis=1) * ACTIVATION_MAX
+        sums = np.abs(weight.astype(np.int16)).sum(axis=1, dtype=np.int64) * ACTIVATION_MAX
         require(bool((sums < _PRODUCT_BOUND).all()), f"{name} breaks the 2**24 bound")
         require_range(f"{name}.weight", weight, -ACTIVATION_MAX, ACTIVATION_MAX)
         require(0 <= self.pre < 24 and 0 <= self.shift < 31, f"{name} has a shift out of range")
