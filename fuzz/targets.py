@@ -19,6 +19,7 @@ import json
 import os
 from collections.abc import Callable
 from functools import partial
+from zlib import crc32
 
 import numpy as np
 from changes import PIECE, TINY, change, opened, with_header
@@ -113,9 +114,14 @@ def _claimed_size(data: bytes) -> int:
     return size
 
 
+def _is_chosen(data: bytes) -> bool:
+    """One input in sixteen is decoded by the slow reference, too."""
+    return crc32(data) % 16 == 0
+
+
 def frames(data: bytes) -> str:
     """Any bytes as a `.vz` file."""
-    return decoded(data)[0]
+    return decoded(data, ask_reference=_is_chosen(data))[0]
 
 
 def payloads(data: bytes) -> str:
@@ -124,7 +130,7 @@ def payloads(data: bytes) -> str:
     long = head[2] & 1
     size = int.from_bytes(head[:2], "little") % 600 if long else head[0] % (_REFERENCE_BYTES + 1)
     block = Coded(payload, size, bool(head[3] & 1), head[4] % STARTS)
-    return agreed(lambda model: bitsback.decode(model, block), size)[0]
+    return agreed(lambda model: bitsback.decode(model, block), size, ask_reference=_is_chosen(data))[0]
 
 
 def models(data: bytes) -> str:

@@ -33,7 +33,7 @@ def targets(mutate: ModuleType) -> ModuleType:
 
 
 def test_mutated_frames_and_models_break_nothing() -> None:
-    command = [sys.executable, str(FUZZ / "mutate.py"), "--frames", "300", "--models", "20", "--seed", "7"]
+    command = [sys.executable, str(FUZZ / "mutate.py"), "--frames", "150", "--models", "12", "--seed", "7"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     for label in ("IntegrityError", "FormatError", "refused", "accepted"):

@@ -167,7 +167,7 @@ BOUNDS: dict[str, Change] = {
 
 
 def _same_everywhere(a: Architecture, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "It is the same text 123, the same TEXT, für alle. ".encode() * 3
+    text = b"The same text 12, the same TEXT 12"
     files, blobs = set(), set()
     for name in available():
         monkeypatch.setenv("VAEZIP_ENGINE", name)
