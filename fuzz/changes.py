@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from vaezip import container
-from vaezip.container import Block, ByteReader, Method
+from vaezip.byteio import ByteReader
+from vaezip.container import Block, Method
 from vaezip.tensors import read_tensors
 
 TINY = Path(__file__).resolve().parent.parent / "tests" / "data" / "tiny.vzm"

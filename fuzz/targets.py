@@ -26,7 +26,7 @@ from changes import PIECE, TINY, change, opened, with_header
 
 from vaezip import bitsback, container, stream
 from vaezip.bitsback import Coded
-from vaezip.container import ByteReader
+from vaezip.byteio import ByteReader
 from vaezip.engine import REFERENCE, Engine, available
 from vaezip.errors import ModelError, VaezipError
 from vaezip.mixing.parameters import STARTS
