@@ -112,7 +112,10 @@ def main() -> None:
     style = model.decoder.style(z[None])
     scale, shift, state = (np.ascontiguousarray(part[0]) for part in style)
     intervals = model.predictor(z, 0, size).encode(x)
-    compress, decompress = partial(encode_block, model), partial(decode_block, model, model.fingerprint)
+    compress, decompress = (
+        partial(encode_block, model),
+        partial(decode_block, lambda: model, model.fingerprint),
+    )
     coded, cores = compress(text), thread_count(0)
     a, product = np.zeros(model.decoder.head.weight.shape[1], np.int8), np.empty(256, np.int32)
     times = size * model.architecture.multiplications // model.decoder.head.weight.size

@@ -18,6 +18,11 @@ VaezipError                 exit code 1, as every error of xz and gzip
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """`text` in one line: what is no visible character, as it may be in a file's name, is escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class VaezipError(Exception):
     """Root of the tree; its text is one line, fit for a user."""
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.engine import Engine, load_engine
-from vaezip.errors import ModelError
+from vaezip.errors import ModelError, printable
 from vaezip.latent import Latent
 from vaezip.mixing.parameters import STARTS, MixerParameters
 from vaezip.network.architecture import Architecture
@@ -169,7 +169,7 @@ def _one_line(text: str) -> str:
     """What a file or its name says may be of any length and hold anything."""
     if len(text) > 2 * _SHOWN:
         text = f"{text[:_SHOWN]} … {text[-_SHOWN:]}"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(text)
 
 
 def parse_model(data: bytes, name: str, source: str | None = None) -> Model:

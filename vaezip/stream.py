@@ -137,9 +137,10 @@ def decompress_stream(
     workers = thread_count(threads)
     reader, writer = ByteReader(source), None if sink is None else ByteWriter(sink)
     written = ticked = 0
+    load = functools.cache(lambda: _loaded(model))  # when a block needs it, and the same for all
     while (header := container.read_header(reader)) is not None:
         blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
-        decode = functools.partial(decode_block, model, header.fingerprint)
+        decode = functools.partial(decode_block, load, header.fingerprint)
         for content in in_order(decode, blocks, workers):
             if writer is not None:
                 writer.write(content)
@@ -201,18 +202,21 @@ def methods_to_try(model: Model, content: bytes) -> list[Method]:
     return [Method.VAE] if len(lzma.compress(content, preset=1)) < len(content) else []
 
 
-def decode_block(model: ModelLike, fingerprint: bytes, block: Block) -> bytes:
-    """The content of a block of a frame that names its model by `fingerprint`; raises as `decompress`."""
+def decode_block(load: Callable[[], Model], fingerprint: bytes, block: Block) -> bytes:
+    """The content of a block of a frame that names its model by `fingerprint`; raises as `decompress`.
+
+    load: gives the model, if one is needed.
+    """
     if block.method == Method.STORED:
         return container.stored_content(block)
-    loaded = _loaded(model)
-    if not loaded.fingerprint.startswith(fingerprint):
+    model = load()
+    if not model.fingerprint.startswith(fingerprint):
         raise ModelMismatchError(
             f"made with another model: needs {fingerprint.hex()}…, "
-            f"not {loaded.name} ({loaded.fingerprint[: len(fingerprint)].hex()}…)"
+            f"not {model.name} ({model.fingerprint[: len(fingerprint)].hex()}…)"
         )
     coded = bitsback.Coded(block.payload, block.size, block.method == Method.VAE, block.start)
-    return bitsback.decode(loaded, coded)
+    return bitsback.decode(model, coded)
 
 
 def _limited(blocks: Iterator[Block], limit: int | None, before: int) -> Iterator[Block]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from vaezip.cli.common import Report, files_argument, model_option, note, printable, say
+from vaezip.cli.common import Report, files_argument, model_option, note, say
+from vaezip.errors import printable
 
 
 @click.command()

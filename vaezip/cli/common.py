@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vaezip.errors import FileError, VaezipError
+from vaezip.errors import FileError, VaezipError, printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,11 +19,6 @@ STDIO = "-"
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 files_argument = click.argument("files", nargs=-1)
-
-
-def printable(text: str) -> str:
-    """`text` in one line: what is no visible character, as it may be in a file's name, is escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def say(text: str) -> None:

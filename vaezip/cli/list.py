@@ -6,7 +6,8 @@ import json
 
 import click
 
-from vaezip.cli.common import STDIO, Report, files_argument, printable, say
+from vaezip.cli.common import STDIO, Report, files_argument, say
+from vaezip.errors import printable
 
 
 @click.command("list")

@@ -11,13 +11,13 @@ from vaezip.cli.common import (
     files_argument,
     max_output_option,
     model_option,
-    printable,
     progress_bar,
     refuse_terminal_input,
     say,
     threads_option,
     verbosity_options,
 )
+from vaezip.errors import printable
 
 
 @click.command()
