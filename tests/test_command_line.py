@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 import vaezip
 
-FILES = "a b.vz damaged.vz folder folder/ locked link dangling missing - ./- . .. / /dev/null /dev/zero/x ''"
+FILES = "a b.vz damaged.vz folder folder/ locked link dangling missing - ./- . ./. /dev/null /dev/zero/x ''"
 OPTIONS = "-- -c -f -k -q -v --rm --json -T 0 -o x --block-size 1K --max-output 10 -m standard -h --version --minutes nan"
 ANYTHING = st.text(st.characters(exclude_characters="\0", exclude_categories=()), max_size=20)
 ARGUMENTS = st.one_of(
-    st.sampled_from([*shlex.split(FILES), *OPTIONS.split(), str(TINY)]),
+    st.sampled_from([*shlex.split(FILES), *OPTIONS.split(), "../tiny.vzm"]),
     ANYTHING.map(lambda text: text.lstrip("/")),
     st.binary(max_size=20).map(lambda data: os.fsdecode(data.replace(b"\0", b"").lstrip(b"/"))),
     st.integers(200, 5000).map(lambda n: "n" * n),
@@ -34,7 +34,9 @@ STREAMS = st.sampled_from(["", "<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("workplace")
+    folder = tmp_path_factory.mktemp("test") / "workplace"
+    folder.mkdir()
+    (folder.parent / "tiny.vzm").write_bytes(TINY.read_bytes())
     (folder / "a").write_bytes(b"a text of some length")
     (folder / "b.vz").write_bytes(vaezip.compress(b"another text", model=TINY))
     (folder / "damaged.vz").write_bytes(b"\xfa" * 30)
