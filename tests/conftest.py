@@ -19,6 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 settings.register_profile("default", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("default")
 
+ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
 TINY = DATA / "tiny.vzm"
 
@@ -38,6 +39,21 @@ def prose() -> bytes:
 
 
 @pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """This project's own documents and sources: two folders, an empty file, a dangling link."""
+    folder = tmp_path / "corpus"
+    for name, pattern in (("docs", "*.md"), ("code", "vaezip/**/*.py")):
+        (folder / name).mkdir(parents=True)
+        for path in ROOT.glob(pattern):
+            (folder / name / path.relative_to(ROOT).as_posix().replace("/", "_")).write_bytes(
+                path.read_bytes()
+            )
+    (folder / "empty").touch()
+    (folder / "dangling").symlink_to("nowhere")
+    return folder
+
+
+@pytest.fixture
 def run(tmp_path: Path) -> Run:
     """`run("compress", "a.txt", input=b"...")` in a fresh folder; with the tiny model where one is needed."""
 
@@ -47,7 +63,7 @@ def run(tmp_path: Path) -> Run:
         command = [sys.executable, "-m", "vaezip", *map(str, args)]
         if args and args[0] in ("compress", "decompress", "test", "bench") and "-m" not in args:
             command[4:4] = ["-m", str(TINY)]
-        defaults = {"cwd": tmp_path, "capture_output": True, "timeout": 120, "check": False}
+        defaults = {"cwd": tmp_path, "capture_output": True, "timeout": 600, "check": False}
         defaults |= {} if "input" in options else {"stdin": subprocess.DEVNULL}
         return subprocess.run(command, env={**os.environ, **(env or {})}, **{**defaults, **options})  # type: ignore[call-overload]
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vaezip.errors import (
+    CheckpointError,
     CorpusError,
     EngineError,
     FileError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CheckpointError",
     "CorpusError",
     "EngineError",
     "FileError",

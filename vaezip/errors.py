@@ -9,6 +9,7 @@ VaezipError                 exit code 1, as every error of xz and gzip
 ├── ModelError              not a usable model file
 │   └── ModelMismatchError  the file was made with another model
 ├── CorpusError             nothing, or too little, to train on
+├── CheckpointError         a training run cannot be resumed from what it left
 ├── FileError               a file cannot be read, written or replaced
 │   └── SkippedError        a file was passed over without harm: a warning, exit code 2
 ├── EngineError             VAEZIP_ENGINE names one that does not run here
@@ -28,6 +29,9 @@ class VaezipError(Exception):
 
     exit_code = 1
     names_file = False  # whether the text begins with the name of the file concerned
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class FormatError(VaezipError):
@@ -60,6 +64,10 @@ class ModelMismatchError(ModelError):
 
 class CorpusError(VaezipError):
     """There is nothing, or too little, to train on."""
+
+
+class CheckpointError(VaezipError):
+    """A run's checkpoint is missing or damaged, or the run has other settings than those given."""
 
 
 class FileError(VaezipError):

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 import re
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaezip.errors import FileError, MissingExtraError
+from vaezip.cli.interruption import Interrupted, Interruption, interruption
+from vaezip.cli.training_progress import TrainingProgress
+from vaezip.errors import MissingExtraError, printable
 from vaezip.network.architecture import Architecture
-from vaezip.training.settings import CONTINUED, Settings
+from vaezip.training.settings import DEFAULT_MINUTES, FINE_TUNING, Settings, sizes
+
+if TYPE_CHECKING:
+    from vaezip.training.evaluate import Evaluation
+    from vaezip.training.job import TrainingJob
 
 _SIZES = Architecture()
+_MOST = 1e6  # minutes, epochs, times a folder is read
+
+
+class Finite(click.FloatRange):
+    """A range without NaN, which click's lets pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; fails as `FloatRange` does."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
     """`prose=2` -> {"prose": 2.0}."""
     weights = {}
     for value in values:
-        match = re.fullmatch(r"(.+)=(\d+\.?\d*)", value)
-        if not match or not float(match[2]):
+        match = re.fullmatch(r"(.+)=(\d+\.?\d*)", value, re.DOTALL)
+        if not match or not 1 / _MOST <= float(match[2]) <= _MOST:
             raise click.BadParameter(f"{value!r} is not a folder and how often to read it, such as prose=2")
         weights[match[1]] = float(match[2])
     return weights
@@ -35,25 +54,37 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 @click.option(
     "-f", "--force", is_flag=True, help="Overwrite the model file, and start anew over a checkpoint."
 )
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time to train. [default: 20]")
 @click.option(
-    "--epochs", type=click.FloatRange(min=0, min_open=True), help="How often to read the corpus instead."
+    "--minutes",
+    type=Finite(0, _MOST, min_open=True),
+    help=f"Time for all of it, writing and measuring the model included. [default: {DEFAULT_MINUTES:g}]",
 )
+@click.option("--epochs", type=Finite(0, _MOST, min_open=True), help="How often to read the corpus instead.")
 @click.option("--init", metavar="MODEL", help="Start from this model: a file, or the name of a shipped one.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run, with its settings.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random numbers.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with an interrupted run, with its settings and what is left of its minutes or epochs; "
+    "--minutes or --epochs set another total.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of all random numbers. [default: 0]")
 @click.option(
     "--lr",
-    type=click.FloatRange(min=0, min_open=True),
-    help=f"Learning rate. [default: {Settings.lr}, with --init {CONTINUED['lr']}]",
+    type=Finite(0, 10, min_open=True),
+    help=f"Learning rate. [default: {Settings.lr}, with --init {FINE_TUNING['lr']}]",
 )
 @click.option(
     "--dropout",
-    type=click.FloatRange(0, 0.9),
+    type=Finite(0, 0.9),
     help="How much to withhold at random, so that the network does not learn a small corpus by heart. "
-    f"[default: {Settings.dropout:g}, with --init {CONTINUED['dropout']}]",
+    f"[default: {Settings.dropout:g}, with --init {FINE_TUNING['dropout']}]",
 )
-@click.option("--threads", type=click.IntRange(1), help="Worker threads. [default: all cores, 8 at most]")
+@click.option(
+    "--threads",
+    "workers",
+    type=click.IntRange(1, 1024),
+    help="Worker threads. [default: all cores, 8 at most]",
+)
 @click.option(
     "--width",
     type=click.IntRange(8, 256),
@@ -72,10 +103,10 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 )
 @click.option(
     "--rescript",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="Share of text read in another script, to learn to adapt to scripts that the corpus lacks.",
+    "rescript_share",
+    type=Finite(0, 1),
+    help="Share of text read in another script, to learn to adapt to scripts that the corpus lacks. "
+    "[default: 0]",
 )
 @click.option(
     "--weight",
@@ -85,86 +116,85 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
     callback=folder_weights,
     help="Read a folder of the corpus that many times as often; may be given for several.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing about the progress.")
 def train(
     corpus: tuple[Path, ...],
     output: Path,
     force: bool,
-    minutes: float | None,
-    epochs: float | None,
     init: str | None,
     resume: bool,
-    seed: int,
-    lr: float | None,
-    dropout: float | None,
-    threads: int | None,
     width: int | None,
     layers: int | None,
     table_bits: int | None,
-    rescript: float,
-    weights: dict[str, float],
     quiet: bool,
-) -> None:
+    **settings: Any,
+) -> int:
     """Train a model on all files below the folders CORPUS.
 
-    Bytes are bytes: any encoding will do. One file in fifty (of few files, up to one in eight) is kept for
-    validation, and the network that is best on these is the one that is written. A checkpoint is kept
-    beside the model file until training is done; after an interruption, --resume goes on from it. At the
-    end the exact model is measured on the validation files. Needs PyTorch: pip install 'vaezip[train]'.
+    Bytes are bytes: any encoding will do. One file in fifty (of few files, up to
+    one in eight) is kept for validation, and the network that is best on these is
+    the one that is written. A checkpoint is kept beside the model file until
+    training is done: after 15 seconds, then every 3 minutes, and when the command
+    is interrupted; --resume goes on from it. At the end the exact model is measured
+    on the validation files. Needs PyTorch: pip install 'vaezip[train]'.
     """
-    if minutes is not None and epochs is not None:
+    started = time.monotonic()
+    if settings["minutes"] is not None and settings["epochs"] is not None:
         raise click.UsageError("give either --minutes or --epochs.")
-    if init is not None and resume:
-        raise click.UsageError("--init starts a run, --resume goes on with one: give either.")
-    from tqdm import tqdm
-
     try:
-        from vaezip.training.job import TrainingJob
+        from vaezip.training.job import TrainingJob, how_to_go_on
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise MissingExtraError("training needs PyTorch: pip install 'vaezip[train]'") from error
-    if output.exists() and not force:
-        raise FileError(f"{output}: already exists (-f overwrites it)")
+    try:
+        with (
+            interruption() as signals,
+            TrainingJob(
+                list(corpus),
+                output,
+                sizes(width, layers, table_bits),
+                {name: value for name, value in settings.items() if value not in (None, {})},
+                init=init,
+                resume=resume,
+                overwrite=force,
+                started=started,
+            ) as job,
+        ):
+            result = _carry_out(job, signals, quiet)
+    except Interrupted as interrupted:
+        click.echo(f"vaezip: interrupted; {printable(how_to_go_on(output))}", err=True)
+        return interrupted.exit_code
+    _report(output, result)
+    return 2 if job.warnings or job.corpus.unreadable else 0
 
-    settings = Settings(
-        minutes=20.0 if minutes is None and epochs is None else minutes,
-        epochs=epochs,
-        seed=seed,
-        rescript_share=rescript,
-        weights=weights,
-    )
-    if init is not None:
-        settings = dataclasses.replace(settings, **CONTINUED)
-    given: dict[str, Any] = {"lr": lr, "dropout": dropout, "workers": threads}
-    settings = dataclasses.replace(settings, **{k: v for k, v in given.items() if v is not None})
-    sizes: dict[str, Any] = {"width": width, "layers": layers}
-    if table_bits is not None:
-        larger = table_bits - max(_SIZES.table_bits)
-        sizes["table_bits"] = tuple(bits + larger for bits in _SIZES.table_bits)
-    sizes = {name: size for name, size in sizes.items() if size is not None}
-    job = TrainingJob(list(corpus), output, sizes, settings, init=init, resume=resume, restart=force)
-    for name, reason in job.corpus.skipped:
-        click.echo(f"vaezip: {name}: skipped: {reason}", err=True)
+
+def _carry_out(job: TrainingJob, signals: Interruption, quiet: bool) -> Evaluation:
+    corpus = job.corpus
+    for name, reason in (*corpus.skipped, *corpus.unreadable):
+        click.echo(f"vaezip: {printable(name)}: skipped: {reason}", err=True)
+    for warning in job.warnings:
+        click.echo(f"vaezip: {printable(warning)}", err=True)
+    with TrainingProgress(quiet) as progress:
+        progress.say(
+            f"{len(corpus.train)} files, {corpus.train_bytes} bytes to train on; "
+            f"{len(corpus.validation)} files to validate"
+        )
+        for notice in job.notices:
+            progress.say(notice)
+        with signals.deferred():
+            for at in job.run():
+                progress.show(at)
+                if signals.requested:
+                    job.save()
+                    break
+        return job.finish(progress.say)
+
+
+def _report(output: Path, result: Evaluation) -> None:
+    size = output.stat().st_size
     click.echo(
-        f"{len(job.corpus.train)} files, {job.corpus.train_bytes} bytes to train on; "
-        f"{len(job.corpus.validation)} files to validate",
-        err=True,
-    )
-    with tqdm(
-        total=100, unit="%", disable=True if quiet else None, bar_format="{l_bar}{bar}| {postfix}"
-    ) as bar:
-        for progress in job.run():
-            bar.n = round(100 * progress.share)
-            rate = progress.bytes_read / max(1e-9, progress.seconds) / 1e3
-            bar.set_postfix_str(
-                f"{progress.bytes_read / 1e6:.1f} MB read, {rate:.0f} KB/s, "
-                f"{progress.bits_per_byte:.3f} bits/byte + KL {progress.kl_bits:.1f} bits, "
-                f"best {progress.validation:.3f} on validation files"
-            )
-    result = job.finish()
-    click.echo(
-        f"{output}: {output.stat().st_size} bytes; on {result.files} validation files, {result.bytes} bytes:"
+        f"{printable(str(output))}: {size} bytes; on {result.files} validation files, {result.bytes} bytes:"
     )
     for name, value in (
         ("as coded", result.coded),

@@ -6,9 +6,11 @@ carried from chunk to chunk, so that the network learns long text as well as the
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -35,18 +37,34 @@ class TextFile(NamedTuple):
     data: NDArray[np.uint8]
 
 
+class CorpusIdentity(NamedTuple):
+    """Tells one corpus from another."""
+
+    files: int
+    bytes: int
+    digest: str  # SHA-256 of the files' names and sizes
+
+
 @dataclass(frozen=True)
 class Corpus:
-    """Training and validation files of a folder, and the files left out with the reason."""
+    """Training and validation files of a folder, and what was left out with the reason."""
 
     train: list[TextFile]
     validation: list[TextFile]
-    skipped: list[tuple[str, str]]
+    skipped: list[tuple[str, str]]  # not text, such as a pipe
+    unreadable: list[tuple[str, str]] = field(default_factory=list)  # files and folders
 
     @property
     def train_bytes(self) -> int:
         """Bytes to train on."""
         return sum(len(f.data) for f in self.train)
+
+    def identity(self) -> CorpusIdentity:
+        """By names and sizes: what a resumed run should find as it was."""
+        files = sorted((f.name, len(f.data)) for f in (*self.train, *self.validation))
+        named = "".join(f"{name}\0{size}\0" for name, size in files)
+        digest = hashlib.sha256(named.encode(errors="surrogateescape")).hexdigest()
+        return CorpusIdentity(len(files), sum(size for _, size in files), digest)
 
 
 def read_corpus(paths: list[Path], validation_share: float = 0.02) -> Corpus:
@@ -57,19 +75,21 @@ def read_corpus(paths: list[Path], validation_share: float = 0.02) -> Corpus:
     one file may be unlike all others. A lone file is cut at nine tenths.
     Raises CorpusError if there is nothing, or too little, to train on.
     """
-    files, skipped = [], []
+    files: list[TextFile] = []
+    skipped: list[tuple[str, str]] = []
+    unreadable: list[tuple[str, str]] = []
     for root in paths:
-        if not root.exists():
-            raise CorpusError(f"{root}: no such file or folder")
-        for path in _walk(root):
-            name = str(path.relative_to(root)) if root.is_dir() else path.name
+        for path, error in walk(root):
+            name = str(path.relative_to(root)) if path != root else path.name
             try:
+                if error is not None:
+                    raise error
                 if not path.is_file():
                     skipped.append((name, "not a regular file"))
                     continue
-                data = np.fromfile(path, np.uint8)
+                data = np.frombuffer(path.read_bytes(), np.uint8)  # np.fromfile passes errors over
             except OSError as error:
-                skipped.append((name, error.strerror or str(error)))
+                unreadable.append((name, f"cannot read: {error.strerror or error}"))
                 continue
             if len(data):
                 files.append(TextFile(name, data))
@@ -78,29 +98,41 @@ def read_corpus(paths: list[Path], validation_share: float = 0.02) -> Corpus:
     total = sum(len(f.data) for f in files)
     if total < MIN_CORPUS_BYTES:
         where = ", ".join(map(str, paths))
+        if unreadable:
+            where += f" ({len(unreadable)} files or folders cannot be read)"
         raise CorpusError(f"{where}: {total} bytes of text; training needs at least {MIN_CORPUS_BYTES}")
     if len(files) == 1:
         name, data = files[0]
         cut = len(data) * 9 // 10
-        return Corpus([TextFile(name, data[:cut])], [TextFile(name, data[cut:])], skipped)
+        return Corpus([TextFile(name, data[:cut])], [TextFile(name, data[cut:])], skipped, unreadable)
     files.sort(key=_name_hash)
     count = sum(_name_hash(f) < validation_share * 2**32 for f in files)
     count = max(count, min(_LEAST_VALIDATION, -(-len(files) // 8)))
-    return Corpus(files[count:], files[:count], skipped)
+    return Corpus(files[count:], files[:count], skipped, unreadable)
 
 
 def _name_hash(file: TextFile) -> int:
     return crc32(file.name.encode(errors="surrogateescape"))
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    if not root.is_dir():
-        yield root
+def walk(root: Path) -> Iterator[tuple[Path, OSError | None]]:
+    """All files below a folder, or a file itself; a folder that cannot be listed, with the error.
+
+    Raises CorpusError if there is nothing of that name.
+    """
+    try:
+        is_folder = stat.S_ISDIR(root.stat().st_mode)
+    except OSError as error:
+        raise CorpusError(f"{root}: {error.strerror}") from error
+    if not is_folder:
+        yield root, None
         return
-    for folder, subfolders, names in os.walk(root):
+    errors: list[OSError] = []
+    for folder, subfolders, names in os.walk(root, onerror=errors.append):
         subfolders.sort()
         for name in sorted(names):
-            yield Path(folder) / name
+            yield Path(folder) / name, None
+    yield from ((Path(error.filename), error) for error in errors)
 
 
 class Chunk(NamedTuple):

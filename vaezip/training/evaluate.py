@@ -43,11 +43,7 @@ def evaluate(
     vae: Vae, model: Model, files: list[TextFile], *, before: Model | None = None, limit: int = 1_000_000
 ) -> Evaluation:
     """Evaluate on the first `limit` bytes or so of `files`, block by block as they would be coded."""
-    chosen: list[TextFile] = []
-    for file in files:
-        if sum(len(f.data) for f in chosen) >= limit:
-            break
-        chosen.append(TextFile(file.name, file.data[: 4 * DEFAULT_BLOCK_SIZE]))
+    chosen = evaluated(files, limit)
     total = sum(len(f.data) for f in chosen)
     blocks = [
         f.data[at : at + DEFAULT_BLOCK_SIZE]
@@ -69,6 +65,18 @@ def evaluate(
         gzip=8 * sum(len(gzip.compress(t, 9)) for t in texts) / total,
         xz=8 * sum(len(lzma.compress(t, preset=9 | lzma.PRESET_EXTREME)) for t in texts) / total,
     )
+
+
+def evaluated(
+    files: list[TextFile], limit: int = 1_000_000, per_file: int = 4 * DEFAULT_BLOCK_SIZE
+) -> list[TextFile]:
+    """The beginnings of the first files, `limit` bytes or so."""
+    chosen: list[TextFile] = []
+    for file in files:
+        if sum(len(f.data) for f in chosen) >= limit:
+            break
+        chosen.append(TextFile(file.name, file.data[:per_file]))
+    return chosen
 
 
 def _coded(texts: list[bytes], model: Model) -> float:

@@ -12,7 +12,7 @@ import dataclasses
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,19 +58,21 @@ class Grid(NamedTuple):
 
 
 def export(
-    vae: Vae, corpus: Corpus, info: dict[str, str], seed: int = 0, before: MixerParameters | None = None
+    vae: Vae,
+    corpus: Corpus,
+    info: dict[str, str],
+    seed: int = 0,
+    before: MixerParameters | None = None,
+    stage: Callable[[str], object] = lambda _: None,
 ) -> bytes:
     """The bytes of a model file.
 
     Calibrated on the training text. The mixer practises on the validation text last, since how far the
     network is to be trusted shows best where it has not been; one that is trained already, `before`, has no
-    other practice.
+    other practice. stage: called with what is done next.
     """
-    rng = np.random.default_rng(seed)
-    long, segments = _segments(corpus.train, rng, _CALIBRATION_SEGMENTS)
-    practice = list(itertools.chain(*_segments(corpus.validation, rng, 1)))
-    if before is None:
-        practice = [*long, *segments, *practice]
+    stage("quantising the network")
+    segments, practice = texts_for_export(corpus, seed, practised=before is not None)
     noise = torch.Generator().manual_seed(seed)
     maxima, mean, log_scale = _calibrate(vae, segments[:_CALIBRATION_SEGMENTS], noise)
     grid = _grid(mean, log_scale)
@@ -82,8 +84,17 @@ def export(
         "latent.posterior": _posterior_table(),
     }
     tensors["latent.prior"] = _fitted_prior(a, tensors, segments)
+    stage("practising the mixer")
     tensors |= learned_parameters(a, tensors, practice, seed, before)
     return serialise(a, tensors, info)
+
+
+def texts_for_export(corpus: Corpus, seed: int, *, practised: bool) -> tuple[list[Array], list[Array]]:
+    """What prior and scales are fitted to, and what a mixer, `practised` or not, practises on."""
+    rng = np.random.default_rng(seed)
+    long, segments = _segments(corpus.train, rng, _CALIBRATION_SEGMENTS)
+    practice = list(itertools.chain(*_segments(corpus.validation, rng, 1)))
+    return segments, practice if practised else [*long, *segments, *practice]
 
 
 def _segments(files: list[TextFile], rng: np.random.Generator, least: int) -> tuple[list[Array], list[Array]]:

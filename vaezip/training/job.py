@@ -4,103 +4,214 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from vaezip.byteio import ByteWriter
-from vaezip.errors import FileError, ModelError
-from vaezip.model import load_model, parse_model, read_model_file
-from vaezip.network.architecture import Architecture
+from vaezip.errors import CheckpointError, FileError
 from vaezip.publish import open_target
-from vaezip.training.data import read_corpus
+from vaezip.model import Model, parse_model, read_model_file
+from vaezip.network.architecture import Architecture
+from vaezip.training.checkpoint import replacing
+from vaezip.training.data import SegmentSource, read_corpus, walk
 from vaezip.training.evaluate import Evaluation, evaluate
 from vaezip.training.export import export
 from vaezip.training.grow import grow
-from vaezip.training.loop import CHECKPOINT, Progress, Trainer
+from vaezip.training.loop import Progress, Trainer
 from vaezip.training.owners import settle_owners
+from vaezip.training.rehearsal import closing_seconds
 from vaezip.training.restore import restore
+from vaezip.training.run_folder import START, RunFolder
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
 
 
 class TrainingJob:
-    """One run; its state lives in a folder beside the model file until `finish`."""
+    """One run; its state lives in a folder beside the model file until `finish`, locked until `close`."""
 
     def __init__(
         self,
         corpus: list[Path],
         output: Path,
-        sizes: dict[str, Any],
-        settings: Settings,
+        sizes: Mapping[str, Any],
+        options: Mapping[str, Any],
         *,
         init: str | None = None,
         resume: bool = False,
-        restart: bool = False,
+        overwrite: bool = False,
+        started: float | None = None,
     ) -> None:
         """Read the corpus and set up the trainer.
 
-        sizes: those fields of `Architecture` that are not to be as by default, or as in the model `init`.
-        Raises CorpusError for an unusable corpus, FileError if there is a checkpoint but neither `resume`
-        nor `restart` is set, or none to resume from; ModelError for a bad `init`, or if the run to resume has
-        other sizes.
+        sizes, options: those fields of `Architecture` and of `Settings` that are given; a run that is resumed
+        keeps its own, and the others are as by default or as suits the model `init`. overwrite: the model
+        file, and without `resume` a checkpoint, too. started: when the minutes began, by `time.monotonic`.
+        Raises CorpusError for an unusable corpus; FileError if output or checkpoint are there and may not be
+        overwritten, or if something that is read would be written over; CheckpointError if there is none to
+        resume, or of a run with other settings than those given; ModelError for a bad `init`.
         """
+        started = time.monotonic() if started is None else started
+        self._output, self._overwrite = output, overwrite
+        self.warnings: list[str] = []
+        self.notices: list[str] = []
+        self._refuse_existing()
+        self._folder = RunFolder(output)
+        self._refuse_overlap(corpus, init)
+        if resume and not self._folder.checkpoint.exists():
+            raise CheckpointError(f"{self._folder.path}: no checkpoint to resume from")
         self.corpus = read_corpus(corpus)
-        self._output = output
-        self._folder = output.with_name(output.name + ".train")
-        found = (self._folder / CHECKPOINT).exists()
-        if resume and not found:
-            raise FileError(f"{self._folder}: no checkpoint to resume from")
-        if found and not (resume or restart):
-            raise FileError(f"{self._folder}: holds a checkpoint (--resume goes on from it, -f starts anew)")
+        self._folder.open()
         try:
-            if not resume:  # a run that died before its first checkpoint has left a best network
-                shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise FileError(f"{self._folder}: cannot create: {error.strerror}") from error
-        self._init = self._folder / "init.vzm"
-        if resume:
-            self._trainer = Trainer.resumed(self.corpus, settings, self._folder)
-            a = self._trainer.vae.a
-            if dataclasses.replace(a, **sizes) != a:
-                raise ModelError(f"{self._folder}: the checkpoint is of another architecture")
-            return
-        torch.manual_seed(settings.seed)
-        if init is None:
-            vae = Vae(Architecture(**sizes))
-        else:
-            data = read_model_file(init)
-            with open_target(self._init, overwrite=True) as file:  # `finish` wants it, maybe after --resume
-                ByteWriter(file).write(data)
-            vae = restore(load_model(init), data)
-            vae = grow(vae, dataclasses.replace(vae.a, **sizes))
-        settle_owners(vae.decoder, self.corpus.train, settings.seed)
-        self._trainer = Trainer(vae, self.corpus, settings, self._folder)
-        if init is not None:
-            self._trainer.go_on()
+            if resume:
+                self._resume(sizes, options, init)
+            else:
+                self._begin(sizes, options, init)
+            self._before = _model(self._folder.init) if self._folder.init.exists() else None
+            self._plan(started)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> TrainingJob:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the folder, so that the run can be resumed; without a checkpoint, nothing of it is left."""
+        self._folder.close()
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
         return self._trainer.run()
 
-    def finish(self) -> Evaluation:
-        """Write the model file, measure it on the validation files, and tidy up."""
-        vae, settings = self._trainer.vae, self._trainer.settings
+    def save(self) -> None:
+        """Write the checkpoint now; between two steps."""
+        self._trainer.save()
+
+    def finish(self, stage: Callable[[str], object] = lambda _: None) -> Evaluation:
+        """Measure the model on the validation files, write it, and tidy up.
+
+        stage: called with what is done next. Raises FileError, and keeps the checkpoint, if the model file
+        cannot be written or has come to be there meanwhile.
+        """
+        vae, settings, before = self._trainer.vae, self._trainer.settings, self._before
+        stage("choosing the network")
         self._trainer.conclude()
         info = {
             "bytes_read": str(self._trainer.bytes_read),
             "seconds": f"{self._trainer.curve[-1][1]:.0f}",
             "settings": json.dumps(dataclasses.asdict(settings)),
         }
-        before = load_model(self._init) if self._init.exists() else None
-        data = export(vae, self.corpus, info, settings.seed, before.mixer if before else None)
-        with open_target(self._output, overwrite=True) as file:
-            ByteWriter(file).write(data)
+        data = export(vae, self.corpus, info, settings.seed, before.mixer if before else None, stage)
         model = parse_model(data, self._output.stem)
+        stage("measuring the model")
         result = evaluate(vae, model, self.corpus.validation, before=before)
-        shutil.rmtree(self._folder)
+        try:
+            with open_target(self._output, overwrite=self._overwrite) as file:
+                file.write(data)
+        except FileError as error:
+            raise FileError(f"{error}; {how_to_go_on(self._output)}") from error
+        self._folder.clear()
         return result
+
+    def _begin(self, sizes: Mapping[str, Any], options: Mapping[str, Any], init: str | None) -> None:
+        """All that may fail comes before what an earlier run has left is removed."""
+        settings = Settings.new(options, fine_tuning=init is not None)
+        SegmentSource(self.corpus.train, settings.weights)
+        if self._folder.checkpoint.exists() and not self._overwrite:
+            raise FileError(
+                f"{self._folder.path}: holds a checkpoint (--resume goes on from it, -f starts anew)"
+            )
+        torch.manual_seed(settings.seed)
+        if init is None:
+            vae = Vae(Architecture(**sizes))
+        else:
+            data = read_model_file(init)
+            vae = restore(parse_model(data, Path(init).stem), data)
+            vae = grow(vae, dataclasses.replace(vae.a, **sizes))
+        settle_owners(vae.decoder, self.corpus.train, settings.seed)
+        self._folder.clear()
+        if init is not None:
+            with replacing(self._folder.init) as file:
+                file.write(data)
+        self._trainer = Trainer(vae, self.corpus, settings, self._folder.path)
+        if init is not None:
+            self._trainer.go_on()
+
+    def _resume(self, sizes: Mapping[str, Any], options: Mapping[str, Any], init: str | None) -> None:
+        folder = self._folder
+        if folder.init.exists() != (folder.path / START).exists():
+            raise CheckpointError(f"{folder.path}: incomplete, {START} or {folder.init.name} is missing")
+        if init is not None and not (
+            folder.init.exists() and folder.init.read_bytes() == read_model_file(init)
+        ):
+            raise CheckpointError(f"{folder.path}: the run to resume did not begin with {init} (--init)")
+        self._trainer = Trainer.resumed(self.corpus, folder.path, options, sizes)
+        then, now = self._trainer.corpus_then, self.corpus.identity()
+        if then is not None and then != now:
+            self.warnings.append(
+                f"not the corpus that the run began with ({then.files} files, {then.bytes} bytes; now "
+                f"{now.files} files, {now.bytes} bytes): it may have read what is now kept for validation"
+            )
+
+    def _plan(self, started: float) -> None:
+        """Take what is not training out of the minutes."""
+        trainer = self._trainer
+        if trainer.settings.minutes is None or trainer.done:
+            return
+        after = trainer.seconds_to_conclude()
+        after += closing_seconds(trainer.vae, self.corpus, trainer.settings.seed, self._before)
+        if not trainer.plan(time.monotonic() - started, after):
+            self.notices.append(
+                f"{trainer.settings.minutes:g} minutes will not do: to write and measure the model alone "
+                f"takes about {after:.0f} seconds"
+            )
+
+    def _refuse_existing(self) -> None:
+        """The same errors as at the end of the run, but before it."""
+        try:
+            if self._output.is_dir():
+                raise FileError(f"{self._output}: is a directory")
+            if self._output.exists() and not self._output.is_file():
+                raise FileError(f"{self._output}: is not a regular file")
+            if self._output.exists() and not self._overwrite:
+                raise FileError(f"{self._output}: already exists (-f overwrites it)")
+        except OSError as error:
+            raise FileError(f"{self._output}: {error.strerror}") from error
+
+    def _refuse_overlap(self, corpus: list[Path], init: str | None) -> None:
+        """Raise FileError if the run would write over what it reads, or read what it writes."""
+        output, folder = (Path(os.path.realpath(path)) for path in (self._output, self._folder.path))
+        for root in corpus:
+            real = Path(os.path.realpath(root))
+            if output.is_relative_to(real) or any(_same(path, output) for path, _ in walk(root)):
+                raise FileError(f"{self._output}: is in the corpus ({root}), choose another name with -o")
+            if real.is_relative_to(folder):
+                raise FileError(f"{root}: is where the run keeps its state, choose another name with -o")
+        if init is not None and _same(Path(init), output):
+            raise FileError(f"{self._output}: is the model to begin with, choose another name with -o")
+
+
+def how_to_go_on(output: Path) -> str:
+    """What to do about a run that has ended early."""
+    folder = RunFolder(output)
+    if not folder.checkpoint.exists():
+        return "there is no checkpoint to resume from"
+    return f"the checkpoint is in {folder.path}, --resume goes on from it"
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them is not there
+        return False
+
+
+def _model(path: Path) -> Model:
+    return parse_model(read_model_file(str(path)), path.name)

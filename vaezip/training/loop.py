@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from vaezip.errors import CheckpointError
 from vaezip.network.architecture import Architecture
-from vaezip.training.checkpoint import load, save
-from vaezip.training.data import Corpus, Sampler, SegmentSource
-from vaezip.training.functions import cross_entropy
+from vaezip.training.checkpoint import load, reading, save
+from vaezip.training.data import Corpus, CorpusIdentity, Sampler, SegmentSource
 from vaezip.training.optimizer import RowAdam
-from vaezip.training.settings import Settings
+from vaezip.training.run_folder import CHECKPOINT
+from vaezip.training.settings import Settings, differences
 from vaezip.training.vae import Vae
 from vaezip.training.validation import Validation
+from vaezip.training.worker import Gradients, Worker
 
 LN2 = math.log(2)
-CHECKPOINT = "checkpoint.pt"
+_FIRST_CHECKPOINT = 15  # seconds; a run that is killed early has something to go on from, too
+_LEAST_TRAINING = 0.1  # of the minutes, however long it takes what is not training
 _VALIDATIONS = 40  # per run, and more if a small corpus is read often:
 _LOOK_SECONDS = 7.5  # one after every pass, but no sooner than this
 _WARM_UP = 100  # steps
@@ -45,6 +47,7 @@ class Progress(NamedTuple):
     bytes_read: int
     seconds: float
     share: float  # of the budget
+    seconds_left: float  # until the run is done, as far as can be told
     bits_per_byte: float  # of x given z
     kl_bits: float  # per segment
     validation: float  # bits/byte of the best network yet on the validation files, null latent
@@ -64,76 +67,31 @@ class _Run:
     enough: int = 0  # bytes that the first round had read when its network was best
     curve: list[tuple[int, float, float, float]] = field(default_factory=list)
 
-
-class _Gradients(NamedTuple):
-    """What a worker found in its next chunk."""
-
-    of: tuple[Tensor, ...]  # the summed loss, per parameter
-    bytes: int
-    nats: float  # of x given z
-    kl: float  # nats, mean over the segments
-
-
-class _Worker:
-    """Some of the lanes, with what is carried from chunk to chunk: state, noise and choice of latent."""
-
-    def __init__(self, vae: Vae, sampler: Sampler, lanes: int, generator: torch.Generator) -> None:
-        a = vae.a
-        self._vae = vae
-        self._sampler = sampler
-        self._generator = generator
-        self._state = torch.zeros(a.layers, lanes, a.width)
-        self._noise = torch.zeros(lanes, a.latents)
-        self._null = torch.zeros(lanes, 1, dtype=torch.bool)
-
-    def gradients(self, parameters: Sequence[Tensor], settings: Settings, kl_weight: float) -> _Gradients:
-        """Read the next chunk."""
-        chunk, g = self._sampler.next(), self._generator
-        t = torch.from_numpy
-        fresh, mask = t(chunk.fresh)[:, None], t(chunk.mask)
-        self._noise = torch.where(fresh, torch.randn(self._noise.shape, generator=g), self._noise)
-        null = torch.rand(self._null.shape, generator=g) < settings.null_share
-        self._null = torch.where(fresh, null, self._null)
-        posterior = self._vae.encoder(t(chunk.view), t(chunk.view_bytes))
-        z = torch.where(self._null, 0.0, posterior.sample(self._noise))
-        decoder = self._vae.decoder
-        state = torch.where(fresh, decoder.initial_state(z), self._state)
-        logits, last = decoder(t(chunk.seen), t(chunk.rows), z, state, self._kept(settings.dropout / 4))
-        self._state = last.detach()
-        nats = (cross_entropy(logits, t(chunk.target)) * mask).sum()
-        # A segment pays for its z once, each chunk for its share; the floor holds for the batch's mean.
-        share = (mask.sum(0) / t(chunk.segment_bytes))[:, None] * ~self._null
-        kl = posterior.kl()
-        mean_kl = (kl * share).sum(0) / share.sum().clamp(min=1e-6)
-        loss = nats + kl_weight * mean_kl.clamp(min=settings.free_nats).sum() * share.sum()
-        return _Gradients(
-            torch.autograd.grad(loss, parameters),
-            int(mask.sum()),
-            float(nats.detach()),
-            float(kl.detach().sum(1).mean()),
-        )
-
-    def _kept(self, dropout: float) -> Tensor | None:
-        if not dropout:
-            return None
-        sites, width = self._vae.decoder.scale.shape
-        kept = torch.empty(sites, len(self._noise), width)
-        return kept.bernoulli_(1 - dropout, generator=self._generator) / (1 - dropout)
+    def note(self) -> None:
+        """Add a point to the curve."""
+        self.curve.append((self.bytes_read, self.seconds, self.bits_per_byte, self.kl_bits))
 
 
 class Trainer:
     """Trains a VAE on a corpus; `run` yields progress until the budget is spent."""
 
     def __init__(self, vae: Vae, corpus: Corpus, settings: Settings, folder: Path) -> None:
-        """Train `vae` on `corpus`, leaving checkpoint and best networks in `folder`."""
+        """Train `vae` on `corpus`, leaving checkpoint and best networks in `folder`.
+
+        Raises CorpusError if a folder that `settings` give a weight is not there.
+        """
         torch.set_num_threads(1)
         self.settings = settings
+        self.corpus_then: CorpusIdentity | None = None  # what a resumed run had read until now
         self.corpus = corpus
         self.vae = vae
         self._bfloat16 = bfloat16_pays() if settings.bfloat16 is None else settings.bfloat16
         self._checkpoint = folder / CHECKPOINT
         self._validation = Validation(corpus.validation, folder)
+        self._source = SegmentSource(corpus.train, settings.weights)
         self._run = _Run()
+        self._seconds = 60 * (settings.minutes or 0.0)  # of training, in all
+        self._closing_seconds = 0.0
         self._tables = self.vae.decoder.tables
         self._dense = [p for p in self.vae.parameters() if p is not self._tables]
         self._new_optimizers()
@@ -150,9 +108,28 @@ class Trainer:
         """Rows of (bytes read, seconds, bits/byte of x given z, KL in bits), a few per checkpoint."""
         return self._run.curve
 
+    @property
+    def done(self) -> bool:
+        """Whether the budget is spent."""
+        return self._share() >= 1
+
+    def plan(self, before: float, after: float) -> bool:
+        """Make room in the minutes for what is not training: so many seconds before and after it.
+
+        Returns whether there is; if not, a tenth of the minutes is still spent on training.
+        """
+        self._closing_seconds = after
+        minutes = self.settings.minutes
+        if minutes is None:
+            return True
+        room = 60 * minutes - before - after
+        self._seconds = max(room, _LEAST_TRAINING * 60 * minutes)
+        return room >= _LEAST_TRAINING * 60 * minutes
+
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint; raises FileError, and leaves the old one, if that fails."""
         state = {
+            "corpus": tuple(self.corpus.identity()),
             "architecture": self.vae.a.to_json(),
             "settings": asdict(self.settings),
             "vae": self.vae.state_dict(),
@@ -163,15 +140,28 @@ class Trainer:
         save(state, self._checkpoint)
 
     @classmethod
-    def resumed(cls, corpus: Corpus, settings: Settings, folder: Path) -> Trainer:
-        """The trainer of an interrupted run; of `settings` it takes what `Settings.going_on` says."""
-        state = load(folder / CHECKPOINT)
-        vae = Vae(Architecture.from_json(state["architecture"]))
-        vae.load_state_dict(state["vae"])
-        trainer = cls(vae, corpus, Settings(**state["settings"]).going_on(settings), folder)
-        trainer._adam.load_state_dict(state["adam"])
-        trainer._row_adam.load_state_dict(state["row_adam"])
-        trainer._run = _Run(**state["run"])
+    def resumed(
+        cls, corpus: Corpus, folder: Path, options: Mapping[str, Any], sizes: Mapping[str, Any]
+    ) -> Trainer:
+        """The trainer of an interrupted run.
+
+        options and sizes: see `Settings.resumed`. Raises CheckpointError if there is no good checkpoint, or
+        if options or sizes are not the run's.
+        """
+        path = folder / CHECKPOINT
+        state = load(path)
+        with reading(path):
+            vae = Vae(Architecture.from_json(state["architecture"]))
+            vae.load_state_dict(state["vae"])
+            settings = Settings(**state["settings"])
+            others = [*settings.differences(options), *differences(vars(vae.a), sizes)]
+            if others:
+                raise CheckpointError(f"{folder}: the run to resume has other settings: {', '.join(others)}")
+            trainer = cls(vae, corpus, settings.resumed(options), folder)
+            trainer._adam.load_state_dict(state["adam"])
+            trainer._row_adam.load_state_dict(state["row_adam"])
+            trainer._run = _Run(**state["run"])
+            trainer.corpus_then = CorpusIdentity(*state["corpus"])
         return trainer
 
     @property
@@ -187,19 +177,22 @@ class Trainer:
         """Make `vae` the network that the run ends with."""
         self._validation.conclude(self.vae)
 
+    def seconds_to_conclude(self) -> float:
+        """How long `conclude` will take on this machine."""
+        return self._validation.seconds_to_conclude(self.vae)
+
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
         s, r = self.settings, self._run
         count = min(s.workers, s.lanes)
-        source = SegmentSource(self.corpus.train, s.weights)
         # A resumed run reads other segments than the one before it did.
         workers = [
-            _Worker(
+            Worker(
                 self.vae,
                 Sampler(
                     self.vae.a,
                     self.vae.decoder.tags.numpy(),
-                    source,
+                    self._source,
                     s.lanes // count,
                     s.chunk,
                     np.random.default_rng([s.seed, r.step, i]),
@@ -212,7 +205,7 @@ class Trainer:
             for i in range(count)
         ]
         started = time.monotonic() - r.seconds
-        saved = time.monotonic()
+        due = time.monotonic() + min(_FIRST_CHECKPOINT, s.checkpoint_seconds)
         if not r.step:
             self._validate()
         with ThreadPoolExecutor(count) as pool:
@@ -221,21 +214,18 @@ class Trainer:
                 r.seconds = time.monotonic() - started
                 if int(_VALIDATIONS * self._share()) > int(_VALIDATIONS * share) or self._passed():
                     self._validate()
-                yield Progress(
-                    r.step,
-                    r.bytes_read,
-                    r.seconds,
-                    self._share(),
-                    r.bits_per_byte,
-                    r.kl_bits,
-                    r.best,
-                )
-                if time.monotonic() - saved > s.checkpoint_seconds:
-                    r.curve.append((r.bytes_read, r.seconds, r.bits_per_byte, r.kl_bits))
+                yield self._progress()
+                if time.monotonic() > due:
+                    r.note()
                     self.save()
-                    saved = time.monotonic()
-        r.curve.append((r.bytes_read, r.seconds, r.bits_per_byte, r.kl_bits))
+                    due = time.monotonic() + s.checkpoint_seconds
+        r.note()
         self.save()
+
+    def _progress(self) -> Progress:
+        r, share = self._run, self._share()
+        left = max(0.0, (1 / share - 1) * r.seconds) + self._closing_seconds
+        return Progress(r.step, r.bytes_read, r.seconds, share, left, r.bits_per_byte, r.kl_bits, r.best)
 
     def _passed(self) -> bool:
         """Whether the corpus has been read once since the last look at the validation files."""
@@ -282,7 +272,7 @@ class Trainer:
     def _share(self) -> float:
         s, r = self.settings, self._run
         if s.minutes is not None:
-            return r.seconds / 60 / s.minutes
+            return r.seconds / self._seconds
         return r.bytes_read / ((s.epochs or 1.0) * self.corpus.train_bytes)
 
     def _round_share(self) -> float:
@@ -297,14 +287,14 @@ class Trainer:
             rate *= max(0.02, 0.5 + 0.5 * math.cos((share - hold) / (1 - hold) * math.pi))
         return rate
 
-    def _step(self, pool: ThreadPoolExecutor, workers: list[_Worker], share: float) -> None:
+    def _step(self, pool: ThreadPoolExecutor, workers: list[Worker], share: float) -> None:
         s, run = self.settings, self._run
         rate = self._rate()
         self._adam.param_groups[0]["lr"] = s.lr * rate
         parameters = [*self._dense, self._tables]
         kl_weight = min(1.0, share / s.kl_warm_up)
 
-        def gradients(worker: _Worker) -> _Gradients:
+        def gradients(worker: Worker) -> Gradients:
             with self._autocast():
                 return worker.gradients(parameters, s, kl_weight)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.bitsback import LOOK
-from vaezip.engine import REFERENCE, load_engine
+from vaezip.engine import REFERENCE, Engine, load_engine
 from vaezip.mixing.parameters import (
     CHANGE_SHIFT,
     FINAL_ROWS,
@@ -54,11 +54,10 @@ def learned_parameters(
     that move the first start's weights to the same side.
     before: what another model's mixer has learned, to go on from.
     """
-    parameters = {**tables(), **_untrained()}
+    parameters = unpractised()
     mixer = MixerParameters(parameters)
     practice = _Practice(Decoder(a, tensors), mixer)
-    if practice.is_slow:  # better a little practice than none
-        texts = [text[:500] for text in texts[:40]]
+    texts = texts_in_time(texts, practice.engine)
     if before is None:
         practice.begin(texts, np.random.default_rng(seed))
     else:
@@ -74,17 +73,22 @@ def learned_parameters(
     }
 
 
+def unpractised() -> dict[str, Array]:
+    """The tensors `mixer.*` of a mixer that has learned nothing yet."""
+    return {**tables(), **_untrained()}
+
+
+def texts_in_time(texts: Sequence[Text], engine: Engine) -> Sequence[Text]:
+    """What there is time to practise on: with the reference, better a little than nothing."""
+    return [text[:500] for text in texts[:40]] if engine.name == REFERENCE else texts
+
+
 class _Practice:
     """A mixer that codes texts with the null latent, to learn from them."""
 
     def __init__(self, decoder: Decoder, mixer: MixerParameters) -> None:
         self._mixer, self._z = mixer, np.zeros(decoder.architecture.latents, np.int32)
-        self._engine = load_engine(decoder, mixer)
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether a byte takes a thousand times as long as it does in the kernel."""
-        return self._engine.name == REFERENCE
+        self.engine = load_engine(decoder, mixer)
 
     def begin(self, texts: Sequence[Text], rng: np.random.Generator) -> None:
         """Learn the first start, and from there all others."""
@@ -119,7 +123,7 @@ class _Practice:
 
     def _choices(self, texts: Sequence[Text]) -> Array:
         """The start that takes the fewest bits for each text's beginning, int64 (n,)."""
-        widths = (self._engine.compare(self._z, text[:LOOK])[..., 1] for text in texts)
+        widths = (self.engine.compare(self._z, text[:LOOK])[..., 1] for text in texts)
         chosen: Array = np.array([np.log2(width).sum(axis=0).argmax() for width in widths], np.int64)
         return chosen
 
@@ -142,7 +146,7 @@ class _Practice:
 
     def _learned(self, start: int, text: Text) -> Learned:
         """What the mixer has come to after a text."""
-        predictor = self._engine.predictor(self._z, start, len(text))
+        predictor = self.engine.predictor(self._z, start, len(text))
         predictor.encode(text)
         return predictor.learned()
 

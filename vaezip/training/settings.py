@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from vaezip.network.architecture import Architecture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +31,44 @@ class Settings:
     bfloat16: bool | None = None  # of matrix products; None: if it makes this machine faster
     checkpoint_seconds: float = 180
 
-    def going_on(self, other: Settings) -> Settings:
-        """These settings with the budget of another run, and what suits the machine that it is on."""
-        return replace(
-            self,
-            minutes=other.minutes,
-            epochs=other.epochs,
-            workers=other.workers,
-            bfloat16=other.bfloat16,
-            checkpoint_seconds=other.checkpoint_seconds,
-        )
+    @classmethod
+    def new(cls, options: Mapping[str, Any], *, fine_tuning: bool) -> Settings:
+        """Those of a new run: `options`, and what suits it where they say nothing."""
+        budget = {} if "epochs" in options else {"minutes": DEFAULT_MINUTES}
+        return cls(**{**budget, **(FINE_TUNING if fine_tuning else {}), **options})
+
+    def resumed(self, options: Mapping[str, Any]) -> Settings:
+        """These, but what is of the machine, and the budget of `options` if they have one.
+
+        The new budget is for the whole run, what is spent of the old one included.
+        """
+        changes = {name: options.get(name, getattr(Settings(), name)) for name in _OF_MACHINE}
+        if any(name in options for name in _BUDGET):
+            changes |= {name: options.get(name) for name in _BUDGET}
+        return replace(self, **changes)
+
+    def differences(self, options: Mapping[str, Any]) -> list[str]:
+        """What of `options` a run with these settings cannot be resumed with."""
+        fixed = {k: v for k, v in options.items() if k not in _OF_MACHINE + _BUDGET}
+        return differences(vars(self), fixed)
 
 
+def differences(ours: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """What of `given` is not as in `ours`, in words."""
+    return [f"{k} {ours[k]} (not {v})" for k, v in given.items() if ours[k] != v]
+
+
+def sizes(width: int | None, layers: int | None, table_bits: int | None) -> dict[str, Any]:
+    """Those fields of `Architecture` that are given; `table_bits` is of the largest tables."""
+    given: dict[str, Any] = {"width": width, "layers": layers}
+    if table_bits is not None:
+        usual = Architecture().table_bits
+        given["table_bits"] = tuple(bits + table_bits - max(usual) for bits in usual)
+    return {name: size for name, size in given.items() if size is not None}
+
+
+DEFAULT_MINUTES = 20.0
+_BUDGET = ("minutes", "epochs")
+_OF_MACHINE = ("workers", "bfloat16", "checkpoint_seconds")
 # What suits a network that can read already, and a corpus small enough to be learned by heart.
-CONTINUED: dict[str, Any] = {"lr": 1e-3, "dropout": 0.15, "kl_warm_up": 0.01}
+FINE_TUNING: dict[str, Any] = {"lr": 1e-3, "dropout": 0.15, "kl_warm_up": 0.01}

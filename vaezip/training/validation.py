@@ -9,6 +9,7 @@ they began (arXiv:2109.01903), as far as the files kept apart are the better for
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torch import Tensor
 from vaezip.training.checkpoint import load, save
 from vaezip.training.data import TextFile
 from vaezip.training.evaluate import text_bits
+from vaezip.training.run_folder import BEST, MEAN, START
 from vaezip.training.vae import Vae
 
 _PIECE = 4096
@@ -34,9 +36,9 @@ class Validation:
         pieces = [f.data[at : at + _PIECE] for f in files for at in range(0, len(f.data), _PIECE)]
         chosen = np.linspace(0, len(pieces) - 1, min(_PIECES, len(pieces))).astype(int)
         self._pieces = [pieces[i] for i in chosen]
-        self._start = folder / "start.pt"
-        self._best = folder / "best.pt"  # of this round
-        self._mean = folder / "mean.pt"  # of the rounds before
+        self._start = folder / START
+        self._best = folder / BEST  # of this round
+        self._mean = folder / MEAN  # of the rounds before
         self.best = load(self._best)["bits_per_byte"] if self._best.exists() else math.inf
 
     def start(self, vae: Vae) -> None:
@@ -66,7 +68,7 @@ class Validation:
 
     def conclude(self, vae: Vae) -> float:
         """Make `vae` the network that the run ends with; returns its bits/byte, null latent."""
-        least = math.inf
+        least, chosen = math.inf, vae.state_dict()
         for candidate in self._candidates():
             vae.load_state_dict(candidate)
             bits_per_byte = self._measure(vae)
@@ -74,6 +76,12 @@ class Validation:
                 least, chosen = bits_per_byte, candidate
         vae.load_state_dict(chosen)
         return least
+
+    def seconds_to_conclude(self, vae: Vae) -> float:
+        """How long `conclude` will take on this machine."""
+        started = time.perf_counter()
+        self._measure(vae)
+        return (time.perf_counter() - started) * (2 * len(_SHARES) if self.has_start else 1)
 
     def _candidates(self) -> Iterator[dict[str, Tensor]]:
         """One at a time, since each is as large as the network."""
