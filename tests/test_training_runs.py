@@ -1,0 +1,530 @@
+"""Training as a run that may be interrupted, resumed, repeated and got wrong; nothing of the user's is lost."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import ROOT, TINY, Run
+
+from vaezip.cli import training_progress
+from vaezip.cli.training_progress import TrainingProgress
+from vaezip.errors import CheckpointError, CorpusError, FileError, ModelError
+from vaezip.model import load_model
+from vaezip.training import checkpoint as states
+from vaezip.training.data import Corpus, TextFile, read_corpus
+from vaezip.training.job import TrainingJob
+from vaezip.training.loop import Progress, Trainer
+from vaezip.training.settings import Settings
+from vaezip.training.vae import Vae
+
+SIZES: dict[str, Any] = {"width": 8, "layers": 1, "table_bits": (9, 9, 10, 10, 10, 9, 10), "encoder_width": 8}
+OPTIONS: dict[str, Any] = {"epochs": 100.0, "workers": 1, "lanes": 2, "chunk": 64, "bfloat16": False}
+FROM_TINY = ("--init", TINY)  # such a run is quickly done
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    """Some pages of documentation: enough to train on, and quickly measured."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for i in range(8):
+        text = (ROOT / "docs" / "model.md").read_bytes()[3000 * i : 3000 * (i + 1)]
+        (folder / f"{i}.txt").write_bytes(text)
+    return folder
+
+
+def job(texts: Path, output: Path, options: dict[str, Any] | None = None, **more: Any) -> TrainingJob:
+    sizes = {} if more.get("init") or more.get("resume") else SIZES
+    return TrainingJob([texts], output, sizes, OPTIONS if options is None else options, **more)
+
+
+def interrupted(texts: Path, output: Path, options: dict[str, Any] | None = None, **more: Any) -> Progress:
+    """A run that leaves a checkpoint after three steps; where it stood."""
+    with job(texts, output, options, **more) as run:
+        steps = run.run()
+        for _ in range(3):
+            progress = next(steps)
+        run.save()
+    return progress
+
+
+@contextmanager
+def started(folder: Path, *arguments: object, ignored: int | None = None) -> Iterator[subprocess.Popen[str]]:
+    """`vaezip train` in the background."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vaezip", "train", *map(str, arguments)],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=(lambda: signal.signal(ignored, signal.SIG_IGN)) if ignored else None,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_run_with_a_checkpoint_to_go_on_from(
+    name: str, texts: Path, tmp_path: Path, run: Run
+) -> None:
+    number = getattr(signal, name)
+    command = ("texts", "-o", "my.vzm", *FROM_TINY, "--epochs", 10000, "--lr", 0.003)
+    checkpoint = tmp_path / "my.vzm.train" / "checkpoint.pt"
+    with started(tmp_path, *command) as process:
+        wait_for(tmp_path / "my.vzm.train" / "best.pt", process)
+        process.send_signal(number)
+        _, said = process.communicate()
+        assert process.returncode == 128 + number
+    last = said.splitlines()[-1]
+    assert last == "vaezip: interrupted; the checkpoint is in my.vzm.train, --resume goes on from it"
+    state = checkpoint.read_bytes()
+    repeated = run("train", *command)
+    assert repeated.returncode == 1
+    assert b"holds a checkpoint (--resume goes on from it, -f starts anew)" in repeated.stderr
+    assert checkpoint.read_bytes() == state
+    resumed = run("train", *command, "--epochs", 0.01, "--resume")  # the last option counts
+    assert resumed.returncode == 0, resumed.stderr
+    settings = json.loads(load_model(tmp_path / "my.vzm").info["settings"])
+    assert (settings["lr"], settings["epochs"], settings["minutes"]) == (0.003, 0.01, None)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["my.vzm", "texts"]
+
+
+def test_a_signal_after_training_leaves_the_checkpoint(texts: Path, tmp_path: Path, run: Run) -> None:
+    command = ("texts", "-o", "my.vzm", *FROM_TINY, "--epochs", 0.1)
+    with started(tmp_path, *command) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line == "practising the mixer\n":
+                break
+        state = (tmp_path / "my.vzm.train" / "checkpoint.pt").read_bytes()
+        process.terminate()
+        assert "--resume" in process.stderr.read()
+        assert process.wait() == 143
+    assert (tmp_path / "my.vzm.train" / "checkpoint.pt").read_bytes() == state
+    assert not (tmp_path / "my.vzm").exists()
+    result = run("train", *command, "--resume", "-q")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == b""
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["my.vzm", "texts"]
+
+
+def test_a_hangup_that_was_ignored_stays_ignored(texts: Path, tmp_path: Path) -> None:
+    command = ("texts", "-o", "my.vzm", *FROM_TINY, "--epochs", 10000)
+    with started(tmp_path, *command, ignored=signal.SIGHUP) as process:
+        wait_for(tmp_path / "my.vzm.train" / "best.pt", process)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        assert process.returncode == 130
+
+
+def test_a_second_signal_ends_at_once_but_not_the_same_one_twice() -> None:
+    code = (
+        "import signal, time\n"
+        "from vaezip.cli.interruption import interruption\n"
+        "with interruption() as signals, signals.deferred():\n"
+        "    print('ready', flush=True)\n"
+        "    while not signals.requested: time.sleep(0.01)\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "    print('still here', flush=True)\n"
+        "    while True: time.sleep(0.01)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "still here\n"
+        time.sleep(1.2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 143
+
+
+def test_a_killed_run_resumes(texts: Path, tmp_path: Path, run: Run) -> None:
+    """Killed while it writes checkpoint after checkpoint, so most likely in the midst of one."""
+    code = (
+        "import sys; from pathlib import Path; from vaezip.training.job import TrainingJob\n"
+        f"job = TrainingJob([Path('texts')], Path('my.vzm'), {{}}, dict({OPTIONS}, checkpoint_seconds=0.0),"
+        f" init={str(TINY)!r})\n"
+        "for _ in job.run(): pass\n"
+    )
+    checkpoint = tmp_path / "my.vzm.train" / "checkpoint.pt"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, text=True) as process:
+        wait_for(checkpoint, process)
+        process.kill()
+    read = torch.load(checkpoint, weights_only=True)["run"]["bytes_read"]
+    assert read > 0
+    result = run("train", "texts", "-o", "my.vzm", "--resume", "--minutes", 0.01, "--init", TINY)
+    assert result.returncode == 0, result.stderr
+    assert b"0.01 minutes will not do" in result.stderr
+    assert b"as coded by --init's model" in result.stdout
+    assert int(load_model(tmp_path / "my.vzm").info["bytes_read"]) >= read
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["my.vzm", "texts"]
+
+
+def test_a_run_that_died_before_its_first_checkpoint_is_no_obstacle(
+    texts: Path, tmp_path: Path, run: Run
+) -> None:
+    command = ("texts", "-o", "my.vzm", *FROM_TINY, "--epochs")
+    with started(tmp_path, *command, 10000) as process:
+        wait_for(tmp_path / "my.vzm.train" / "best.pt", process)
+        process.kill()
+    resumed = run("train", *command, 0.01, "--resume")
+    assert resumed.returncode == 1
+    assert resumed.stderr == b"vaezip: my.vzm.train: no checkpoint to resume from\n"
+    assert run("train", *command, 0.01, "-q").returncode == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["my.vzm", "texts"]
+
+
+def test_a_run_that_fails_before_it_began_leaves_nothing(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "my.vzm"
+    with pytest.raises(ModelError):
+        job(texts, output, init=str(texts / "0.txt"))
+    with pytest.raises(CorpusError, match="x: no such folder"):
+        job(texts, output, {**OPTIONS, "weights": {"x": 2.0}})
+    assert sorted(tmp_path.iterdir()) == [texts]
+    interrupted(texts, output)
+    before = contents(tmp_path)
+    with pytest.raises(CorpusError, match="x: no such folder"):
+        job(texts, output, {**OPTIONS, "weights": {"x": 2.0}}, overwrite=True)
+    with pytest.raises(ModelError):
+        job(texts, output, init=str(texts / "0.txt"), overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_a_second_run_at_the_same_time_is_refused(texts: Path, tmp_path: Path) -> None:
+    with job(texts, tmp_path / "my.vzm") as first:
+        for more in ({}, {"overwrite": True}):
+            with pytest.raises(FileError, match="another run is at work there"):
+                job(texts, tmp_path / "my.vzm", **more)
+        next(first.run())
+        first.save()
+        with pytest.raises(FileError, match="another run is at work there"):
+            job(texts, tmp_path / "my.vzm", {}, resume=True)
+    with job(texts, tmp_path / "my.vzm", {}, resume=True) as second:
+        next(second.run())
+
+
+def test_a_resumed_run_keeps_settings_and_budget(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "my.vzm"
+    share = interrupted(texts, output, {**OPTIONS, "epochs": 50.0}).share
+    with job(texts, output, {"workers": 1}, resume=True) as resumed:
+        assert share < next(resumed.run()).share < 2 * share
+    with job(texts, output, {"workers": 1, "epochs": 25.0}, resume=True) as resumed:
+        assert 2 * share < next(resumed.run()).share < 4 * share
+    with job(texts, output, {"workers": 1, "epochs": 0.001}, resume=True) as resumed:
+        assert list(resumed.run()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes", "named"),
+    [
+        ({"lr": 0.01}, {}, r"lr 0\.004 \(not 0\.01\)$"),
+        ({"seed": 7, "dropout": 0.5}, {}, r"seed 0 \(not 7\), dropout 0\.0 \(not 0\.5\)"),
+        ({"weights": {"a": 2.0}}, {}, r"weights \{\} \(not \{'a': 2\.0\}\)"),
+        ({}, {"width": 16}, r"width 8 \(not 16\)"),
+    ],
+)
+def test_what_contradicts_the_run_to_resume_is_named(
+    options: dict[str, Any], sizes: dict[str, Any], named: str, texts: Path, tmp_path: Path
+) -> None:
+    interrupted(texts, tmp_path / "my.vzm")
+    before = contents(tmp_path)
+    with pytest.raises(CheckpointError, match=named):
+        TrainingJob([texts], tmp_path / "my.vzm", sizes, options, resume=True)
+    same = {"lr": 0.004, "seed": 0, "workers": 1}
+    TrainingJob([texts], tmp_path / "my.vzm", {"width": 8}, same, resume=True).close()
+    assert contents(tmp_path) == before
+
+
+def test_a_run_is_resumed_with_the_model_that_it_began_with(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "my.vzm"
+    interrupted(texts, output, init=str(TINY))
+    job(texts, output, {}, resume=True, init=str(TINY)).close()
+    with pytest.raises(CheckpointError, match="did not begin with standard"):
+        job(texts, output, {}, resume=True, init="standard")
+    (tmp_path / "my.vzm.train" / "init.vzm").unlink()
+    with pytest.raises(CheckpointError, match=r"init\.vzm is missing"):
+        job(texts, output, {}, resume=True)
+
+
+def test_another_corpus_than_the_run_began_with_is_a_warning(texts: Path, tmp_path: Path, run: Run) -> None:
+    interrupted(texts, tmp_path / "my.vzm", init=str(TINY))
+    with job(texts, tmp_path / "my.vzm", {}, resume=True) as resumed:
+        assert resumed.warnings == []
+    (texts / "more.txt").write_bytes(b"some more text\n")
+    result = run("train", "texts", "-o", "my.vzm", "--resume", "--epochs", 0.001, "-q")
+    assert result.returncode == 2
+    assert b"not the corpus that the run began with (8 files, 24000 bytes; now 9 files" in result.stderr
+    assert result.stderr.count(b"\n") == 1
+    assert (tmp_path / "my.vzm").exists()
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return os.mkdir, ("harm",)
+
+
+def test_a_damaged_checkpoint_is_one_line(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    interrupted(texts, tmp_path / "my.vzm")
+    checkpoint = tmp_path / "my.vzm.train" / "checkpoint.pt"
+    good = checkpoint.read_bytes()
+    tensor = good.index(torch.load(checkpoint, weights_only=True)["vae"]["decoder.start"].numpy().tobytes())
+    harmful = io.BytesIO()
+    torch.save({"vae": Harmful()}, harmful)
+    other = io.BytesIO()
+    torch.save({**torch.load(checkpoint, weights_only=True), "settings": {"speed": 3}}, other)
+    for damaged in (
+        b"",
+        b"text",
+        good[:100],
+        good[: len(good) // 2],
+        good[:-1],
+        good[:tensor] + bytes([good[tensor] ^ 1]) + good[tensor + 1 :],
+        pickle.dumps(Harmful()),
+        harmful.getvalue(),
+        other.getvalue(),
+    ):
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"checkpoint\.pt: damaged") as caught:
+            job(texts, tmp_path / "my.vzm", {}, resume=True)
+        assert "\n" not in str(caught.value)
+        assert checkpoint.read_bytes() == damaged
+    assert not Path("harm").exists()
+    checkpoint.write_bytes(good)
+    job(texts, tmp_path / "my.vzm", {}, resume=True).close()
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(texts: Path, tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    states.save({"x": torch.zeros(10)}, path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(FileError, match=r"state\.pt: cannot write: File too large"):
+            states.save({"x": torch.zeros(100_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert states.load(path)["x"].shape == (10,)
+    assert sorted(tmp_path.iterdir()) == [path, texts]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "output", "reason"),
+    [
+        ("my.train", "my", "is where the run keeps its state"),
+        ("my.train/inner", "my", "is where the run keeps its state"),
+        ("my.train/inner/a.txt", "my", "is where the run keeps its state"),
+        (".", "my.vzm", "is in the corpus"),
+        ("my.train", "my.train/inner/my.vzm", "is in the corpus"),
+        ("my.train/inner/a.txt", "my.train/inner/a.txt", "is in the corpus"),
+        ("my.train", "link.txt", "is in the corpus"),
+        ("linked", "text.txt", "is in the corpus"),
+    ],
+)
+def test_a_run_touches_nothing_that_it_reads(
+    corpus: str, output: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    inner = tmp_path / "my.train" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "a.txt").write_bytes(b"some text " * 5000)
+    (tmp_path / "text.txt").write_bytes(b"some text " * 5000)
+    (tmp_path / "link.txt").symlink_to(inner / "a.txt")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "b.txt").symlink_to(tmp_path / "text.txt")
+    before = contents(tmp_path)
+    with pytest.raises(FileError, match=reason):
+        job(Path(corpus), Path(output), overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_the_model_to_begin_with_is_not_overwritten(texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.vzm").write_bytes(TINY.read_bytes())
+    with pytest.raises(FileError, match="is the model to begin with"):
+        job(texts, tmp_path / "my.vzm", init=str(tmp_path / "my.vzm"), overwrite=True)
+
+
+def test_what_is_not_the_runs_stays(texts: Path, tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "my.vzm.train"
+    folder.mkdir()
+    (folder / "notes.txt").write_bytes(b"notes")
+    command = ("train", "texts", "-o", "my.vzm", *FROM_TINY, "--epochs", 0.01, "-q")
+    assert run(*command).returncode == 0
+    assert contents(folder) == {"notes.txt": b"notes"}
+    (folder / "notes.txt").unlink()
+    assert run(*command, "-f").returncode == 0
+    assert list(folder.iterdir()) == []  # somebody made it
+    for name in ("best.pt", "checkpoint.pt", "init.vzm"):
+        (folder / name).write_bytes(b"somebody's")
+        with pytest.raises(FileError, match=f"holds {name}, but no run's"):
+            job(texts, tmp_path / "my.vzm", overwrite=True)
+        with pytest.raises((FileError, CheckpointError)):
+            job(texts, tmp_path / "my.vzm", resume=True, overwrite=True)
+        assert contents(folder) == {name: b"somebody's"}
+        (folder / name).unlink()
+
+
+def test_a_model_file_that_appears_meanwhile_stays(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "my.vzm"
+    with job(texts, output, {**OPTIONS, "epochs": 0.01}, init=str(TINY)) as run:
+        list(run.run())
+        output.write_bytes(b"somebody's")
+        with pytest.raises(FileError, match=r"already exists .*; the checkpoint is in .*my\.vzm\.train"):
+            run.finish()
+    assert output.read_bytes() == b"somebody's"
+    with pytest.raises(FileError, match="already exists"):
+        job(texts, output, {}, resume=True)
+    with job(texts, output, {}, resume=True, overwrite=True) as run:
+        list(run.run())
+        run.finish()
+    load_model(output)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["my.vzm", "texts"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            (option, value)
+            for option in ("--minutes", "--epochs", "--lr", "--dropout", "--rescript")
+            for value in ("nan", "inf", "-inf", "1e308", "-1", "x")
+        ),
+        *(("--seed", value) for value in ("-1", str(2**63), "9" * 5000, "1.5")),
+        *(("--weight", value) for value in ("texts", "=2", "x=", "x=0", "x=-1", "x=two", "x=inf", "x=nan")),
+        ("--weight", "x=" + "9" * 400),
+        ("--threads", "0"),
+        ("--minutes", "1", "--epochs", "1"),
+    ],
+    ids=lambda arguments: " ".join(arguments)[:20],
+)
+def test_numbers_that_make_no_sense(arguments: tuple[str, ...]) -> None:
+    from click.testing import CliRunner
+
+    from vaezip.cli import cli
+
+    result = CliRunner().invoke(cli, ["train", ".", "-o", "m.vzm", *arguments])
+    assert isinstance(result.exception, SystemExit)  # click's own report of a usage error
+    assert "Error: " in result.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize("output", [".", "texts", "/dev/null", "no/such/my.vzm", "n" * 300])
+def test_outputs_that_make_no_sense(
+    output: str, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileError):
+        job(Path("texts"), Path(output), overwrite=True)
+    assert sorted(tmp_path.iterdir()) == [texts]
+
+
+def test_odd_names_are_one_line_each(texts: Path, tmp_path: Path, run: Run) -> None:
+    for i, name in enumerate((b"two\nlines", b"\xff\xfe", b"\x1b[2J", "ü".encode())):
+        (texts / os.fsdecode(name)).write_bytes(b"text %d" % i)
+    (texts / os.fsdecode(b"empty\n\xff")).touch()
+    weight = os.fsdecode(b"sub\n\xff")
+    (texts / weight).mkdir()
+    (texts / weight / "a.txt").write_bytes(b"some text " * 100)
+    output = os.fsdecode(b"my\n\xff.vzm")
+    command = ("train", "texts", "-o", output, *FROM_TINY, "--epochs", 0.01, "--weight", f"{weight}=2", "-q")
+    result = run(*command)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == b"vaezip: empty\\n\\udcff: skipped: empty\n"
+    assert result.stdout.startswith(b"my\\n\\udcff.vzm: ")
+    assert run(*command).stderr == b"vaezip: my\\n\\udcff.vzm: already exists (-f overwrites it)\n"
+    assert run("train", weight, "-o", "x").stderr == b"vaezip: sub\\n\\udcff: No such file or directory\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that even root cannot read")
+def test_what_cannot_be_read_is_a_warning(texts: Path, tmp_path: Path, run: Run) -> None:
+    (texts / "mem").symlink_to("/proc/self/mem")
+    result = run("train", "texts", "-o", "my.vzm", *FROM_TINY, "--epochs", 0.01, "-q")
+    assert result.returncode == 2, result.stderr
+    assert result.stderr == b"vaezip: mem: skipped: cannot read: Input/output error\n"
+    assert (tmp_path / "my.vzm").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_listed_is_a_warning(texts: Path, tmp_path: Path) -> None:
+    (texts / "closed").mkdir(mode=0)
+    assert read_corpus([texts]).unreadable == [("closed", "cannot read: Permission denied")]
+    with pytest.raises(CorpusError, match=r"1 files or folders cannot be read"):
+        read_corpus([texts / "closed"])
+
+
+def test_the_minutes_have_room_for_what_is_not_training(tmp_path: Path) -> None:
+    text = TextFile("x", read_corpus([ROOT / "docs" / "model.md"]).train[0].data)
+    trainer = Trainer(
+        Vae(load_model(TINY).architecture), Corpus([text], [text], []), Settings(minutes=1), tmp_path
+    )
+    assert trainer.plan(20, 25)  # 15 seconds are left to train
+    progress = next(trainer.run())
+    assert progress.share == pytest.approx(progress.seconds / 15)
+    assert progress.seconds_left == pytest.approx(15 - progress.seconds + 25)
+    assert not trainer.plan(20, 39)  # a tenth of them is spent on training all the same
+    progress = next(trainer.run())
+    assert progress.share == pytest.approx(progress.seconds / 6)
+
+
+def test_what_comes_after_training_is_told(texts: Path, run: Run) -> None:
+    command = ("train", "texts", *FROM_TINY, "--epochs", 0.01, "-o")
+    assert run(*command, "my.vzm").stderr.decode().splitlines() == [
+        "7 files, 21000 bytes to train on; 1 files to validate",
+        "choosing the network",
+        "quantising the network",
+        "practising the mixer",
+        "measuring the model",
+    ]
+
+
+PROGRESS = Progress(8, 2_500_000, 50.0, 0.25, 247.0, 3.25, 12.5, 2.875)
+TOLD = "4:07 left, 2.5 MB read, 50 KB/s, 3.250 bits/byte + KL 12.5 bits, best 2.875 on validation files"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr = io.StringIO()
+    monkeypatch.setattr(stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(training_progress, "_FIRST", -1.0)
+    with TrainingProgress(quiet=False) as progress:
+        progress.show(PROGRESS)
+        progress.show(PROGRESS)
+    said = stderr.getvalue()
+    if terminal:
+        assert " 25%|" in said
+        assert f"| {TOLD}" in said
+    else:
+        assert said == f"25%: {TOLD}\n"
