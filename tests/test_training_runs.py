@@ -91,18 +91,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_ends_a_run_with_a_checkpoint_to_go_on_from(
-    name: str, texts: Path, tmp_path: Path, run: Run
-) -> None:
-    number = getattr(signal, name)
+def test_a_signal_ends_a_run_with_a_checkpoint_to_go_on_from(texts: Path, tmp_path: Path, run: Run) -> None:
     command = ("texts", "-o", "my.vzm", *FROM_TINY, "--epochs", 10000, "--lr", 0.003)
     checkpoint = tmp_path / "my.vzm.train" / "checkpoint.pt"
     with started(tmp_path, *command) as process:
         wait_for(tmp_path / "my.vzm.train" / "best.pt", process)
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         _, said = process.communicate()
-        assert process.returncode == 128 + number
+        assert process.returncode == 130
     last = said.splitlines()[-1]
     assert last == "vaezip: interrupted; the checkpoint is in my.vzm.train, --resume goes on from it"
     state = checkpoint.read_bytes()
@@ -134,6 +130,16 @@ def test_a_signal_after_training_leaves_the_checkpoint(texts: Path, tmp_path: Pa
     assert result.returncode == 0, result.stderr
     assert result.stderr == b""
     assert sorted(p.name for p in tmp_path.iterdir()) == ["my.vzm", "texts"]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_other_signals_do_so_too(name: str, texts: Path, tmp_path: Path) -> None:
+    with started(tmp_path, "texts", "-o", "my.vzm", *FROM_TINY, "--epochs", 10000) as process:
+        wait_for(tmp_path / "my.vzm.train" / "best.pt", process)
+        process.send_signal(getattr(signal, name))
+        process.communicate()
+        assert process.returncode == 128 + getattr(signal, name)
+    assert states.load(tmp_path / "my.vzm.train" / "checkpoint.pt")["run"]["step"] > 0
 
 
 def test_a_hangup_that_was_ignored_stays_ignored(texts: Path, tmp_path: Path) -> None:
@@ -275,16 +281,14 @@ def test_a_run_is_resumed_with_the_model_that_it_began_with(texts: Path, tmp_pat
         job(texts, output, {}, resume=True)
 
 
-def test_another_corpus_than_the_run_began_with_is_a_warning(texts: Path, tmp_path: Path, run: Run) -> None:
-    interrupted(texts, tmp_path / "my.vzm", init=str(TINY))
+def test_another_corpus_than_the_run_began_with_is_a_warning(texts: Path, tmp_path: Path) -> None:
+    interrupted(texts, tmp_path / "my.vzm")
     with job(texts, tmp_path / "my.vzm", {}, resume=True) as resumed:
         assert resumed.warnings == []
     (texts / "more.txt").write_bytes(b"some more text\n")
-    result = run("train", "texts", "-o", "my.vzm", "--resume", "--epochs", 0.001, "-q")
-    assert result.returncode == 2
-    assert b"not the corpus that the run began with (8 files, 24000 bytes; now 9 files" in result.stderr
-    assert result.stderr.count(b"\n") == 1
-    assert (tmp_path / "my.vzm").exists()
+    with job(texts, tmp_path / "my.vzm", {}, resume=True) as resumed:
+        (warning,) = resumed.warnings
+    assert warning.startswith("not the corpus that the run began with (8 files, 24000 bytes; now 9 files")
 
 
 class Harmful:
@@ -420,7 +424,7 @@ def test_a_model_file_that_appears_meanwhile_stays(texts: Path, tmp_path: Path) 
             for option in ("--minutes", "--epochs", "--lr", "--dropout", "--rescript")
             for value in ("nan", "inf", "-inf", "1e308", "-1", "x")
         ),
-        *(("--seed", value) for value in ("-1", str(2**63), "9" * 5000, "1.5")),
+        *(("--seed", value) for value in ("-1", str(2**32), "9" * 5000, "1.5")),
         *(("--weight", value) for value in ("texts", "=2", "x=", "x=0", "x=-1", "x=two", "x=inf", "x=nan")),
         ("--weight", "x=" + "9" * 400),
         ("--threads", "0"),
@@ -461,8 +465,8 @@ def test_odd_names_are_one_line_each(texts: Path, tmp_path: Path, run: Run) -> N
     assert result.returncode == 0, result.stderr
     assert result.stderr == b"vaezip: empty\\n\\udcff: skipped: empty\n"
     assert result.stdout.startswith(b"my\\n\\udcff.vzm: ")
-    assert run(*command).stderr == b"vaezip: my\\n\\udcff.vzm: already exists (-f overwrites it)\n"
-    assert run("train", weight, "-o", "x").stderr == b"vaezip: sub\\n\\udcff: No such file or directory\n"
+    with pytest.raises(CorpusError, match=r"^sub\\n\\udcff: No such file or directory$"):
+        read_corpus([Path(weight)])
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that even root cannot read")

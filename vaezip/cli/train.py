@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vaezip.training.job import TrainingJob
 
 _SIZES = Architecture()
-_MOST = 1e6  # minutes, epochs, times a folder is read
+_MOST = 1_000_000  # minutes, epochs, times a folder is read
 
 
 class Finite(click.FloatRange):
@@ -67,7 +67,7 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
     help="Go on with an interrupted run, with its settings and what is left of its minutes or epochs; "
     "--minutes or --epochs set another total.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of all random numbers. [default: 0]")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of all random numbers. [default: 0]")
 @click.option(
     "--lr",
     type=Finite(0, 10, min_open=True),
