@@ -61,7 +61,8 @@ def interruption() -> Iterator[Interruption]:
     """Turn SIGINT, SIGTERM and SIGHUP into Interrupted; one that is ignored, as by nohup, stays so."""
     state = Interruption()
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
-    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) != signal.SIG_IGN}
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    before = {n: handler for n, handler in handlers.items() if handler not in (None, signal.SIG_IGN)}
     for number in before:
         signal.signal(number, state.handle)
     try:

@@ -167,10 +167,11 @@ class TrainingJob:
             return
         after = trainer.seconds_to_conclude()
         after += closing_seconds(trainer.vae, self.corpus, trainer.settings.seed, self._before)
-        if not trainer.plan(time.monotonic() - started, after):
+        before = time.monotonic() - started
+        if not trainer.plan(before, after):
             self.notices.append(
-                f"{trainer.settings.minutes:g} minutes will not do: to write and measure the model alone "
-                f"takes about {after:.0f} seconds"
+                f"{trainer.settings.minutes:g} minutes will not do: what is not training takes about "
+                f"{before + after:.0f} seconds (reading, writing and measuring)"
             )
 
     def _refuse_existing(self) -> None:
@@ -188,9 +189,10 @@ class TrainingJob:
     def _refuse_overlap(self, corpus: list[Path], init: str | None) -> None:
         """Raise FileError if the run would write over what it reads, or read what it writes."""
         output, folder = (Path(os.path.realpath(path)) for path in (self._output, self._folder.path))
+        exists = output.exists()
         for root in corpus:
             real = Path(os.path.realpath(root))
-            if output.is_relative_to(real) or any(_same(path, output) for path, _ in walk(root)):
+            if output.is_relative_to(real) or (exists and any(_same(path, output) for path, _ in walk(root))):
                 raise FileError(f"{self._output}: is in the corpus ({root}), choose another name with -o")
             if real.is_relative_to(folder):
                 raise FileError(f"{root}: is where the run keeps its state, choose another name with -o")
