@@ -19,6 +19,7 @@ START = "start.pt"  # the network that every round begins with
 BEST = "best.pt"  # ... the best one of this round
 MEAN = "mean.pt"  # ... and of the rounds before
 INIT = "init.vzm"  # the model of --init
+_NAMES = (CHECKPOINT, MEAN, BEST, START, INIT)
 _LOCK = "vaezip.lock"
 _MADE = b"folder made by vaezip train\n"
 
@@ -65,7 +66,7 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove what runs have left, the checkpoint first; all else stays."""
-        for name in (CHECKPOINT, MEAN, BEST, START, INIT):
+        for name in _NAMES:
             for path in (self.path / name, temporary(self.path / name)):
                 path.unlink(missing_ok=True)
 
@@ -85,11 +86,9 @@ class RunFolder:
     def _locked(self) -> int:
         path = self.path / _LOCK
         while True:
-            try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-                self._refuse_foreign(path, descriptor)
-            except FileExistsError:
-                descriptor = os.open(path, os.O_RDWR)
+            if not path.exists():
+                self._refuse_foreign()
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 _lock(descriptor)
                 if not _is_at(descriptor, path):  # the run that held it has just removed it
@@ -103,11 +102,9 @@ class RunFolder:
                 raise
             return descriptor
 
-    def _refuse_foreign(self, lock: Path, descriptor: int) -> None:
-        for name in (CHECKPOINT, START, BEST, MEAN, INIT):
+    def _refuse_foreign(self) -> None:
+        for name in _NAMES:
             if (self.path / name).exists():
-                os.close(descriptor)
-                lock.unlink()
                 raise FileError(f"{self.path}: holds {name}, but no run's: choose another name with -o")
 
 
