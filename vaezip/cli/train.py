@@ -47,9 +47,13 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 
 
 @click.command()
-@click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Model file to write (.vzm)."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, readable=False),
+    help="Model file to write (.vzm).",
 )
 @click.option(
     "-f", "--force", is_flag=True, help="Overwrite the model file, and start anew over a checkpoint."
