@@ -349,8 +349,6 @@ def test_a_full_disk_leaves_the_old_checkpoint(texts: Path, tmp_path: Path) -> N
         ("my.train", "my", "is where the run keeps its state"),
         ("my.train/inner", "my", "is where the run keeps its state"),
         ("my.train/inner/a.txt", "my", "is where the run keeps its state"),
-        (".", "my.vzm", "is in the corpus"),
-        ("my.train", "my.train/inner/my.vzm", "is in the corpus"),
         ("my.train/inner/a.txt", "my.train/inner/a.txt", "is in the corpus"),
         ("my.train", "link.txt", "is in the corpus"),
         ("linked", "text.txt", "is in the corpus"),
@@ -440,6 +438,19 @@ def test_numbers_that_make_no_sense(arguments: tuple[str, ...]) -> None:
     result = CliRunner().invoke(cli, ["train", ".", "-o", "m.vzm", *arguments])
     assert isinstance(result.exception, SystemExit)  # click's own report of a usage error
     assert "Error: " in result.output.splitlines()[-1]
+
+
+def test_a_run_does_not_read_what_runs_write(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a model may lie beside the texts, and be made again."""
+    monkeypatch.chdir(texts)
+    expected = read_corpus([texts])
+    Path("my.vzm").write_bytes(TINY.read_bytes())
+    interrupted(Path(), Path("my.vzm"), overwrite=True)
+    assert Path("my.vzm.train/checkpoint.pt").exists()
+    with job(Path(), Path("my.vzm"), {}, resume=True, overwrite=True) as again:
+        assert again.corpus.identity() == expected.identity()
 
 
 @pytest.mark.parametrize("output", [".", "texts", "/dev/null", "no/such/my.vzm", "n" * 300])

@@ -125,7 +125,7 @@ class _Temporary:
     def __init__(
         self, path: str, overwrite: bool, named: bool, like: os.stat_result | None, warn: Warn
     ) -> None:
-        _refuse_existing(path, overwrite)
+        refuse_existing(path, overwrite)
         self._path = os.path.realpath(path) if named and os.path.islink(path) else path
         self._overwrite, self._like = overwrite, like
         self._warn: Warn = lambda what: warn(f"{path}: {what}")
@@ -181,19 +181,21 @@ class _Temporary:
         return True
 
 
-def _refuse_existing(path: str, overwrite: bool) -> None:
-    if os.path.isdir(path):
-        raise FileError(f"{path}: is a directory")
-    if not os.path.basename(path):
-        raise FileError(f"{path or repr(path)}: is not the name of a file")
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        return
-    if not overwrite:
-        raise FileError(f"{path}: already exists (-f overwrites it)")
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise FileError(f"{path}: is not a regular file")
+def refuse_existing(path: str, overwrite: bool) -> None:
+    """Raise FileError if no file may be written there, as `open_target` does before and after the work."""
+    with _errors_of(path):
+        if os.path.isdir(path):
+            raise FileError(f"{path}: is a directory")
+        if not os.path.basename(path):
+            raise FileError(f"{path or repr(path)}: is not the name of a file")
+        try:
+            mode = os.lstat(path).st_mode
+        except FileNotFoundError:
+            return
+        if not overwrite:
+            raise FileError(f"{path}: already exists (-f overwrites it)")
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+            raise FileError(f"{path}: is not a regular file")
 
 
 def _link(source: str, target: str) -> None:

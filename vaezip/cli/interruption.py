@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 _SAME_SECONDS = 1.0  # timeout(1) and a terminal that closes send two at once
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows lacks the last one
@@ -24,7 +25,9 @@ class Interrupted(BaseException):
 class Interruption:
     """What signals have asked for; see `interruption`."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Mapping[int, Any]) -> None:
+        """before: the handlers that a second signal is left to."""
+        self._before = before
         self._number: int | None = None
         self._at = 0.0
         self._deferred = False
@@ -49,6 +52,8 @@ class Interruption:
         """The signal handler."""
         if self._number is not None:
             if time.monotonic() - self._at > _SAME_SECONDS:
+                if callable(self._before[number]):
+                    self._before[number](number, frame)
                 os._exit(128 + number)
             return
         self._number, self._at = number, time.monotonic()
@@ -59,10 +64,12 @@ class Interruption:
 @contextmanager
 def interruption() -> Iterator[Interruption]:
     """Turn SIGINT, SIGTERM and SIGHUP into Interrupted; one that is ignored, as by nohup, stays so."""
-    state = Interruption()
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     handlers = {number: signal.getsignal(number) for number in numbers}
-    before = {n: handler for n, handler in handlers.items() if handler not in (None, signal.SIG_IGN)}
+    before = {
+        number: handler for number, handler in handlers.items() if handler not in (None, signal.SIG_IGN)
+    }
+    state = Interruption(before)
     for number in before:
         signal.signal(number, state.handle)
     try:

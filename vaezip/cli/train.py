@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vaezip.cli.common import complain, say
 from vaezip.cli.interruption import Interrupted, Interruption, interruption
 from vaezip.cli.training_progress import TrainingProgress
 from vaezip.errors import MissingExtraError, printable
@@ -167,7 +168,7 @@ def train(
         ):
             result = _carry_out(job, signals, quiet)
     except Interrupted as interrupted:
-        click.echo(f"vaezip: interrupted; {printable(how_to_go_on(output))}", err=True)
+        complain(f"interrupted; {how_to_go_on(output)}")
         return interrupted.exit_code
     _report(output, result)
     return 2 if job.warnings or job.corpus.unreadable else 0
@@ -176,9 +177,9 @@ def train(
 def _carry_out(job: TrainingJob, signals: Interruption, quiet: bool) -> Evaluation:
     corpus = job.corpus
     for name, reason in (*corpus.skipped, *corpus.unreadable):
-        click.echo(f"vaezip: {printable(name)}: skipped: {reason}", err=True)
+        complain(f"{name}: skipped: {reason}")
     for warning in job.warnings:
-        click.echo(f"vaezip: {printable(warning)}", err=True)
+        complain(warning)
     with TrainingProgress(quiet) as progress:
         progress.say(
             f"{len(corpus.train)} files, {corpus.train_bytes} bytes to train on; "
@@ -197,9 +198,7 @@ def _carry_out(job: TrainingJob, signals: Interruption, quiet: bool) -> Evaluati
 
 def _report(output: Path, result: Evaluation) -> None:
     size = output.stat().st_size
-    click.echo(
-        f"{printable(str(output))}: {size} bytes; on {result.files} validation files, {result.bytes} bytes:"
-    )
+    say(f"{printable(str(output))}: {size} bytes; on {result.files} validation files, {result.bytes} bytes:")
     for name, value in (
         ("as coded", result.coded),
         ("as coded by --init's model", result.coded_before),
@@ -210,5 +209,5 @@ def _report(output: Path, result: Evaluation) -> None:
         ("gzip -9", result.gzip),
     ):
         if value is not None:
-            click.echo(f"  {name:26} {value:7.4f} bits/byte")
-    click.echo(f"  {'KL per block':26} {result.kl_bits:7.1f} bits")
+            say(f"  {name:26} {value:7.4f} bits/byte")
+    say(f"  {'KL per block':26} {result.kl_bits:7.1f} bits")

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import click
+from vaezip.cli.common import note
 
 if TYPE_CHECKING:
     from vaezip.training.loop import Progress
@@ -40,7 +40,7 @@ class TrainingProgress:
         """One line, but for -q."""
         if not self._quiet:
             self._bar.clear()
-            click.echo(text, err=True)
+            note(text)
 
     def show(self, progress: Progress) -> None:
         """Where training stands."""

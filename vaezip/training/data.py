@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -67,8 +67,8 @@ class Corpus:
         return CorpusIdentity(len(files), sum(size for _, size in files), digest)
 
 
-def read_corpus(paths: list[Path], validation_share: float = 0.02) -> Corpus:
-    """Read every regular file below `paths` (folders or files).
+def read_corpus(paths: list[Path], *, without: Iterable[Path] = (), validation_share: float = 0.02) -> Corpus:
+    """Read every regular file below `paths` (folders or files), but for the files and folders `without`.
 
     A file goes to validation by a hash of its name, so the split stays when files are added. Where fewer
     than four would, those with the smallest hashes do: four, or of fewer than 32 files one in eight, since
@@ -79,7 +79,7 @@ def read_corpus(paths: list[Path], validation_share: float = 0.02) -> Corpus:
     skipped: list[tuple[str, str]] = []
     unreadable: list[tuple[str, str]] = []
     for root in paths:
-        for path, error in walk(root):
+        for path, error in walk(root, without):
             name = str(path.relative_to(root)) if path != root else path.name
             try:
                 if error is not None:
@@ -115,11 +115,17 @@ def _name_hash(file: TextFile) -> int:
     return crc32(file.name.encode(errors="surrogateescape"))
 
 
-def walk(root: Path) -> Iterator[tuple[Path, OSError | None]]:
+def walk(root: Path, without: Iterable[Path] = ()) -> Iterator[tuple[Path, OSError | None]]:
     """All files below a folder, or a file itself; a folder that cannot be listed, with the error.
 
     Raises CorpusError if there is nothing of that name.
     """
+    left_out = {os.path.realpath(path) for path in without}
+    names_left_out = {path.name for path in without}
+
+    def is_left_out(path: Path) -> bool:
+        return path.name in names_left_out and os.path.realpath(path) in left_out
+
     try:
         is_folder = stat.S_ISDIR(root.stat().st_mode)
     except OSError as error:
@@ -129,9 +135,10 @@ def walk(root: Path) -> Iterator[tuple[Path, OSError | None]]:
         return
     errors: list[OSError] = []
     for folder, subfolders, names in os.walk(root, onerror=errors.append):
-        subfolders.sort()
-        for name in sorted(names):
-            yield Path(folder) / name, None
+        subfolders[:] = sorted(name for name in subfolders if not is_left_out(Path(folder) / name))
+        for path in (Path(folder) / name for name in sorted(names)):
+            if not is_left_out(path):
+                yield path, None
     yield from ((Path(error.filename), error) for error in errors)
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 
-from vaezip.errors import CheckpointError, FileError
-from vaezip.publish import open_target
+from vaezip.byteio import ByteWriter
+from vaezip.errors import CheckpointError, FileError, ModelError
 from vaezip.model import Model, parse_model, read_model_file
 from vaezip.network.architecture import Architecture
+from vaezip.publish import open_target, refuse_existing
+from vaezip.tensors import read_tensors
 from vaezip.training.checkpoint import replacing
 from vaezip.training.data import SegmentSource, read_corpus, walk
 from vaezip.training.evaluate import Evaluation, evaluate
@@ -58,12 +60,12 @@ class TrainingJob:
         self._output, self._overwrite = output, overwrite
         self.warnings: list[str] = []
         self.notices: list[str] = []
-        self._refuse_existing()
+        refuse_existing(str(output), overwrite)
         self._folder = RunFolder(output)
         self._refuse_overlap(corpus, init)
         if resume and not self._folder.checkpoint.exists():
             raise CheckpointError(f"{self._folder.path}: no checkpoint to resume from")
-        self.corpus = read_corpus(corpus)
+        self.corpus = read_corpus(corpus, without=(output, self._folder.path))
         self._folder.open()
         try:
             if resume:
@@ -114,7 +116,7 @@ class TrainingJob:
         result = evaluate(vae, model, self.corpus.validation, before=before)
         try:
             with open_target(self._output, overwrite=self._overwrite) as file:
-                file.write(data)
+                ByteWriter(file).write(data)
         except FileError as error:
             raise FileError(f"{error}; {how_to_go_on(self._output)}") from error
         self._folder.clear()
@@ -174,30 +176,17 @@ class TrainingJob:
                 f"{before + after:.0f} seconds (reading, writing and measuring)"
             )
 
-    def _refuse_existing(self) -> None:
-        """The same errors as at the end of the run, but before it."""
-        try:
-            if self._output.is_dir():
-                raise FileError(f"{self._output}: is a directory")
-            if self._output.exists() and not self._output.is_file():
-                raise FileError(f"{self._output}: is not a regular file")
-            if self._output.exists() and not self._overwrite:
-                raise FileError(f"{self._output}: already exists (-f overwrites it)")
-        except OSError as error:
-            raise FileError(f"{self._output}: {error.strerror}") from error
-
     def _refuse_overlap(self, corpus: list[Path], init: str | None) -> None:
-        """Raise FileError if the run would write over what it reads, or read what it writes."""
-        output, folder = (Path(os.path.realpath(path)) for path in (self._output, self._folder.path))
-        exists = output.exists()
+        """Raise FileError if the run would write over what it reads; it does not read what it writes."""
+        output, folder = self._output, Path(os.path.realpath(self._folder.path))
         for root in corpus:
-            real = Path(os.path.realpath(root))
-            if output.is_relative_to(real) or (exists and any(_same(path, output) for path, _ in walk(root))):
-                raise FileError(f"{self._output}: is in the corpus ({root}), choose another name with -o")
-            if real.is_relative_to(folder):
+            if Path(os.path.realpath(root)).is_relative_to(folder):
                 raise FileError(f"{root}: is where the run keeps its state, choose another name with -o")
+            read = output.exists() and any(_same(path, output) for path, _ in walk(root))
+            if read and not _is_model(output):
+                raise FileError(f"{output}: is in the corpus ({root}), choose another name with -o")
         if init is not None and _same(Path(init), output):
-            raise FileError(f"{self._output}: is the model to begin with, choose another name with -o")
+            raise FileError(f"{output}: is the model to begin with, choose another name with -o")
 
 
 def how_to_go_on(output: Path) -> str:
@@ -213,6 +202,14 @@ def _same(path: Path, other: Path) -> bool:
         return path.samefile(other)
     except OSError:  # one of them is not there
         return False
+
+
+def _is_model(path: Path) -> bool:
+    try:
+        read_tensors(read_model_file(str(path)))
+    except ModelError:
+        return False
+    return True
 
 
 def _model(path: Path) -> Model:
