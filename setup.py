@@ -7,7 +7,7 @@ from cffi import FFI
 from setuptools import setup
 
 FOLDER = Path("vaezip/kernel")
-HEADERS = ("product", "network", "contexts", "mixer", "predictor", "training")  # what Python sees
+HEADERS = ("ans", "product", "network", "contexts", "mixer", "predictor", "training")  # what Python sees
 
 
 def declarations() -> str:

@@ -1,15 +1,40 @@
-"""The ANS stack against a pure-Python coder written from docs/format.md."""
+"""The ANS stack, with every coder, against a pure-Python one written from docs/format.md."""
 
 from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaezip.ans import TOTAL, AnsStack, huffman_compress, huffman_decompress, quantise
+from vaezip.ans import TOTAL, AnsStack, ConstrictionCoder, quantise
+from vaezip.coder import Coder
 from vaezip.errors import FormatError, IntegrityError
-from vaezip.lzw import lzw_compress, lzw_decompress
+from vaezip.rans import PythonCoder
+
+TESTS = Path(__file__).parent
+
+
+def coders() -> list[type[Coder]]:
+    """Those of this installation, of which AnsStack takes the first."""
+    found: list[type[Coder]] = []
+    if importlib.util.find_spec("constriction"):
+        found.append(ConstrictionCoder)
+    if importlib.util.find_spec("vaezip.kernel._kernel"):
+        found.append(importlib.import_module("vaezip.kernel.ans").KernelCoder)
+    return [*found, PythonCoder]
+
+
+def stacks() -> list[type[AnsStack]]:
+    return [type(coder.__name__, (AnsStack,), {"coder": coder}) for coder in coders()]
+
+
+every_stack = pytest.mark.parametrize("stack_type", stacks(), ids=lambda stack: stack.__name__)
 
 
 class PlainStack:
@@ -48,11 +73,15 @@ class PlainStack:
 
 rows = st.lists(st.integers(0, 1 << 24), min_size=2, max_size=256).filter(any)
 operations = st.lists(st.tuples(rows, st.none() | st.integers(0, 255)), max_size=60)
+payloads = st.binary(max_size=100).map(lambda payload: payload.rstrip(b"\0"))
 
 
-@given(first=st.integers(0, 2**32 - 1), operations=operations)
-def test_the_stack_is_a_plain_rans_coder(first: int, operations: list[tuple[list[int], int | None]]) -> None:
-    stack, plain = AnsStack(first), PlainStack(first.to_bytes(4, "little"))
+@every_stack
+@given(payload=payloads, operations=operations)
+def test_the_stack_is_a_plain_rans_coder(
+    stack_type: type[AnsStack], payload: bytes, operations: list[tuple[list[int], int | None]]
+) -> None:
+    stack, plain = stack_type.from_bytes(payload), PlainStack(payload)
     for weights, symbol in operations:
         row = quantise(np.array([weights], np.int64))
         if symbol is None:
@@ -62,10 +91,34 @@ def test_the_stack_is_a_plain_rans_coder(first: int, operations: list[tuple[list
             stack.push(np.array([symbol], np.int32), row)
             plain.push(symbol, row[0].tolist())
         assert stack.to_bytes() == plain.payload()
-    stack, plain = AnsStack.from_bytes(stack.to_bytes()), PlainStack(plain.payload())
+        assert stack.bits() == max(0, int.from_bytes(plain.payload(), "little").bit_length() - 1)
+    stack, plain = stack_type.from_bytes(stack.to_bytes()), PlainStack(plain.payload())
     row = quantise(np.array([[1, 2, 3, 5, 8, 13]], np.int64))
     for _ in range(20):
         assert stack.pop(row)[0] == plain.pop(row[0].tolist())
+
+
+@every_stack
+@given(payload=payloads, seed=st.integers(0, 2**32 - 1), count=st.integers(0, 300), n=st.integers(2, 256))
+def test_many_symbols_are_coded_as_one_by_one(
+    stack_type: type[AnsStack], payload: bytes, seed: int, count: int, n: int
+) -> None:
+    random = np.random.default_rng(seed)
+    stack, plain = stack_type.from_bytes(payload), PlainStack(payload)
+    frequencies = quantise(random.integers(1, 2 ** random.integers(1, 25), (count, n)))
+    symbols = random.integers(0, n, count, np.int32)
+    stack.push(symbols, frequencies)
+    for symbol, row in zip(reversed(symbols.tolist()), reversed(frequencies.tolist()), strict=True):
+        plain.push(symbol, row)
+    assert stack.to_bytes() == plain.payload()
+    assert stack.pop(frequencies).tolist() == symbols.tolist()
+    assert stack.to_bytes() == payload
+    plain = PlainStack(payload)
+    symbols = stack.pop(frequencies)  # drawn from the payload's bits, until the stack is dry
+    assert symbols.tolist() == [plain.pop(row) for row in frequencies.tolist()]
+    assert stack.to_bytes() == plain.payload()
+    stack.push(symbols, frequencies)
+    assert stack.to_bytes() == payload
 
 
 @given(weights=rows)
@@ -82,13 +135,16 @@ def test_quantised_rows_are_exact_and_close(weights: list[int]) -> None:
 starts = st.integers(1, TOTAL - 2)
 
 
+@every_stack
 @given(
     first=st.integers(0, 2**32 - 1),
-    ends=st.lists(st.tuples(starts, starts).map(sorted), min_size=1, max_size=40),
+    ends=st.lists(st.tuples(starts, starts).map(sorted), max_size=40),
 )
-def test_intervals_are_found_by_their_quantiles(first: int, ends: list[list[int]]) -> None:
-    stack, plain = AnsStack(first), PlainStack(first.to_bytes(4, "little"))
-    intervals = np.array([(low, high - low + (high == low)) for low, high in ends], np.int32)
+def test_intervals_are_found_by_their_quantiles(
+    stack_type: type[AnsStack], first: int, ends: list[list[int]]
+) -> None:
+    stack, plain = stack_type(first), PlainStack(first.to_bytes(4, "little"))
+    intervals = np.array([(low, high - low + (high == low)) for low, high in ends], np.int32).reshape(-1, 2)
     intervals[:, 0] -= intervals.sum(axis=1) == TOTAL  # an interval ends before the last number
     stack.push_intervals(intervals)
     rows = [[below, width, TOTAL - below - width] for below, width in intervals.tolist()]
@@ -103,23 +159,26 @@ def test_intervals_are_found_by_their_quantiles(first: int, ends: list[list[int]
     assert stack.single() == first
 
 
-def test_a_quantile_outside_its_interval_is_refused() -> None:
+@every_stack
+def test_a_quantile_outside_its_interval_is_refused(stack_type: type[AnsStack]) -> None:
     for row in ([TOTAL - 2, 1, 1], [1, 1, TOTAL - 2]):
-        stack = AnsStack(TOTAL // 2)
+        stack = stack_type(TOTAL // 2)
         with pytest.raises(IntegrityError):
             stack.pop_interval(np.array(row, np.float32) - 1)
 
 
+@every_stack
 @given(first=st.integers(0, 2**32 - 1))
-def test_a_fresh_stack_holds_one_number_without_overhead(first: int) -> None:
-    stack = AnsStack(first)
+def test_a_fresh_stack_holds_one_number_without_overhead(stack_type: type[AnsStack], first: int) -> None:
+    stack = stack_type(first)
     assert stack.single() == first
     assert len(stack.to_bytes()) == (first.bit_length() + 7) // 8
-    assert AnsStack.from_bytes(stack.to_bytes()).single() == first
+    assert stack_type.from_bytes(stack.to_bytes()).single() == first
 
 
-def test_a_dry_stack_yields_symbol_0_and_stays_dry() -> None:
-    stack = AnsStack()
+@every_stack
+def test_a_dry_stack_yields_symbol_0_and_stays_dry(stack_type: type[AnsStack]) -> None:
+    stack = stack_type()
     row = np.repeat(quantise(np.ones((1, 17), np.int64)), 100, axis=0)
     assert not stack.pop(row).any()
     assert stack.single() == 0
@@ -131,17 +190,45 @@ def test_rows_that_would_not_decode_are_refused(row: list[int]) -> None:
         AnsStack().push(np.array([0], np.int32), np.array([row], np.int32))
 
 
+@pytest.mark.parametrize("interval", [[0, 1], [1, 0], [-1, 5], [5, -1], [1, TOTAL - 1], [TOTAL - 1, 1]])
+def test_intervals_that_would_not_decode_are_refused(interval: list[int]) -> None:
+    with pytest.raises(ValueError, match="intervals"):
+        AnsStack().push_intervals(np.array([[1, 1], interval], np.int32))
+
+
 def test_a_payload_cannot_end_in_a_zero_byte() -> None:
     with pytest.raises(FormatError):
         AnsStack.from_bytes(b"\1\0")
 
 
-@given(data=st.binary(min_size=1, max_size=2000) | st.text("ab", min_size=1).map(str.encode))
-def test_the_ancestors_round_trip(data: bytes) -> None:
-    assert huffman_decompress(huffman_compress(data)) == data
-    assert lzw_decompress(lzw_compress(data)) == data
+# Refuses to import some modules, then does what test_golden does with some of the files.
+BLOCKED = """
+import importlib.abc, sys
+
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name in sys.argv[1].split():
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Refuse())
+from vaezip.ans import AnsStack
+assert AnsStack.coder.__name__ == sys.argv[2], AnsStack.coder
+import test_golden
+for name in sys.argv[3].split() or test_golden.cases():
+    test_golden.test_golden_files(name)
+"""
+TWIN = "KernelCoder" if importlib.util.find_spec("vaezip.kernel._kernel") else "PythonCoder"
 
 
-def test_lzw_round_trips_past_a_full_dictionary() -> None:
-    data = np.random.default_rng(0).integers(0, 256, 200_000, np.uint8).tobytes()
-    assert lzw_decompress(lzw_compress(data)) == data
+@pytest.mark.parametrize(
+    ("blocked", "coder", "files"),
+    [
+        ("constriction", TWIN, ""),
+        ("constriction vaezip.kernel.ans", "PythonCoder", ""),
+        ("constriction vaezip.kernel._kernel", "PythonCoder", "empty one-byte latent stored"),
+        ("constriction _lzma _bz2", TWIN, ""),
+    ],
+)
+def test_golden_files_are_the_same_without(blocked: str, coder: str, files: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", BLOCKED, blocked, coder, files]
+    subprocess.run(command, cwd=TESTS, check=True)

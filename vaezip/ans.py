@@ -1,30 +1,31 @@
-"""The ANS stack: the only module that touches `constriction`.
+"""The ANS stack, and the coder under it: the only module that touches `constriction`.
 
 Asymmetric numeral systems (Duda 2013, arXiv:1311.2540) as a stack of bits: `push` encodes symbols,
 `pop` decodes them in reverse order, and popping from arbitrary bits is a way to *draw* symbols that
 `push` undoes exactly, which is what bits-back coding rests on.
 
-The frequencies of a row are positive integers that sum to 2**24. They reach constriction as float rows
-of `frequency - 1`, whose sum is 2**24 - n: its fast quantisation then has nothing to round, so the words
-are those of a plain rANS coder with 64 bits of state and 32-bit words (docs/format.md).
+The coder is constriction's. It is not built for every machine: where it cannot be imported, a twin takes
+its place, the kernel's or, without a kernel, Python's (`vaezip.rans`), and gives the same words.
 """
 
 from __future__ import annotations
 
-import constriction
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
+from vaezip.coder import PRECISION, TOTAL, Coder
 from vaezip.errors import FormatError, IntegrityError
 
-PRECISION = 24
-TOTAL = 1 << PRECISION  # sum of the frequencies of a row
+try:
+    import constriction
+except ImportError:
+    constriction = None
+
+__all__ = ["PRECISION", "TOTAL", "AnsStack", "ConstrictionCoder", "quantise"]
 
 _INSIDE = 1  # of what lies below an interval, in it, above it
-
-_Categorical = constriction.stream.model.Categorical
-_categorical = _Categorical(perfect=False)
-_uniform = constriction.stream.model.Uniform(TOTAL)
 
 
 def quantise(weights: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -44,20 +45,77 @@ def quantise(weights: NDArray[np.int64]) -> NDArray[np.int32]:
     return exact
 
 
-def _model_rows(frequencies: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Float rows for constriction, after checking what it would not: sign and sum."""
-    if frequencies.min() < 1 or (frequencies.sum(axis=1, dtype=np.int64) != TOTAL).any():
-        raise ValueError("frequencies must be positive and sum to 2**24")
+class ConstrictionCoder(Coder):
+    """constriction's coder, with 64 bits of state and 32-bit words.
+
+    Rows reach it as float rows of `frequency - 1`, whose sum is 2**24 - n: its fast quantisation then has
+    nothing to round, so the words are those of a plain rANS coder.
+    """
+
+    def __init__(self, words: NDArray[np.uint32]) -> None:
+        model = constriction.stream.model
+        self._coder = constriction.stream.stack.AnsCoder(words)
+        self._categorical = model.Categorical(perfect=False)
+        self._uniform = model.Uniform(TOTAL)
+
+    def words(self) -> NDArray[np.uint32]:
+        """See `Coder`."""
+        words: NDArray[np.uint32] = self._coder.get_compressed()
+        return words
+
+    def push(self, symbols: NDArray[np.int32], frequencies: NDArray[np.int32]) -> None:
+        """See `Coder`."""
+        self._coder.encode_reverse(
+            np.ascontiguousarray(symbols, np.int32), self._categorical, _less_one(frequencies)
+        )
+
+    def pop(self, frequencies: NDArray[np.int32]) -> NDArray[np.int32]:
+        """See `Coder`."""
+        symbols: NDArray[np.int32] = self._coder.decode(self._categorical, _less_one(frequencies))
+        return symbols
+
+    def push_intervals(self, intervals: NDArray[np.int32]) -> None:
+        """See `Coder`."""
+        below, width = intervals.T
+        rows = np.stack([below, width, TOTAL - below - width], axis=1)
+        self.push(np.full(len(rows), _INSIDE, np.int32), rows)
+
+    def quantile(self) -> int:
+        """See `Coder`."""
+        quantile: int = self._coder.decode(self._uniform)
+        self._coder.encode_reverse(quantile, self._uniform)
+        return quantile
+
+    def pop_interval(self, row: NDArray[np.float32]) -> bool:
+        """See `Coder`."""
+        model = constriction.stream.model.Categorical(row, perfect=False)
+        return bool(self._coder.decode(model) == _INSIDE)
+
+
+def _less_one(frequencies: NDArray[np.int32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(frequencies - 1, np.float32)
+
+
+def _best_coder() -> type[Coder]:
+    if constriction is not None:
+        return ConstrictionCoder
+    try:
+        from vaezip.kernel.ans import KernelCoder
+    except ImportError:
+        from vaezip.rans import PythonCoder
+
+        return PythonCoder
+    return KernelCoder
 
 
 class AnsStack:
     """A stack of bits on which symbols are pushed and popped."""
 
+    coder: ClassVar[type[Coder]] = _best_coder()
+
     def __init__(self, first: int = 0) -> None:
         """A stack that holds nothing but the 32-bit number `first`, without any overhead."""
-        words = np.array([first] if first else [], np.uint32)
-        self._coder = constriction.stream.stack.AnsCoder(words)
+        self._coder = self.coder(np.array([first] if first else [], np.uint32))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> AnsStack:
@@ -65,82 +123,62 @@ class AnsStack:
         if data.endswith(b"\0"):
             raise FormatError("damaged block: it ends in a zero byte")
         stack = cls()
-        words = np.frombuffer(data + bytes(-len(data) % 4), "<u4").astype(np.uint32)
-        stack._coder = constriction.stream.stack.AnsCoder(words)
+        stack._coder = cls.coder(np.frombuffer(data + bytes(-len(data) % 4), "<u4").astype(np.uint32))
         return stack
 
     def to_bytes(self) -> bytes:
         """The stack as little-endian words, zero bytes at its top trimmed."""
-        return bytes(self._coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0"))
+        return bytes(self._coder.words().astype("<u4").tobytes().rstrip(b"\0"))
 
     def push(self, symbols: NDArray[np.int32], frequencies: NDArray[np.int32]) -> None:
         """Encode symbols (m,) with frequency rows (m, n), so that `pop` returns them in this order."""
         if len(symbols):
-            self._coder.encode_reverse(
-                np.ascontiguousarray(symbols, np.int32), _categorical, _model_rows(frequencies)
-            )
+            _check(frequencies)
+            self._coder.push(symbols, frequencies)
 
     def push_intervals(self, intervals: NDArray[np.int32]) -> None:
         """Encode symbols given by their intervals, int32 (m, 2): where each begins, and how wide it is.
 
         All lie within 1 ... 2**24 - 2. They are decoded by `quantile` and `pop_interval`, in this order.
         """
-        below, width = intervals.T
-        rows = np.stack([below, width, TOTAL - below - width], axis=1)
-        self.push(np.full(len(rows), _INSIDE, np.int32), rows)
+        if len(intervals):
+            if intervals.min() < 1 or intervals.sum(axis=1).max() >= TOTAL:
+                raise ValueError("intervals must lie within 1 ... 2**24 - 2")
+            self._coder.push_intervals(intervals)
 
     def quantile(self) -> int:
         """The number below 2**24 that tells in which interval the next symbol lies; it stays on the stack."""
-        quantile: int = self._coder.decode(_uniform)
-        self._coder.encode_reverse(quantile, _uniform)
-        return quantile
+        return self._coder.quantile()
 
     def pop_interval(self, row: NDArray[np.float32]) -> None:
         """Take off a symbol that has been found by its quantile.
 
-        row: float32 (3,), what lies below its interval, its width, what lies above, each less 1; trusted
+        row: float32 (3,), what lies below the interval, its width, what lies above, each less 1; trusted
         to sum to 2**24 - 3. Raises IntegrityError if the quantile was not within.
         """
-        if self._coder.decode(_Categorical(row, perfect=False)) != _INSIDE:
+        if not self._coder.pop_interval(row):
             raise IntegrityError("the data are damaged, or were coded with another model")
 
     def pop(self, frequencies: NDArray[np.int32]) -> NDArray[np.int32]:
         """Decode one symbol per frequency row (m, n); an empty stack yields symbol 0 for ever."""
         if not len(frequencies):
             return np.zeros(0, np.int32)
-        symbols: NDArray[np.int32] = self._coder.decode(_categorical, _model_rows(frequencies))
-        return symbols
+        _check(frequencies)
+        return self._coder.pop(frequencies)
 
     def bits(self) -> int:
-        """Number of bits on the stack, without leading zeros."""
-        return int(self._coder.num_valid_bits())
+        """Whole bits of information on the stack: log2 of all of it as one number, rounded down."""
+        return self._coder.bits()
 
     def single(self) -> int | None:
         """The 32-bit number that is all the stack holds, or None if it holds more."""
-        words = self._coder.get_compressed()
+        words = self._coder.words()
         if len(words) > 1:
             return None
         return int(words[0]) if len(words) else 0
 
 
-def huffman_compress(data: bytes) -> bytes:
-    """Huffman (1952) coding by byte counts, for the benchmark: the counts, then the coded bytes."""
-    counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256)
-    tree = constriction.symbol.huffman.EncoderHuffmanTree(counts.astype(np.float32))
-    coder = constriction.symbol.QueueEncoder()
-    for byte in data:
-        coder.encode_symbol(byte, tree)
-    used = np.flatnonzero(counts)
-    table = bytes([len(used) - 1]) + used.astype(np.uint8).tobytes() + counts[used].astype("<u4").tobytes()
-    words, _ = coder.get_compressed()
-    return bytes(table + words.astype("<u4").tobytes())
-
-
-def huffman_decompress(data: bytes) -> bytes:
-    """Inverse of `huffman_compress`."""
-    used = data[0] + 1
-    counts = np.zeros(256, np.int64)
-    counts[np.frombuffer(data, np.uint8, used, 1)] = np.frombuffer(data, "<u4", used, 1 + used)
-    tree = constriction.symbol.huffman.DecoderHuffmanTree(counts.astype(np.float32))
-    coder = constriction.symbol.QueueDecoder(np.frombuffer(data, "<u4", -1, 1 + 5 * used).astype(np.uint32))
-    return bytes(coder.decode_symbol(tree) for _ in range(int(counts.sum())))
+def _check(frequencies: NDArray[np.int32]) -> None:
+    """What constriction would not look at: signs and sums."""
+    if frequencies.min() < 1 or (frequencies.sum(axis=1, dtype=np.int64) != TOTAL).any():
+        raise ValueError("frequencies must be positive and sum to 2**24")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import bz2
 import copy
 import gzip
 import importlib
-import lzma
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +17,7 @@ from vaezip import ans, bitsback, stream
 from vaezip.container import Method
 from vaezip.engine import load_engine
 from vaezip.errors import IntegrityError
+from vaezip.huffman import huffman_compress, huffman_decompress
 from vaezip.lzw import lzw_compress, lzw_decompress
 from vaezip.model import Model
 from vaezip.network.features import context_slots
@@ -52,8 +51,7 @@ class Measurement(NamedTuple):
 
 
 def compressors(model: Model) -> list[Compressor]:
-    """vaezip, the standard library's, those of the extra `bench` that are installed, and two ancestors."""
-    xz = lzma.PRESET_EXTREME | 9
+    """vaezip, those of the extra `bench` and of the standard library that are there, and two ancestors."""
     return [
         Compressor(
             "vaezip",
@@ -61,11 +59,9 @@ def compressors(model: Model) -> list[Compressor]:
             lambda d, _: stream.decompress(d, model=model),
         ),
         *_installed(),
-        Compressor("xz -9e", lambda d: lzma.compress(d, preset=xz), lambda d, _: lzma.decompress(d)),
-        Compressor("bzip2 -9", lambda d: bz2.compress(d, 9), lambda d, _: bz2.decompress(d)),
         Compressor("gzip -9", lambda d: gzip.compress(d, 9), lambda d, _: gzip.decompress(d)),
         Compressor("LZW (1984)", lzw_compress, lambda d, _: lzw_decompress(d)),
-        Compressor("Huffman (1952)", ans.huffman_compress, lambda d, _: ans.huffman_decompress(d)),
+        Compressor("Huffman (1952)", huffman_compress, lambda d, _: huffman_decompress(d)),
     ]
 
 
@@ -82,6 +78,11 @@ def _installed() -> Iterator[Compressor]:
             lambda d: zstd.ZstdCompressor(level=22).compress(d),
             lambda d, _: zstd.ZstdDecompressor().decompress(d),
         )
+    if lzma := _module("lzma"):  # Python can be built without it, and without bz2
+        xz = lzma.PRESET_EXTREME | 9
+        yield Compressor("xz -9e", lambda d: lzma.compress(d, preset=xz), lambda d, _: lzma.decompress(d))
+    if bz2 := _module("bz2"):
+        yield Compressor("bzip2 -9", lambda d: bz2.compress(d, 9), lambda d, _: bz2.decompress(d))
 
 
 def _module(name: str) -> Any:
