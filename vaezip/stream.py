@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import itertools
-import lzma
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
 from vaezip.container import Block, Header, Method
 from vaezip.errors import LimitError, ModelMismatchError, TruncatedError
 from vaezip.model import Model, load_model
+from vaezip.redundancy import looks_compressible
 from vaezip.workers import in_order, thread_count
 
 DEFAULT_BLOCK_SIZE = 512 << 10
@@ -198,8 +198,7 @@ def methods_to_try(model: Model, content: bytes) -> list[Method]:
         return [Method.VAE_NULL]
     if len(content) <= _TRY_BOTH:
         return [Method.VAE, Method.VAE_NULL]
-    # What is encrypted or compressed already can be told at a hundredth of the time that coding it takes.
-    return [Method.VAE] if len(lzma.compress(content, preset=1)) < len(content) else []
+    return [Method.VAE] if looks_compressible(content) else []
 
 
 def decode_block(load: Callable[[], Model], fingerprint: bytes, block: Block) -> bytes:
