@@ -1,6 +1,10 @@
-"""What pyproject.toml cannot say: how the C kernel is built. cffi reads the declarations from its headers."""
+"""What pyproject.toml cannot say: how the C kernel is built, and what is required on which machine."""
 
+import os
+import platform
 import re
+import sys
+import sysconfig
 from pathlib import Path
 
 from cffi import FFI
@@ -8,13 +12,32 @@ from setuptools import setup
 
 FOLDER = Path("vaezip/kernel")
 HEADERS = ("ans", "product", "network", "contexts", "mixer", "predictor", "training")  # what Python sees
+REQUIREMENTS = [
+    "cffi>=1.16",
+    "click>=8.1",
+    "numpy>=1.26,<3",
+    "tqdm>=4.64",
+]
+# The coder. Elsewhere there is nothing to install, and its twin in the kernel or in Python writes the same.
+CONSTRICTION = (
+    "constriction>=0.5,<0.6; platform_python_implementation == 'CPython' and python_version < '3.15' and ("
+    "sys_platform == 'linux' and platform_machine == 'x86_64' or "
+    "sys_platform == 'win32' and platform_machine == 'AMD64' or "
+    "sys_platform == 'darwin')"
+)
+
+
+def unknown_to_markers() -> bool:
+    """Whether this Python is one that constriction is not built for, though the markers would let it pass."""
+    musl = sys.platform == "linux" and platform.libc_ver()[0] != "glibc"
+    return musl or sys.maxsize < 1 << 32 or bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 def declarations() -> str:
-    """The headers without what only a preprocessor understands."""
+    """The headers without what only a preprocessor understands: cffi reads them."""
     lines = []
     for part in HEADERS:
-        for line in (FOLDER / f"{part}.h").read_text().splitlines():
+        for line in (FOLDER / f"{part}.h").read_text(encoding="utf-8").splitlines():
             if not re.match(r"#(include|ifndef|endif|define \w+_H$|define \w+\()", line):
                 lines.append(re.sub(r"^(#define \w+ \w+).*", r"\1", line))
     return "\n".join(lines)
@@ -28,8 +51,12 @@ ffi.set_source(
     sources=sorted(map(str, FOLDER.glob("*.c"))),
     depends=[str(header) for header in FOLDER.glob("*.h")],
     include_dirs=[str(FOLDER)],
-    extra_compile_args=["-O3"],
+    extra_compile_args=["/O2" if sysconfig.get_platform().startswith("win") else "-O3"],
 )
 kernel = ffi.distutils_extension()
-kernel.optional = True  # without a compiler, numpy and Python do the same work
-setup(ext_modules=[kernel])
+# Without a compiler, numpy and Python do the same work; where that would hide a mistake, it can be refused.
+kernel.optional = not os.environ.get("VAEZIP_REQUIRE_KERNEL")
+setup(
+    ext_modules=[kernel],
+    install_requires=REQUIREMENTS if unknown_to_markers() else [*REQUIREMENTS, CONSTRICTION],
+)

@@ -34,7 +34,7 @@ STRUCTURED = {
     "hexadecimal": noise(LEAST).hex().encode(),
     "utf-16": TEXT.decode().encode("utf-16"),
     "many signs": bytes.join(b"", (chr(0x4E00 + i * i % 3001).encode("utf-16-le") for i in range(LEAST))),
-    "gb18030": (texts()["chinese"] * 60).decode().encode("gb18030"),
+    "gb18030": (texts()["chinese"] * 80).decode().encode("gb18030"),
     "noise that comes twice, far apart": noise(64 << 10) * 2,
     "noise of which a little comes twice": noise(100_000) + noise(1000),
     "words of random bytes": words(6, 300),

@@ -51,6 +51,16 @@ def chosen() -> str:
     return name
 
 
+def slow_engine_notice() -> str | None:
+    """One line for the user where nobody asked for the reference and there is nothing else; else None."""
+    if os.environ.get("VAEZIP_ENGINE") or chosen() != REFERENCE:
+        return None
+    return (
+        "the C kernel was not built when vaezip was installed, so Python computes, about a hundred times as "
+        "slowly, to the same bytes (install a C compiler, then vaezip anew)"
+    )
+
+
 def load_engine(decoder: Decoder, mixer: MixerParameters) -> Engine:
     """The chosen engine for a model."""
     name = chosen()

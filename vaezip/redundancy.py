@@ -1,4 +1,4 @@
-"""Whether a block can be told from random bytes: what is encrypted or compressed already is stored, not coded.
+"""Whether a block differs from random bytes: what is encrypted or compressed already is not worth coding.
 
 Coding random bytes takes hundreds of times as long as finding out that it is in vain. All in integers: how
 a block is stored must be the same on every machine.

@@ -24,7 +24,7 @@ def bench(files: tuple[str, ...], ablation: bool, shares: bool, as_json: bool, m
     """Compare vaezip with other compressors on FILES (by default on its own README).
 
     Sizes are bytes on disk, all headers counted; every compressor's output is decompressed and compared.
-    brotli, PPMd and zstd take part if their packages are installed (pip install 'vaezip[bench]').
+    brotli, PPMd and zstd take part if their packages are installed (pip install '.[bench]').
     """
     from importlib.metadata import metadata  # which takes a tenth of the time of a small file
 
@@ -39,7 +39,7 @@ def bench(files: tuple[str, ...], ablation: bool, shares: bool, as_json: bool, m
         with report.catch():
             texts.append((path, read_text(path)))
     if not files:
-        texts.append(("README.md", str(metadata("vaezip").json["description"]).encode()))
+        texts.append(("README.md", str(metadata("vaezip-text").json["description"]).encode()))
     if ablation:
         rows = [library.ablate(loaded, name, text)._asdict() for name, text in texts]
         show = _show_ablation

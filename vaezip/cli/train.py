@@ -141,7 +141,7 @@ def train(
     the one that is written. A checkpoint is kept beside the model file until
     training is done: after 15 seconds, then every 3 minutes, and when the command
     is interrupted; --resume goes on from it. At the end the exact model is measured
-    on the validation files. Needs PyTorch: pip install 'vaezip[train]'.
+    on the validation files. Needs PyTorch: pip install '.[train]'.
     """
     started = time.monotonic()
     if settings["minutes"] is not None and settings["epochs"] is not None:
@@ -151,7 +151,7 @@ def train(
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise MissingExtraError("training needs PyTorch: pip install 'vaezip[train]'") from error
+        raise MissingExtraError("training needs PyTorch: pip install '.[train]'") from error
     try:
         with (
             interruption() as signals,

@@ -87,7 +87,10 @@ class Linear:
 
     def __call__(self, a: NDArray[np.generic]) -> Int32:
         """int8-valued (..., in) -> int32 (..., out)."""
-        product = matmul(a.reshape(-1, a.shape[-1]).astype(np.float32), self._float_weight).astype(np.int32)
+        with np.errstate(all="ignore"):  # some processors' vector units warn of nothing
+            product = matmul(a.reshape(-1, a.shape[-1]).astype(np.float32), self._float_weight).astype(
+                np.int32
+            )
         y: Int32 = ((product >> self.pre) * self.multiplier + self.bias) >> self.shift
         return y.reshape(*a.shape[:-1], -1)
 

@@ -1,0 +1,227 @@
+/* Codes texts with a model as vaezip does, without Python: harness MODEL TEXT...
+ *
+ * MODEL comes from tests/arch/crosscheck.py, in this machine's byte order. For every path, text and latent one line says the
+ * CRC-32 of all intervals and that of the coded words; the words have been decoded again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ans.h"
+#include "contexts.h"
+#include "mixer.h"
+#include "network.h"
+#include "predictor.h"
+#include "product.h"
+
+#define STARTS 4
+#define LATENTS 2 /* how many different ones */
+#define MARK 0x12345678
+
+static struct {
+    vz_network network;
+    vz_tables tables;
+    vz_mixer_model mixer[STARTS];
+    const int32_t *scale[LATENTS], *shift[LATENTS], *start[LATENTS];
+} model;
+
+static uint8_t *at; /* where the model's file is read */
+
+static void *memory(size_t size) {
+    void *p = calloc(size ? size : 1, 1);
+    if (p) return p;
+    fputs("no memory\n", stderr);
+    exit(2);
+}
+
+static int32_t number(void) {
+    int32_t x;
+    memcpy(&x, at, sizeof x);
+    at += sizeof x;
+    return x;
+}
+
+static void *array(void) {
+    size_t size = (size_t)number();
+    void *p = at;
+    at += (size + 3) & ~(size_t)3;
+    return p;
+}
+
+static uint8_t *contents(const char *name, uint32_t *size) {
+    FILE *file = fopen(name, "rb");
+    if (!file || fseek(file, 0, SEEK_END)) {
+        perror(name);
+        exit(2);
+    }
+    *size = (uint32_t)ftell(file);
+    rewind(file);
+    uint8_t *bytes = memory(*size);
+    if (fread(bytes, 1, *size, file) != *size) {
+        perror(name);
+        exit(2);
+    }
+    fclose(file);
+    return bytes;
+}
+
+static void read_linear(vz_linear *linear, const vz_path *path) {
+    linear->outputs = number();
+    linear->pre = number();
+    linear->shift = number();
+    vz_matrix *matrix = &linear->matrix;
+    matrix->outputs = number();
+    matrix->inputs = number();
+    int8_t *rows = array();
+    matrix->weight = memory((size_t)matrix->outputs * (size_t)matrix->inputs);
+    matrix->excess = memory((size_t)matrix->outputs * sizeof *matrix->excess);
+    path->pack(matrix, rows);
+    linear->multiplier = array();
+    linear->bias = array();
+}
+
+static void read_network(vz_network *n, vz_tables *t, const vz_path *path) {
+    n->path = path;
+    n->width = number();
+    n->layers = number();
+    n->expansion = number();
+    n->contexts = number();
+    n->table_dim = number();
+    t->order_count = number();
+    t->words = number();
+    for (int i = 0; i < t->order_count; i++) t->order[i] = (uint8_t)number();
+    for (int i = 0; i < n->contexts; i++) t->bits[i] = (uint8_t)number();
+    for (int i = 0; i < n->contexts; i++) t->start[i] = number();
+    n->tables = array();
+    n->byte = array();
+    n->norm = array();
+    n->sigmoid = array();
+    n->tanh = array();
+    n->exp = array();
+    t->tags = array();
+    read_linear(&n->features, path);
+    read_linear(&n->head, path);
+    for (int i = 0; i < n->layers; i++) {
+        vz_layer *layer = n->layer + i;
+        read_linear(&layer->gates, path);
+        read_linear(&layer->out, path);
+        read_linear(&layer->up, path);
+        read_linear(&layer->down, path);
+        layer->out_scale = array();
+    }
+}
+
+static void read_model(uint8_t *bytes, const vz_path *path) {
+    at = bytes;
+    if (number() != MARK) {
+        fputs("the model is in another byte order\n", stderr);
+        exit(2);
+    }
+    read_network(&model.network, &model.tables, path);
+    vz_mixer_model first = {0};
+    first.stretch = array();
+    first.squash = array();
+    first.log = array();
+    first.rate = array();
+    first.next = array();
+    first.learning = array();
+    for (int i = 0; i < STARTS; i++) {
+        vz_mixer_model *mixer = model.mixer + i;
+        *mixer = first;
+        mixer->weights = array();
+        mixer->final_weights = array();
+        mixer->history_map = array();
+        mixer->match_map = array();
+    }
+    for (int z = 0; z < LATENTS; z++) {
+        model.scale[z] = array();
+        model.shift[z] = array();
+        model.start[z] = array();
+    }
+}
+
+/* CRC-32, of numbers as little-endian bytes. */
+static uint32_t crc32(const void *numbers, size_t count) {
+    uint32_t crc = 0xFFFFFFFF;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t x;
+        memcpy(&x, (const uint8_t *)numbers + 4 * i, sizeof x);
+        for (int byte = 0; byte < 4; byte++) {
+            crc ^= x >> 8 * byte & 255;
+            for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
+        }
+    }
+    return ~crc;
+}
+
+static vz_predictor *predictor(const vz_mixer_model *const *mixer, int mixers, int z, uint32_t size) {
+    vz_predictor *p = vz_predictor_new(&model.network, &model.tables, mixer, mixers, model.scale[z], model.shift[z],
+                                       model.start[z], size);
+    if (p) return p;
+    fputs("no memory\n", stderr);
+    exit(2);
+}
+
+/* Whether the words, coded with the mixer's start z, are those of the text, above a single word 1. */
+static int decodes(const uint32_t *words, uint32_t count, const uint8_t *text, uint32_t size, int z) {
+    const vz_mixer_model *mixer = model.mixer + z;
+    vz_predictor *p = predictor(&mixer, 1, z, size);
+    vz_ans *stack = vz_ans_new(words, count);
+    int same = stack != NULL;
+    for (uint32_t i = 0; same && i < size; i++) {
+        float row[3];
+        same = vz_predictor_decode(p, vz_ans_quantile(stack), row) == text[i] &&
+               vz_ans_pop(stack, (int32_t)row[0] + 1, (int32_t)row[1] + 1);
+    }
+    uint32_t bottom = 0;
+    if (same && vz_ans_size(stack) == 1) vz_ans_words(stack, &bottom);
+    vz_ans_free(stack);
+    vz_predictor_free(p);
+    return same && bottom == 1;
+}
+
+static int check(const vz_path *path, const char *name, int z) {
+    uint32_t size;
+    uint8_t *text = contents(name, &size);
+    const vz_mixer_model *mixers[STARTS];
+    for (int i = 0; i < STARTS; i++) mixers[i] = model.mixer + i;
+    int32_t(*intervals)[STARTS][2] = memory(size * sizeof *intervals), (*own)[2] = memory(size * sizeof *own);
+    vz_predictor *p = predictor(mixers, STARTS, z, size);
+    vz_predictor_encode(p, text, size, &intervals[0][0][0]);
+    vz_predictor_free(p);
+    for (uint32_t i = 0; i < size; i++) memcpy(own[i], intervals[i][z], sizeof *own);
+
+    const uint32_t bottom = 1;
+    vz_ans *stack = vz_ans_new(&bottom, 1);
+    if (!stack || !vz_ans_push(stack, &own[0][0], size)) {
+        fputs("no memory\n", stderr);
+        exit(2);
+    }
+    uint32_t count = vz_ans_size(stack), *words = memory(count * sizeof *words);
+    vz_ans_words(stack, words);
+    vz_ans_free(stack);
+    int same = decodes(words, count, text, size, z);
+    const char *file = strrchr(name, '/');
+    printf("%s %s %d %08lx %08lx %s\n", path->name, file ? file + 1 : name, z,
+           (unsigned long)crc32(intervals, (size_t)size * STARTS * 2), (unsigned long)crc32(words, count),
+           same ? "decodes" : "differs");
+    free(text);
+    free(intervals);
+    free(own);
+    free(words);
+    return same;
+}
+
+int main(int argc, char **argv) {
+    uint32_t size;
+    uint8_t *bytes = contents(argv[1], &size);
+    int same = 1;
+    for (int i = 0; i < vz_path_count; i++) {
+        const vz_path *path = vz_paths + i;
+        if (!path->runs()) continue;
+        read_model(bytes, path);
+        for (int text = 2; text < argc; text++)
+            for (int z = 0; z < LATENTS; z++) same &= check(path, argv[text], z);
+        fflush(stdout);
+    }
+    return !same;
+}
