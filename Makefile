@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SAMPLE := README.md
 MINUTES := 5
 
-.PHONY: help demo test check lint sanitize fuzz bench stages model clean
+.PHONY: help demo test check lint sanitize fuzz arch oldest package bench stages model clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -45,8 +45,8 @@ sanitize: sanitize-memory sanitize-thread  ## Run the kernel's tests under gcc's
 
 sanitize-memory: FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 sanitize-memory: RUNTIME := libasan.so
-sanitize-memory: TESTS := tests/test_mixing.py tests/test_bitsback.py tests/test_network.py tests/test_model.py \
-    --deselect tests/test_model.py::test_the_largest_files_are_refused_in_little_memory \
+sanitize-memory: TESTS := tests/test_ans.py tests/test_mixing.py tests/test_bitsback.py tests/test_network.py \
+    tests/test_model.py --deselect tests/test_model.py::test_the_largest_files_are_refused_in_little_memory \
     tests/test_training.py::test_the_kernel_differentiates_as_torch_does
 sanitize-thread: FLAGS := -fsanitize=thread
 sanitize-thread: RUNTIME := libtsan.so
@@ -54,7 +54,7 @@ sanitize-thread: TESTS := tests/test_stream.py -k threads
 
 sanitize-%: $(VENV)/dev
 	@rm -rf build/$@ && mkdir -p build/$@
-	@cp -r vaezip tests docs models setup.py pyproject.toml README.md build/$@ && rm -f build/$@/vaezip/kernel/*.so
+	@cp -r vaezip tests docs models setup.py pyproject.toml README.md LICENSE NOTICE build/$@ && rm -f build/$@/vaezip/kernel/*.so
 	cd build/$@ && CFLAGS="$(FLAGS) -g -O1" $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
 	cd build/$@ && LD_PRELOAD="$$(gcc -print-file-name=$(RUNTIME))" ASAN_OPTIONS=detect_leaks=0 \
 	    $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider $(TESTS)
@@ -62,6 +62,15 @@ sanitize-%: $(VENV)/dev
 fuzz: $(VENV)/dev  ## Look for inputs that break a reader: make fuzz MINUTES=5
 	@$(BIN)/pip install --quiet atheris || true  # where there is none, Hypothesis takes its place
 	$(BIN)/python fuzz/run.py --minutes $(MINUTES)
+
+arch: $(VENV)/run  ## Cross-compile the kernel for other processors, run it under qemu, compare with what is recorded
+	$(BIN)/python tests/arch/crosscheck.py
+
+oldest: $(VENV)/dev  ## Run the tests with the oldest Python at hand and the oldest packages that are allowed
+	.ci/oldest
+
+package: $(VENV)/dev  ## Install from the source tree, an sdist and a wheel; run tests that come with the sdist
+	.ci/package
 
 bench: $(VENV)/dev  ## Compare vaezip with other compressors on a real file
 	$(BIN)/vaezip bench $(SAMPLE)

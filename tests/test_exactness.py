@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import glob
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -39,13 +39,13 @@ def test_bytes_do_not_depend_on_the_machine(model: str, run: Run, prose: bytes, 
         assert got.stdout == expected.stdout, environment
 
 
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the kernels named are for x86-64")
 def test_the_environments_do_select_other_kernels() -> None:
     """Guards the test above: if OPENBLAS_CORETYPE did nothing, it would show nothing."""
     folder = Path(np.__file__).parent.parent / "numpy.libs"
     libraries = glob.glob(str(folder / "*openblas*"))
     if not libraries:
-        assert "openblas" not in str(np.show_config(mode="dicts")).lower()
-        return
+        pytest.skip("numpy does not bring OpenBLAS along")
     code = (
         "import ctypes, sys; lib = ctypes.CDLL(sys.argv[1]);"
         "f = next(getattr(lib, n) for n in ('scipy_openblas_get_corename64_', 'openblas_get_corename')"
@@ -55,5 +55,4 @@ def test_the_environments_do_select_other_kernels() -> None:
     for environment in ({}, *ENVIRONMENTS):
         env = {**os.environ, **environment}
         names.add(subprocess.check_output([sys.executable, "-c", code, libraries[0]], env=env).strip())
-    assert ctypes.sizeof(ctypes.c_void_p) == 8
     assert len(names) >= 3, names

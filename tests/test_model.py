@@ -118,6 +118,9 @@ HOSTILE: dict[str, Change] = {
     "scales without end": lambda t, a: t.update(
         {"latent.posterior": np.tile(t["latent.posterior"][:1], (300, 1, 1))}
     ),
+    "a posterior of one step": lambda t, a: t.update(
+        {"latent.posterior": np.full((*t["latent.posterior"].shape[:2], 1), 1 << 24, np.int32)}
+    ),
     "one weight changed": lambda t, a: t["decoder.head.weight"].__iadd__(np.int8(1)),
     "an absurd width": lambda t, a: a.update(width=10**9),
     "no width": lambda t, a: a.update(width=0),

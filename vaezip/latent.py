@@ -107,7 +107,7 @@ class Latent:
 
 
 def _is_odd(count: int) -> bool:
-    return count % 2 == 1 and count <= _MOST
+    return count % 2 == 1 and 1 < count <= _MOST  # rows of one cannot be coded
 
 
 def _bits(frequencies: NDArray[np.integer]) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from vaezip.cli.common import Report, files_argument, model_option, note, say
-from vaezip.errors import printable
+from vaezip.errors import FileError, printable
 
 
 @click.command()
@@ -26,8 +26,6 @@ def bench(files: tuple[str, ...], ablation: bool, shares: bool, as_json: bool, m
     Sizes are bytes on disk, all headers counted; every compressor's output is decompressed and compared.
     brotli, PPMd and zstd take part if their packages are installed (pip install '.[bench]').
     """
-    from importlib.metadata import metadata  # which takes a tenth of the time of a small file
-
     from vaezip import bench as library
     from vaezip.files import read_text
     from vaezip.model import load_model
@@ -39,7 +37,7 @@ def bench(files: tuple[str, ...], ablation: bool, shares: bool, as_json: bool, m
         with report.catch():
             texts.append((path, read_text(path)))
     if not files:
-        texts.append(("README.md", str(metadata("vaezip-text").json["description"]).encode()))
+        texts.append(("README.md", _readme()))
     if ablation:
         rows = [library.ablate(loaded, name, text)._asdict() for name, text in texts]
         show = _show_ablation
@@ -59,6 +57,17 @@ def bench(files: tuple[str, ...], ablation: bool, shares: bool, as_json: bool, m
     else:
         show(rows)
     return report.exit_code
+
+
+def _readme() -> bytes:
+    from importlib.metadata import PackageNotFoundError, metadata  # a tenth of the time of a small file
+
+    try:
+        return str(metadata("vaezip-text").json["description"]).encode()
+    except PackageNotFoundError as error:
+        raise FileError(
+            "README.md: comes with an installed vaezip only; name files to compare with"
+        ) from error
 
 
 def _show_comparison(rows: Sequence[dict[str, Any]]) -> None:
