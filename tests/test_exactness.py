@@ -47,9 +47,9 @@ def test_the_environments_do_select_other_kernels() -> None:
     if not libraries:
         pytest.skip("numpy does not bring OpenBLAS along")
     code = (
-        "import ctypes, sys; lib = ctypes.CDLL(sys.argv[1]);"
-        "f = next(getattr(lib, n) for n in ('scipy_openblas_get_corename64_', 'openblas_get_corename')"
-        " if hasattr(lib, n)); f.restype = ctypes.c_char_p; print(f().decode())"
+        "import ctypes, sys, numpy; lib = ctypes.CDLL(sys.argv[1]); name = 'openblas_get_corename';"
+        "f = next(getattr(lib, n) for n in (f'scipy_{name}64_', f'{name}64_', name) if hasattr(lib, n));"
+        "f.restype = ctypes.c_char_p; print(f().decode())"
     )
     names = set()
     for environment in ({}, *ENVIRONMENTS):
