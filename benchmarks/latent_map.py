@@ -35,7 +35,9 @@ def main(files: tuple[Path, ...], output: Path, model: str) -> None:
     long_enough = [path for path in files if len(blocks[path]) >= loaded.encoder.least_bytes]
     means = np.array([loaded.encoder(blocks[path])[0] * steps for path in long_enough])
     widest = sorted(np.argsort(means.std(axis=0))[-2:])
-    output.write_text(picture(means[:, widest], [path.parent.name for path in long_enough], widest))
+    output.write_text(
+        picture(means[:, widest], [path.parent.name for path in long_enough], widest), encoding="utf-8"
+    )
 
 
 def picture(points: np.ndarray, folders: list[str], latents: list[int]) -> str:

@@ -150,7 +150,7 @@ def _bits(rows: Sequence[Row], compressor: str) -> float:
 
 def main() -> None:
     """Print the tables of the view and the file named on the command line."""
-    view, rows = sys.argv[1], json.loads(Path(sys.argv[2]).read_text())
+    view, rows = sys.argv[1], json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     if view == "sizes":
         tables = [sizes(rows), kinds(rows, "vaezip")] if "compressor" in rows[0] else [gains(rows)]
     elif view == "folders":

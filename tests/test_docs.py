@@ -28,22 +28,22 @@ def rendered() -> str:
 
 
 def test_the_command_line_is_documented() -> None:
-    assert (ROOT / "docs" / "cli.md").read_text() == rendered()
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == rendered()
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
 def test_every_command_is_in_the_readme(name: str) -> None:
-    assert f"vaezip {name}" in (ROOT / "README.md").read_text()
+    assert f"vaezip {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_links_lead_somewhere() -> None:
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*.md")):
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
 def test_the_changelog_knows_this_version() -> None:
-    changelog = (ROOT / "CHANGELOG.md").read_text()
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{vaezip.__version__}]" in changelog
     assert "### Format" in changelog
 
@@ -55,4 +55,4 @@ def test_the_example_of_the_package_runs() -> None:
 
 
 if __name__ == "__main__":
-    (ROOT / "docs" / "cli.md").write_text(rendered())
+    (ROOT / "docs" / "cli.md").write_text(rendered(), encoding="utf-8", newline="\n")

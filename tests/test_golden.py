@@ -32,7 +32,7 @@ def cases() -> dict[str, tuple[bytes, int]]:
 
 
 def golden() -> dict[str, str]:
-    recorded: dict[str, str] = json.loads((DATA / "format-1.json").read_text())
+    recorded: dict[str, str] = json.loads((DATA / "format-1.json").read_text(encoding="utf-8"))
     return recorded
 
 
@@ -55,4 +55,4 @@ if __name__ == "__main__":
         written = vaezip.compress(data, model=TINY, block_size=size)
         (DATA / f"format-1-{key}.vz").write_bytes(written)
         digests[key] = hashlib.sha256(written).hexdigest()
-    (DATA / "format-1.json").write_text(json.dumps(digests, indent=2) + "\n")
+    (DATA / "format-1.json").write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8", newline="\n")
