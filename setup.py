@@ -14,7 +14,7 @@ FOLDER = Path("vaezip/kernel")
 HEADERS = ("ans", "product", "network", "contexts", "mixer", "predictor", "training")  # what Python sees
 REQUIREMENTS = [
     "cffi>=1.16",
-    "click>=8.1",
+    "click>=8.2",
     "numpy>=1.26,<3",
     "tqdm>=4.64",
 ]

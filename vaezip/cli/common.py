@@ -38,7 +38,7 @@ def note(text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)
 
 
-class ByteSize(click.ParamType):  # type: ignore[type-arg]  # which click 8.1 does not take
+class ByteSize(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 does not take
     """A number of bytes; K, M and G mean powers of 1024: `512K` -> 524288."""
 
     name = "size"
