@@ -123,6 +123,14 @@ class Report:
             self.exit_code = exit_code
 
 
+def mention_slow_engine(quiet: bool) -> None:
+    """Tell the user where all will take a hundred times as long as it might."""
+    from vaezip.engine import slow_engine_notice
+
+    if not quiet and (notice := slow_engine_notice()):
+        complain(notice)
+
+
 @contextmanager
 def progress_bar(name: str, total: int | None, quiet: bool) -> Iterator[Callable[[int], object]]:
     """A bar on standard error, if that is a terminal and there is something to wait for."""

@@ -10,6 +10,7 @@ from vaezip.cli.common import (
     file_size,
     files_argument,
     max_output_option,
+    mention_slow_engine,
     model_option,
     progress_bar,
     refuse_terminal_input,
@@ -40,6 +41,7 @@ def test(
     """
     from vaezip import jobs
 
+    mention_slow_engine(quiet)
     report = Report(quiet)
     job = jobs.Job(model=model, threads=threads, max_output_size=max_output_size)
     for source in files or (STDIO,):

@@ -13,6 +13,7 @@ from vaezip.cli.common import (
     Report,
     file_size,
     files_argument,
+    mention_slow_engine,
     model_option,
     note,
     progress_bar,
@@ -73,6 +74,7 @@ def transform(
         raise click.UsageError("-k and --rm contradict each other.")
     if remove and (to_stdout or STDIO in sources):
         raise click.UsageError("--rm does not go with standard input or output.")
+    mention_slow_engine(quiet)
     report = Report(quiet)
     job = jobs.Job(
         model=model,
