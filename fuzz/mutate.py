@@ -169,7 +169,7 @@ def sanitized(arguments: list[str]) -> int:
     for part in ("vaezip", "models", "fuzz", "tests/data"):
         ignored = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
         shutil.copytree(ROOT / part, SANITIZED / part, ignore=ignored)
-    for part in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+    for part in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / part, SANITIZED / part)
     build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
     subprocess.run(build, cwd=SANITIZED, env={**os.environ, "CFLAGS": FLAGS}, check=True)
