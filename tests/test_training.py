@@ -375,7 +375,7 @@ def test_useless_corpora_are_named(content: bytes | None, tmp_path: Path, run: R
 
 def test_training_without_torch_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
-    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from vaezip.cli import main; main()"
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from vaezip.__main__ import main; main()"
     result = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path), "train", str(DATA), "-o", str(tmp_path / "m.vzm")],
         capture_output=True,
