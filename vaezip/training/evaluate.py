@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import lzma
 import math
 from dataclasses import dataclass
 
@@ -19,6 +18,11 @@ from vaezip.stream import DEFAULT_BLOCK_SIZE, compress
 from vaezip.training.data import TextFile
 from vaezip.training.functions import cross_entropy
 from vaezip.training.vae import Posterior, Vae
+
+try:
+    import lzma
+except ImportError:
+    lzma = None  # type: ignore[assignment]
 
 _CHUNK = 4096
 
@@ -36,7 +40,7 @@ class Evaluation:
     negative_elbo: float  # of the float network: -E_q[log p(x|z)] + KL
     kl_bits: float  # mean KL(q || p) per block
     gzip: float
-    xz: float
+    xz: float | None  # None where Python was built without it
 
 
 def evaluate(
@@ -63,7 +67,9 @@ def evaluate(
         float_null=null_bits / total,
         kl_bits=float(results[:, 1].mean()),
         gzip=8 * sum(len(gzip.compress(t, 9)) for t in texts) / total,
-        xz=8 * sum(len(lzma.compress(t, preset=9 | lzma.PRESET_EXTREME)) for t in texts) / total,
+        xz=8 * sum(len(lzma.compress(t, preset=9 | lzma.PRESET_EXTREME)) for t in texts) / total
+        if lzma
+        else None,
     )
 
 
