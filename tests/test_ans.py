@@ -151,11 +151,16 @@ def test_intervals_are_found_by_their_quantiles(
     for row in reversed(rows):
         plain.push(1, row)
     assert stack.to_bytes() == plain.payload()
-    for row in rows:
-        assert stack.quantile() == plain.state % TOTAL
-        assert row[0] <= stack.quantile() < row[0] + row[1]
-        stack.pop_interval(np.array(row, np.float32) - 1)
+    left = iter(enumerate(rows))
+
+    def find(quantile: int) -> tuple[int, np.ndarray]:
+        i, row = next(left)
+        assert quantile == plain.state % TOTAL
+        assert row[0] <= quantile < row[0] + row[1]
         assert plain.pop(row) == 1
+        return i, np.array(row, np.float32) - 1
+
+    assert stack.pop_bytes(find, len(rows)) == bytes(range(len(rows)))
     assert stack.single() == first
 
 
@@ -164,7 +169,7 @@ def test_a_quantile_outside_its_interval_is_refused(stack_type: type[AnsStack]) 
     for row in ([TOTAL - 2, 1, 1], [1, 1, TOTAL - 2]):
         stack = stack_type(TOTAL // 2)
         with pytest.raises(IntegrityError):
-            stack.pop_interval(np.array(row, np.float32) - 1)
+            stack.pop_bytes(lambda quantile, row=row: (0, np.array(row, np.float32) - 1), 1)
 
 
 @every_stack

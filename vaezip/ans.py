@@ -10,6 +10,7 @@ its place, the kernel's or, without a kernel, Python's (`vaezip.rans`), and give
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -57,6 +58,7 @@ class ConstrictionCoder(Coder):
         self._coder = constriction.stream.stack.AnsCoder(words)
         self._categorical = model.Categorical(perfect=False)
         self._uniform = model.Uniform(TOTAL)
+        self._interval_model = model.Categorical
 
     def words(self) -> NDArray[np.uint32]:
         """See `Coder`."""
@@ -88,8 +90,7 @@ class ConstrictionCoder(Coder):
 
     def pop_interval(self, row: NDArray[np.float32]) -> bool:
         """See `Coder`."""
-        model = constriction.stream.model.Categorical(row, perfect=False)
-        return bool(self._coder.decode(model) == _INSIDE)
+        return bool(self._coder.decode(self._interval_model(row, perfect=False)) == _INSIDE)
 
 
 def _less_one(frequencies: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -139,25 +140,24 @@ class AnsStack:
     def push_intervals(self, intervals: NDArray[np.int32]) -> None:
         """Encode symbols given by their intervals, int32 (m, 2): where each begins, and how wide it is.
 
-        All lie within 1 ... 2**24 - 2. They are decoded by `quantile` and `pop_interval`, in this order.
+        All lie within 1 ... 2**24 - 2. They are decoded by `pop_bytes`, in this order.
         """
         if len(intervals):
             if intervals.min() < 1 or intervals.sum(axis=1).max() >= TOTAL:
                 raise ValueError("intervals must lie within 1 ... 2**24 - 2")
             self._coder.push_intervals(intervals)
 
-    def quantile(self) -> int:
-        """The number below 2**24 that tells in which interval the next symbol lies; it stays on the stack."""
-        return self._coder.quantile()
+    def pop_bytes(self, find: Callable[[int], tuple[int, NDArray[np.float32]]], count: int) -> bytes:
+        """Decode bytes that have been pushed by their intervals.
 
-    def pop_interval(self, row: NDArray[np.float32]) -> None:
-        """Take off a symbol that has been found by its quantile.
-
-        row: float32 (3,), what lies below the interval, its width, what lies above, each less 1; trusted
-        to sum to 2**24 - 3. Raises IntegrityError if the quantile was not within.
+        find: the byte whose interval holds a quantile, a number below 2**24, and a row, float32 (3,): what
+        lies below the interval, its width, what lies above, each less 1; trusted to sum to 2**24 - 3.
+        Raises IntegrityError if a quantile was not within.
         """
-        if not self._coder.pop_interval(row):
+        found = bytearray(count)
+        if not self._coder.pop_bytes(find, found):
             raise IntegrityError("the data are damaged, or were coded with another model")
+        return bytes(found)
 
     def pop(self, frequencies: NDArray[np.int32]) -> NDArray[np.int32]:
         """Decode one symbol per frequency row (m, n); an empty stack yields symbol 0 for ever."""

@@ -114,9 +114,4 @@ def decode(model: Model, block: Coded) -> bytes:
 def _pop_text(model: Model, stack: AnsStack, block: Coded, z: Int32) -> bytes:
     if not block.size:  # a file may have millions of empty frames, and a predictor is large
         return b""
-    predictor = model.predictor(z, block.start, block.size)
-    text = bytearray(block.size)
-    for i in range(block.size):
-        text[i], row = predictor.find(stack.quantile())
-        stack.pop_interval(row)
-    return bytes(text)
+    return stack.pop_bytes(model.predictor(z, block.start, block.size).find, block.size)

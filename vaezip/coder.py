@@ -7,6 +7,7 @@ of integer frequencies that sum to 2**24.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,18 @@ class Coder(ABC):
 
         row: float32 (3,), what lies below the interval, its width, what lies above, each less 1.
         """
+
+    def pop_bytes(self, find: Callable[[int], tuple[int, NDArray[np.float32]]], found: bytearray) -> bool:
+        """Decode as many bytes as `found` has room for; False if a quantile was not in its interval.
+
+        find: a byte by its quantile, and the row that `pop_interval` wants.
+        """
+        quantile, pop_interval = self.quantile, self.pop_interval
+        for i in range(len(found)):
+            found[i], row = find(quantile())
+            if not pop_interval(row):
+                return False
+        return True
 
     def push(self, symbols: NDArray[np.int32], frequencies: NDArray[np.int32]) -> None:
         """Encode symbols (m,) with rows (m, n), the last one first."""
