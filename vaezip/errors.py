@@ -21,7 +21,12 @@ from __future__ import annotations
 
 def printable(text: str) -> str:
     """`text` in one line: what is no visible character, as it may be in a file's name, is escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    byte = ord(character) - 0xDC00  # of a name that is not UTF-8 (PEP 383)
+    return f"\\x{byte:02x}" if 128 <= byte < 256 else repr(character)[1:-1]
 
 
 class VaezipError(Exception):

@@ -26,7 +26,8 @@ def compressed_name(source: str) -> str:
 def decompressed_name(source: str) -> str:
     """Where `source` is decompressed to; raises SkippedError if its name does not tell."""
     if not _has_suffix(source):
-        raise SkippedError(f"{source}: does not end in {SUFFIX}, skipped (give a name with -o)")
+        what = "is nothing but" if source.endswith(SUFFIX) else "does not end in"
+        raise SkippedError(f"{source}: {what} {SUFFIX}, skipped (give a name with -o)")
     return source.removesuffix(SUFFIX)
 
 
@@ -86,16 +87,20 @@ class Source:
     def remove(self, bytes_read: int) -> None:
         """Delete the file, closed by now, if its name still leads to what was read, unchanged and in full.
 
-        Raises SkippedError, and removes nothing, if it does not, or is a symbolic link; FileError if the
-        file cannot be removed.
+        Raises SkippedError, and removes nothing, if it does not, or is no file but a link or pipe; FileError
+        if the file cannot be removed.
         """
         try:
             now = os.lstat(self.name)
             if stat.S_ISLNK(now.st_mode):
                 raise SkippedError(f"{self.name}: is a symbolic link, not removed")
+            if not self.is_regular:
+                raise SkippedError(f"{self.name}: is not a regular file, not removed")
             if bytes_read != self.status.st_size or _version(now) != _version(self.status):
                 raise SkippedError(f"{self.name}: was changed or replaced meanwhile, not removed")
             os.unlink(self.name)
+        except FileNotFoundError as error:
+            raise SkippedError(f"{self.name}: is gone already, not removed") from error
         except OSError as error:
             raise FileError(f"{self.name}: cannot remove: {error.strerror}") from error
 

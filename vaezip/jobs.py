@@ -144,10 +144,13 @@ def _transform(
         ) as sink,
     ):
         sizes = work(data, sink)
-    if job.remove and source is not None:
-        if not sink.is_safe:
-            raise SkippedError(f"{source}: not removed, since {target.path} is not known to be on a disk")
-        data.remove(sizes.read)
+    if job.remove and sink.is_safe:
+        try:
+            data.remove(sizes.read)
+        except SkippedError as error:
+            job.warn(str(error))
+    elif job.remove:
+        job.warn(f"{source}: not removed, since {target.path} is not known to be on a disk")
     return sizes
 
 

@@ -21,6 +21,7 @@ Warn = Callable[[str], object]
 
 # What a failed fsync means if it is one of these: not that it cannot be done here, but that data are lost.
 _LOSSES = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
+_ACCESS_LIST = "system.posix_acl_access"
 _temporaries: dict[str, Identity | None] = {}  # all that exist, by path; None until they are known to exist
 
 
@@ -69,16 +70,16 @@ def open_target(
 ) -> Iterator[Sink]:
     """Write a file that appears whole or not at all, with the mode, owner and times of `like`.
 
-    named: by the user, and not derived from another name: then a link is followed, and a device or pipe
-    is written to directly. warn: called with a line on whatever could not be kept. Raises FileError if
-    the file exists and may not be overwritten, or cannot be written.
+    named: by the user, and not derived from another name: then a link is followed, and a device, a pipe or
+    what standard output is (/dev/stdout, say) is written to directly. warn: called with a line on whatever
+    could not be kept. Raises FileError if the file exists and may not be overwritten, or cannot be written.
     """
     path = os.fspath(path)
     with _errors_of(path):
-        if named and _is_special(path):
-            target: _Special | _Temporary = _Special(path)
+        if named and (descriptor := _open_special(path)) is not None:
+            target: _Special | _Temporary = _Special(descriptor)
         else:
-            kept = like.status if like is not None and like.is_regular else None
+            kept = like if like is not None and like.is_regular else None
             target = _Temporary(path, overwrite, named, kept, warn)
     sink = Sink(path, target.descriptor)
     try:
@@ -97,19 +98,25 @@ def _errors_of(path: str) -> Iterator[None]:
         raise FileError(f"{path or repr(path)}: cannot write: {reason(error)}") from error
 
 
-def _is_special(path: str) -> bool:
-    """Whether there is something that is neither a file nor a folder."""
-    with suppress(OSError):
-        mode = os.stat(path).st_mode
-        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-    return False
+def _open_special(path: str) -> int | None:
+    """A descriptor of what is neither a file nor a folder, or is where standard output goes; else None."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(status.st_mode):
+        with suppress(OSError):
+            return os.dup(1) if identity(status) == identity(os.fstat(1)) else None
+    if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+        return None
+    return os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
 
 
 class _Special:
-    """A device or a pipe, which takes what it is given at once."""
+    """What takes all that it is given at once."""
 
-    def __init__(self, path: str) -> None:
-        self.descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
 
     def publish(self) -> bool:
         """It has been written, but who knows where to."""
@@ -122,9 +129,7 @@ class _Special:
 class _Temporary:
     """A file that is to appear at a path."""
 
-    def __init__(
-        self, path: str, overwrite: bool, named: bool, like: os.stat_result | None, warn: Warn
-    ) -> None:
+    def __init__(self, path: str, overwrite: bool, named: bool, like: Source | None, warn: Warn) -> None:
         refuse_existing(path, overwrite)
         self._path = os.path.realpath(path) if named and os.path.islink(path) else path
         self._overwrite, self._like = overwrite, like
@@ -143,7 +148,7 @@ class _Temporary:
     def publish(self) -> bool:
         """Let the file appear, and say if it is on the disk; raises OSError, FileError if it may not."""
         if self._like is not None:
-            _copy_status(self._like, self.descriptor, self._warn)
+            _copy_status(self._like.fileno(), self.descriptor, self._warn)
         is_safe = self._sync()
         self._close()
         if identity(os.lstat(self._name)) != self._identity:
@@ -225,17 +230,19 @@ def _discard(path: str) -> None:
     _temporaries.pop(path, None)
 
 
-def _copy_status(status: os.stat_result, descriptor: int, warn: Warn) -> None:
-    """Owner, group, mode and times, as far as the system lets us.
+def _copy_status(source: int, target: int, warn: Warn) -> None:
+    """Owner, group, permissions and times as they are now, from descriptor to descriptor, as far as may be.
 
     If the group cannot be kept, group and others get only what both had, so that nobody may do more than
-    before. Only root can give files away, so only root hears that an owner could not be kept.
+    before; if a list of access rights cannot, only the owner has any. Only root can give files away, so only
+    root hears that an owner could not be kept.
     """
-    mode = stat.S_IMODE(status.st_mode) & 0o777
+    status = os.fstat(source)
+    mode, access = stat.S_IMODE(status.st_mode) & 0o777, _access_list(source)
 
-    def attempt(what: str, action: Callable[..., object], *arguments: int, say: bool = True) -> bool:
+    def attempt(what: str, action: Callable[..., object], *arguments: object, say: bool = True) -> bool:
         try:
-            action(descriptor, *arguments)
+            action(target, *arguments)
         except OSError as error:
             if say:
                 warn(f"cannot set the {what}: {error.strerror}")
@@ -243,7 +250,7 @@ def _copy_status(status: os.stat_result, descriptor: int, warn: Warn) -> None:
         return True
 
     if hasattr(os, "fchown"):
-        own, root = os.fstat(descriptor), os.geteuid() == 0
+        own, root = os.fstat(target), os.geteuid() == 0
         if own.st_uid != status.st_uid:
             attempt("owner", os.fchown, status.st_uid, -1, say=root)
         if own.st_gid != status.st_gid:
@@ -251,10 +258,19 @@ def _copy_status(status: os.stat_result, descriptor: int, warn: Warn) -> None:
             narrowed = mode & 0o700 | both << 3 | both
             if not attempt("group", os.fchown, -1, status.st_gid, say=root or narrowed != mode):
                 mode = narrowed
+    if access is not None and not attempt("access control list", os.setxattr, _ACCESS_LIST, access):
+        mode &= 0o700
     if hasattr(os, "fchmod"):
         attempt("permissions", os.fchmod, mode)
     if os.utime in os.supports_fd:
         attempt("times", lambda opened: os.utime(opened, ns=(status.st_atime_ns, status.st_mtime_ns)))
+
+
+def _access_list(descriptor: int) -> bytes | None:
+    """A list of further users and groups (acl(5)), whose limit the group's permissions are then."""
+    with suppress(OSError, AttributeError):  # there is none, or the system knows of none
+        return os.getxattr(descriptor, _ACCESS_LIST)
+    return None
 
 
 def _sync_folder(folder: str) -> None:

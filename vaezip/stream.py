@@ -212,7 +212,7 @@ def decode_block(load: Callable[[], Model], fingerprint: bytes, block: Block) ->
     if not model.fingerprint.startswith(fingerprint):
         raise ModelMismatchError(
             f"made with another model: needs {fingerprint.hex()}…, "
-            f"not {model.name} ({model.fingerprint[: len(fingerprint)].hex()}…)"
+            f"not {model.name} ({model.fingerprint[: len(fingerprint)].hex()}…); -m chooses one"
         )
     coded = bitsback.Coded(block.payload, block.size, block.method == Method.VAE, block.start)
     return bitsback.decode(model, coded)

@@ -158,8 +158,9 @@ class TrainingJob:
         then, now = self._trainer.corpus_then, self.corpus.identity()
         if then is not None and then != now:
             self.warnings.append(
-                f"not the corpus that the run began with ({then.files} files, {then.bytes} bytes; now "
-                f"{now.files} files, {now.bytes} bytes): it may have read what is now kept for validation"
+                f"this is not the corpus that the run began with ({then.files} files, {then.bytes} bytes; "
+                f"now {now.files} files, {now.bytes} bytes); going on, though what is now kept for "
+                "validation may have been read"
             )
 
     def _plan(self, started: float) -> None:
