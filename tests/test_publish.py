@@ -400,3 +400,48 @@ def test_proc_pipes_and_devices_are_read_as_by_others(run: Run, tmp_path: Path) 
     command = f"{sys.executable} -m vaezip compress -c <(echo from a process) -m {TINY}"
     blob = subprocess.run(["bash", "-c", command], capture_output=True, check=True).stdout
     assert vaezip.decompress(blob, model=TINY) == b"from a process\n"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_folder_that_cannot_be_synced_is_a_warning_and_the_input_stays(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vaezip import jobs
+
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    (tmp_path / "a").write_bytes(b"text")
+    warnings: list[str] = []
+    job = jobs.Job(model=str(TINY), remove=True, warn=warnings.append)
+    jobs.compress_file(str(tmp_path / "a"), jobs.Target(str(tmp_path / "a.vz"), named=False), job)
+    assert [warning.split(": ")[0] for warning in warnings] == [str(tmp_path / "a.vz"), str(tmp_path / "a")]
+    assert names(tmp_path) == ["a", "a.vz"]
+
+
+def test_devices_and_pipes_are_never_removed(run: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    feeding = threading.Thread(target=(tmp_path / "fifo").write_bytes, args=(b"",))
+    feeding.start()
+    result = run("compress", "--rm", "fifo", "-o", "x")
+    feeding.join()
+    assert result.returncode == 2
+    assert b"fifo: is not a regular file, not removed" in result.stderr
+    assert names(tmp_path) == ["fifo", "x"]
+
+
+def test_without_links_a_signal_leaves_no_empty_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(source: str, target: str) -> None:  # as the handler of a signal does just then
+        publish.discard_temporaries()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", refuse(errno.EPERM))
+    monkeypatch.setattr(os, "replace", end)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "x")
+    assert names(tmp_path) == []

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT, TINY, Run
@@ -24,6 +25,7 @@ from vaezip.cli import training_progress
 from vaezip.cli.training_progress import TrainingProgress
 from vaezip.errors import CheckpointError, CorpusError, FileError, ModelError
 from vaezip.model import load_model
+from vaezip.tensors import read_tensors, write_tensors
 from vaezip.training import checkpoint as states
 from vaezip.training.data import Corpus, TextFile, read_corpus
 from vaezip.training.job import TrainingJob
@@ -545,3 +547,59 @@ def test_progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere(
         assert f"| {TOLD}" in said
     else:
         assert said == f"25%: {TOLD}\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no owners here")
+def test_a_folder_that_others_can_write_to_is_not_used(texts: Path, tmp_path: Path) -> None:
+    """They could put links there, and have us write over any file of ours."""
+    folder, victim = tmp_path / "my.vzm.train", tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(FileError, match="others may write there"):
+        job(texts, tmp_path / "my.vzm")
+    folder.chmod(0o755)
+    (folder / "vaezip.lock").symlink_to(tmp_path / "made")
+    with pytest.raises(FileError):
+        job(texts, tmp_path / "my.vzm")
+    (folder / "vaezip.lock").unlink()
+    (folder / "best.tmp").symlink_to(victim)
+    interrupted(texts, tmp_path / "my.vzm")
+    assert victim.read_bytes() == b"precious"
+    assert not (tmp_path / "made").exists()
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to("elsewhere")
+    with pytest.raises(FileError, match="symbolic link"):
+        job(texts, tmp_path / "my.vzm", {}, resume=True)
+
+
+def test_networks_of_another_run_are_refused(texts: Path, tmp_path: Path) -> None:
+    interrupted(texts, tmp_path / "a.vzm")
+    with job(texts, tmp_path / "b.vzm") as other:
+        next(other.run())
+        other.save()
+    larger = TrainingJob([texts], tmp_path / "c.vzm", {**SIZES, "width": 24}, OPTIONS)
+    with larger:
+        next(larger.run())
+        larger.save()
+    best = (tmp_path / "c.vzm.train" / "best.pt").read_bytes()
+    (tmp_path / "a.vzm.train" / "best.pt").write_bytes(best)
+    with pytest.raises(CheckpointError, match=r"best\.pt: is of another network"):
+        job(texts, tmp_path / "a.vzm", {}, resume=True)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1e38])
+def test_a_model_that_cannot_be_trained_on_is_refused(value: float, texts: Path, tmp_path: Path) -> None:
+    for name in ("norm_step", "table_step", "residual_unit", "latent_step", "up_step"):
+        tensors, info = read_tensors(TINY.read_bytes())
+        changed = {**tensors, f"training.{name}": np.full_like(tensors[f"training.{name}"], value)}
+        (tmp_path / "odd.vzm").write_bytes(write_tensors(changed, info))
+        if value == 1e38 and name in ("norm_step", "residual_unit"):
+            continue  # which makes small weights: a network like any other
+        with pytest.raises(ModelError, match="training"):
+            job(texts, tmp_path / "my.vzm", {}, init=str(tmp_path / "odd.vzm"))
+
+
+def test_a_budget_of_next_to_nothing_is_spent_at_once(texts: Path, tmp_path: Path) -> None:
+    with job(texts, tmp_path / "my.vzm", {"epochs": 1e-310, "lanes": 4, "chunk": 64}) as run:
+        assert len(list(run.run())) == 1

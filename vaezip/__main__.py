@@ -1,17 +1,23 @@
 """Where the command line starts: what must hold before anything is imported that takes time.
 
-Signals end the process without a traceback and without temporary files, from the first moment on. A standard
+Signals end the process without a traceback and without temporary files, from our first line on. A standard
 stream that is closed gets a descriptor that refuses all work, so that no file that we open takes its place.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
-_ENDING = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGBREAK")
+# All signals end a process, but for these: some cannot be caught, some stop it or do nothing, some come of a
+# fault in the program itself, and for two Python has the call that was at work fail instead.
+_OTHERS = re.compile(
+    "SIG(KILL|STOP|TSTP|TTIN|TTOU|CONT|CHLD|CLD|URG|WINCH|INFO|SEGV|BUS|FPE|ILL|TRAP|ABRT|IOT|EMT|PIPE|XFSZ)"
+)
 
 
 def main() -> NoReturn:
@@ -24,10 +30,11 @@ def main() -> NoReturn:
 
 
 def _heed_signals() -> None:
-    for name in _ENDING:
-        number = getattr(signal, name, None)
+    for number in signal.valid_signals():
         # What our parent has us ignore (nohup, a shell's background job) we go on to ignore.
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+        if signal.getsignal(number) == signal.SIG_IGN or _OTHERS.fullmatch(getattr(number, "name", "")):
+            continue
+        with suppress(OSError, ValueError):
             signal.signal(number, _end)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from vaezip.container import Method
-from vaezip.errors import SkippedError, VaezipError
-from vaezip.files import Source, open_source, standard_input
+from vaezip.errors import FileError, SkippedError, VaezipError
+from vaezip.files import Source, open_source, reason, standard_input
 from vaezip.publish import Sink, Warn, open_target, standard_output
 from vaezip.stream import (
     DEFAULT_BLOCK_SIZE,
@@ -166,3 +166,7 @@ def _opened(source: str | None, *, any_kind: bool) -> Iterator[Source]:
             error.args = (f"{name}: {error}",)
             error.names_file = True
         raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FileError(f"{name}: {reason(error)}") from error

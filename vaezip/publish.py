@@ -21,6 +21,7 @@ Warn = Callable[[str], object]
 
 # What a failed fsync means if it is one of these: not that it cannot be done here, but that data are lost.
 _LOSSES = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
+_NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # which some systems never sync
 _ACCESS_LIST = "system.posix_acl_access"
 _temporaries: dict[str, Identity | None] = {}  # all that exist, by path; None until they are known to exist
 
@@ -109,7 +110,11 @@ def _open_special(path: str) -> int | None:
             return os.dup(1) if identity(status) == identity(os.fstat(1)) else None
     if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
         return None
-    return os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
+    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileError(f"{path}: has become a file meanwhile")
+    return descriptor
 
 
 class _Special:
@@ -161,8 +166,7 @@ class _Temporary:
                 _link(self._name, self._path)
             except FileExistsError as error:
                 raise FileError(f"{self._path}: has appeared meanwhile (-f overwrites it)") from error
-        _sync_folder(os.path.dirname(self._path))
-        return is_safe
+        return self._sync_folder() and is_safe
 
     def close(self) -> None:
         """Remove the temporary file."""
@@ -183,6 +187,22 @@ class _Temporary:
                 raise
             self._warn(f"cannot make sure that it is on the disk: {error.strerror}")
             return False
+        return True
+
+    def _sync_folder(self) -> bool:
+        """Make the name last."""
+        if os.name == "nt":  # which opens no folders
+            return True
+        try:
+            descriptor = os.open(os.path.dirname(self._path) or ".", os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno not in _NOT_FOR_FOLDERS:
+                self._warn(f"cannot make sure that its name is on the disk: {error.strerror}")
+                return False
         return True
 
 
@@ -214,12 +234,13 @@ def _link(source: str, target: str) -> None:
     except FileExistsError:
         raise
     except OSError:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _temporaries[target] = identity(os.fstat(descriptor))  # for the moment
         try:
+            os.close(descriptor)
             os.replace(source, target)
-        except OSError:
-            os.unlink(target)
-            raise
+        finally:
+            _discard(target)
 
 
 def _discard(path: str) -> None:
@@ -258,8 +279,12 @@ def _copy_status(source: int, target: int, warn: Warn) -> None:
             narrowed = mode & 0o700 | both << 3 | both
             if not attempt("group", os.fchown, -1, status.st_gid, say=root or narrowed != mode):
                 mode = narrowed
-    if access is not None and not attempt("access control list", os.setxattr, _ACCESS_LIST, access):
-        mode &= 0o700
+    if access is not None:
+        if not attempt("access control list", os.setxattr, _ACCESS_LIST, access):
+            mode &= 0o700
+    elif hasattr(os, "removexattr"):  # that of the folder, which new files get
+        with suppress(OSError):
+            os.removexattr(target, _ACCESS_LIST)
     if hasattr(os, "fchmod"):
         attempt("permissions", os.fchmod, mode)
     if os.utime in os.supports_fd:
@@ -271,13 +296,3 @@ def _access_list(descriptor: int) -> bytes | None:
     with suppress(OSError, AttributeError):  # there is none, or the system knows of none
         return os.getxattr(descriptor, _ACCESS_LIST)
     return None
-
-
-def _sync_folder(folder: str) -> None:
-    """Make the new name last; not every system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder or ".", os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

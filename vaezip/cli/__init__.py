@@ -56,6 +56,8 @@ def run() -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 error, 2 warning (a file was skipped), 130 interrupted."""
     # The arrays are small: more BLAS threads than one only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name in [name for name in os.environ if name.startswith("TQDM_")]:  # which may break the progress bar
+        del os.environ[name]
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -89,6 +91,10 @@ def _outcome() -> int:
     except MemoryError as error:
         complain(str(error) or "not enough memory")
         return 1
+    except (KeyError, ValueError):
+        if "_VAEZIP_COMPLETE" not in os.environ:  # where a shell asks for completions, as click wants it
+            raise
+        return 1
     except ImportError as error:
         complain(f"the installation is not complete: {error}")
         return 1
@@ -96,7 +102,7 @@ def _outcome() -> int:
 
 
 def _failure(error: OSError) -> int:
-    """Of a standard stream, since files raise FileError. A reader who has gone is no news to anybody."""
+    """Of standard output, if no file is named. A reader who has gone is no news to anybody."""
     if not isinstance(error, BrokenPipeError):
-        complain(f"standard output: cannot write: {error.strerror}")
+        complain(f"{error.filename or 'standard output: cannot write'}: {error.strerror or error}")
     return 1

@@ -167,6 +167,10 @@ def train(
             ) as job,
         ):
             result = _carry_out(job, signals, quiet)
+    except RuntimeError as error:  # which is what torch makes of it
+        if "memory" not in str(error):
+            raise
+        raise MemoryError("not enough memory to train a network of this size") from error
     except Interrupted as interrupted:
         complain(f"interrupted; {how_to_go_on(output)}")
         return interrupted.exit_code

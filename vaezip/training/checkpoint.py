@@ -26,7 +26,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write a file of a run's folder; raises FileError, and leaves the old one, if that fails."""
     part = temporary(path)
     try:
-        with open(part, "wb") as file:
+        part.unlink(missing_ok=True)  # as a killed run has left it
+        with open(part, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -162,6 +162,7 @@ class Trainer:
             trainer._row_adam.load_state_dict(state["row_adam"])
             trainer._run = _Run(**state["run"])
             trainer.corpus_then = CorpusIdentity(*state["corpus"])
+            trainer._validation.check(vae)
         return trainer
 
     @property
@@ -272,8 +273,10 @@ class Trainer:
     def _share(self) -> float:
         s, r = self.settings, self._run
         if s.minutes is not None:
-            return r.seconds / self._seconds
-        return r.bytes_read / ((s.epochs or 1.0) * self.corpus.train_bytes)
+            share = r.seconds / self._seconds
+        else:
+            share = r.bytes_read / ((s.epochs or 1.0) * self.corpus.train_bytes)
+        return min(share, 2.0)  # of a budget that is next to nothing, it could be without bounds
 
     def _round_share(self) -> float:
         run = self._run

@@ -23,16 +23,25 @@ from vaezip.training.vae import Vae
 
 Array = NDArray[Any]
 
+_LARGEST = 1e6  # weight that a network may have; one that can read has none above some tens
+
 
 def restore(model: Model, data: bytes) -> Vae:
     """The float VAE of a model and its file's bytes; raises ModelError if its `training.*` are damaged."""
     tensors = read_tensors(data).tensors
     vae = Vae(model.architecture)
+    damage = f"{model.name}: what training needs to know is missing or damaged"
+    steps: list[Array] = [tensors[name] for name in tensors if name.startswith("training.")]
+    if not all((step > 0).all() and np.isfinite(step).all() for step in steps):
+        raise ModelError(damage)
     try:
-        state = {**_decoder(vae, tensors), **_encoder(vae, tensors)}
+        with np.errstate(all="ignore"):  # what comes of it is looked at
+            state = {**_decoder(vae, tensors), **_encoder(vae, tensors)}
         vae.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})
-    except (KeyError, IndexError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{model.name}: what training needs to know is missing or damaged") from error
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ModelError(damage) from error
+    if not all((p.abs() < _LARGEST).all() for p in vae.parameters()):
+        raise ModelError(damage)
     return vae
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -56,8 +57,9 @@ class RunFolder:
         """
         try:
             with suppress(FileExistsError):
-                self.path.mkdir()
+                self.path.mkdir(0o700)
                 self._made = True
+            self._refuse_others()
             self._descriptor = self._locked()
         except BlockingIOError as error:
             raise FileError(f"{self.path}: another run is at work there") from error
@@ -88,7 +90,7 @@ class RunFolder:
         while True:
             if not path.exists():
                 self._refuse_foreign()
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
             try:
                 _lock(descriptor)
                 if not _is_at(descriptor, path):  # the run that held it has just removed it
@@ -101,6 +103,14 @@ class RunFolder:
                 os.close(descriptor)
                 raise
             return descriptor
+
+    def _refuse_others(self) -> None:
+        """Who else may write in the folder could have us write through links into any file of ours."""
+        status = os.lstat(self.path)
+        if stat.S_ISLNK(status.st_mode):
+            raise FileError(f"{self.path}: is a symbolic link, choose another name with -o")
+        if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & stat.S_IWOTH):
+            raise FileError(f"{self.path}: others may write there, choose another name with -o")
 
     def _refuse_foreign(self) -> None:
         for name in _NAMES:

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaezip.training.checkpoint import load, save
+from vaezip.errors import CheckpointError
+from vaezip.training.checkpoint import load, reading, save
 from vaezip.training.data import TextFile
 from vaezip.training.evaluate import text_bits
 from vaezip.training.run_folder import BEST, MEAN, START
@@ -40,6 +41,16 @@ class Validation:
         self._best = folder / BEST  # of this round
         self._mean = folder / MEAN  # of the rounds before
         self.best = load(self._best)["bits_per_byte"] if self._best.exists() else math.inf
+
+    def check(self, vae: Vae) -> None:
+        """Raise CheckpointError if what an earlier run has put by are not networks like this one."""
+        ours = {name: x.shape for name, x in vae.state_dict().items()}
+        for path in (self._start, self._best, self._mean):
+            if path.exists():
+                with reading(path):
+                    theirs = {name: x.shape for name, x in load(path)["vae"].items()}
+                if theirs != ours:
+                    raise CheckpointError(f"{path}: is of another network")
 
     def start(self, vae: Vae) -> None:
         """Every round begins with this network."""
