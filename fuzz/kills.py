@@ -107,10 +107,15 @@ def coding(case: Case, number: signal.Signals, after: float, folder: Path) -> li
         wrong.append("the input was changed")
     if status == 0 and not complete:
         wrong.append("success without an output")
-    # The interpreter itself speaks of a Ctrl-C before the first line of ours runs.
-    if b"Traceback" in message and b"vaezip" in message:
+    if is_ours(message):
         wrong.append(message.decode())
     return wrong
+
+
+def is_ours(message: bytes) -> bool:
+    """Whether a command shows a traceback; of a Ctrl-C before our first line runs, the interpreter does."""
+    early = message.rstrip().endswith(b"KeyboardInterrupt") and b"__main__.py" not in message
+    return b"Traceback" in message and b"vaezip" in message and not early
 
 
 def training(number: signal.Signals, after: float, folder: Path) -> list[str]:
@@ -124,7 +129,7 @@ def training(number: signal.Signals, after: float, folder: Path) -> list[str]:
     wrong = []
     if {path.name: path.read_bytes() for path in corpus.iterdir()} != before:
         wrong.append("the corpus was changed")
-    if b"Traceback" in message and b"vaezip" in message:
+    if is_ours(message):
         wrong.append(message.decode())
     model = folder / "m.vzm"
     if not model.exists():

@@ -9,7 +9,6 @@ b'It was the best of times, it was the worst of times.'
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from vaezip.errors import (
     CheckpointError,
@@ -28,7 +27,10 @@ from vaezip.errors import (
     VersionError,
 )
 
+TYPE_CHECKING = False  # as that of typing, which takes longer to import than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from vaezip.model import Model, load_model
     from vaezip.stream import compress, compress_stream, decompress, decompress_stream
 

@@ -7,16 +7,19 @@ stream that is closed gets a descriptor that refuses all work, so that no file t
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
-from contextlib import suppress
-from typing import NoReturn
+
+TYPE_CHECKING = False  # as that of typing: until signals are heeded, every import counts
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # All signals end a process, but for these: some cannot be caught, some stop it or do nothing, some come of a
 # fault in the program itself, and for two Python has the call that was at work fail instead.
-_OTHERS = re.compile(
-    "SIG(KILL|STOP|TSTP|TTIN|TTOU|CONT|CHLD|CLD|URG|WINCH|INFO|SEGV|BUS|FPE|ILL|TRAP|ABRT|IOT|EMT|PIPE|XFSZ)"
+_OTHERS = (
+    *("SIGKILL", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGCONT", "SIGCHLD", "SIGCLD", "SIGURG"),
+    *("SIGWINCH", "SIGINFO", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT", "SIGIOT"),
+    *("SIGEMT", "SIGPIPE", "SIGXFSZ"),
 )
 
 
@@ -32,10 +35,9 @@ def main() -> NoReturn:
 def _heed_signals() -> None:
     for number in signal.valid_signals():
         # What our parent has us ignore (nohup, a shell's background job) we go on to ignore.
-        if signal.getsignal(number) == signal.SIG_IGN or _OTHERS.fullmatch(getattr(number, "name", "")):
+        if signal.getsignal(number) == signal.SIG_IGN or getattr(number, "name", "") in _OTHERS:
             continue
-        with suppress(OSError, ValueError):
-            signal.signal(number, _end)
+        signal.signal(number, _end)
 
 
 def _end(number: int, frame: object) -> NoReturn:
