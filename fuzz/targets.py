@@ -80,21 +80,27 @@ def answer(action: Callable[[], bytes]) -> Answer:
         return type(error).__name__, text.encode()
 
 
-def agreed(action: Callable[[Model], bytes], size: int, *, ask_reference: bool = True) -> Answer:
-    """The answer that an action on `size` bytes gets with every engine."""
-    ask_reference = ask_reference and size <= _REFERENCE_BYTES
-    asked = [name for name in TINY_MODELS if name != REFERENCE or ask_reference or len(TINY_MODELS) == 1]
+def agreed(
+    action: Callable[[Model], bytes], size: int, *, ask_others: bool = True, ask_reference: bool = True
+) -> Answer:
+    """The answer that an action on `size` bytes gets from the fastest engine and others that are asked."""
+    fastest, *others = TINY_MODELS
+    asked = [fastest]
+    if ask_others:
+        ask_reference = ask_reference and size <= _REFERENCE_BYTES
+        asked += [name for name in others if name != REFERENCE or ask_reference]
     answers = {name: answer(partial(action, TINY_MODELS[name])) for name in asked}
     if len(set(answers.values())) != 1:
         raise ViolationError(f"engines disagree: {answers}")
     return answers[asked[0]]
 
 
-def decoded(data: bytes, *, ask_reference: bool = True) -> Answer:
+def decoded(data: bytes, *, ask_others: bool = True, ask_reference: bool = True) -> Answer:
     """What a frame decodes to."""
     found = agreed(
         lambda model: stream.decompress(data, model=model, max_output_size=MOST),
         _claimed_size(data),
+        ask_others=ask_others,
         ask_reference=ask_reference,
     )
     if found[0] == "decoded" and len(found[1]) > MOST:

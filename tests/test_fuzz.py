@@ -48,7 +48,7 @@ def test_an_input_depends_on_its_number_alone(mutate: ModuleType) -> None:
 def test_a_wrong_text_is_seen(
     mutate: ModuleType, targets: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(targets, "decoded", lambda data, ask_reference: ("decoded", b"another text"))
+    monkeypatch.setattr(targets, "decoded", lambda data, **asked: ("decoded", b"another text"))
     tally = mutate.work("frames", 0, 0, 5)
     assert tally.counts["WRONG"] + tally.counts["unchanged"] == 5
     assert tally.counts["WRONG"] == len(tally.remarkable) > 0
