@@ -114,7 +114,7 @@ def coding(case: Case, number: signal.Signals, after: float, folder: Path) -> li
 
 def is_ours(message: bytes) -> bool:
     """Whether a command shows a traceback; of a Ctrl-C before our first line runs, the interpreter does."""
-    early = message.rstrip().endswith(b"KeyboardInterrupt") and b"__main__.py" not in message
+    early = message.rstrip().endswith(b"KeyboardInterrupt") and b", in main" not in message
     return b"Traceback" in message and b"vaezip" in message and not early
 
 
