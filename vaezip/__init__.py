@@ -31,6 +31,8 @@ TYPE_CHECKING = False  # as that of typing, which takes longer to import than al
 if TYPE_CHECKING:
     from typing import Any
 
+    from vaezip.fileobject import VaezipFile, open
+    from vaezip.incremental import VaezipCompressor, VaezipDecompressor
     from vaezip.model import Model, load_model
     from vaezip.stream import compress, compress_stream, decompress, decompress_stream
 
@@ -50,13 +52,17 @@ __all__ = [
     "ModelMismatchError",
     "SkippedError",
     "TruncatedError",
+    "VaezipCompressor",
+    "VaezipDecompressor",
     "VaezipError",
+    "VaezipFile",
     "VersionError",
     "compress",
     "compress_stream",
     "decompress",
     "decompress_stream",
     "load_model",
+    "open",
 ]
 
 _LATE = {
@@ -66,6 +72,10 @@ _LATE = {
     "compress_stream": "vaezip.stream",
     "decompress": "vaezip.stream",
     "decompress_stream": "vaezip.stream",
+    "VaezipCompressor": "vaezip.incremental",
+    "VaezipDecompressor": "vaezip.incremental",
+    "VaezipFile": "vaezip.fileobject",
+    "open": "vaezip.fileobject",
 }
 
 

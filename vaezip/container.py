@@ -6,6 +6,7 @@ an end mark and an index. Frames can be concatenated.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -135,6 +136,37 @@ class Index:
         return body + len(body).to_bytes(4, "little")
 
 
+class IndexEntry(NamedTuple):
+    """Of a block: bytes of content, and bytes in the frame."""
+
+    size: int
+    encoded_size: int
+
+
+def read_index(data: bytes) -> tuple[int, list[IndexEntry]]:
+    """The size of the frame's header and all entries, of the bytes from end mark to check, both included.
+
+    Raises FormatError if this is no index.
+    """
+    body, check = data[:-4], data[-4:]
+    if body[:1] != bytes([_END]) or check != _check(body):
+        raise FormatError("damaged index")
+    reader = ByteReader(io.BytesIO(body[1:]))
+    header_size, count = read_number(reader), read_number(reader)
+    entries = []
+    while reader.position < len(body) - 1:
+        entries.append(IndexEntry(read_number(reader), read_number(reader)))
+    if len(entries) != count:
+        raise FormatError("damaged index")
+    return header_size, entries
+
+
+def check_block_size(size: int) -> None:
+    """Raise ValueError for a size that no frame may have."""
+    if not 1 <= size <= MAX_BLOCK_SIZE:
+        raise ValueError(f"block size must be 1 to {MAX_BLOCK_SIZE}")
+
+
 def read_header(reader: ByteReader) -> Header | None:
     """The next frame's header, or None at the end of the stream.
 
@@ -204,24 +236,37 @@ def read_blocks(reader: ByteReader, header: Header) -> Iterator[Block]:
 
     Raises FormatError, or its subclass TruncatedError, for damage.
     """
+    index = Index(header.encoded_size)
+    while (block := read_block(reader, header, index)) is not None:
+        yield block
+        if header.is_short:
+            return
+
+
+def read_block(reader: ByteReader, header: Header, index: Index) -> Block | None:
+    """The next block of a frame, which `index` takes note of; None after the end of a frame of blocks.
+
+    A frame in the short form ends with its one block. Raises FormatError, or its subclass TruncatedError, for
+    damage.
+    """
     if header._single is not None:
         method, mixer_start, payload_size = header._single
-        yield Block(method, header.content_size or 0, reader.read(payload_size), mixer_start)
-        return
-    assert header.block_size is not None
-    index = Index(header.encoded_size)
-    while True:
-        start = reader.position
-        kind = reader.read(1)[0]
-        if kind == _END:
-            break
-        (method, mixer_start), size = _method_and_start(kind), read_number(reader)
-        if not 0 < size <= header.block_size:
-            raise FormatError("damaged block: impossible size")
-        payload_size = _payload_size(method, size, 0 if method == Method.STORED else read_number(reader))
-        block = Block(method, size, reader.read(payload_size), mixer_start)
-        index.add(size, reader.position - start)
-        yield block
+        return Block(method, header.content_size or 0, reader.read(payload_size), mixer_start)
+    start = reader.position
+    kind = reader.read(1)[0]
+    if kind == _END:
+        _read_end(reader, header, index)
+        return None
+    (method, mixer_start), size = _method_and_start(kind), read_number(reader)
+    if not 0 < size <= (header.block_size or 0):
+        raise FormatError("damaged block: impossible size")
+    payload_size = _payload_size(method, size, 0 if method == Method.STORED else read_number(reader))
+    block = Block(method, size, reader.read(payload_size), mixer_start)
+    index.add(size, reader.position - start)
+    return block
+
+
+def _read_end(reader: ByteReader, header: Header, index: Index) -> None:
     expected = index.to_bytes()
     if bytes([_END]) + reader.read(len(expected) - 1) != expected:
         raise FormatError("damaged index")

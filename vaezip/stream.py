@@ -89,12 +89,11 @@ def compress_stream(
     of bytes read since the last call. Raises as `compress`, TruncatedError if `source` does not hold
     what `content_size` says, and whatever `source` and `sink` raise.
     """
-    if not 1 <= block_size <= container.MAX_BLOCK_SIZE:
-        raise ValueError(f"block size must be 1 to {container.MAX_BLOCK_SIZE}")
+    container.check_block_size(block_size)
     if content_size is not None and content_size < 0:
         raise ValueError("content size must not be negative")
     workers = thread_count(threads)
-    model = _loaded(model)
+    model = loaded(model)
     reader, writer = ByteReader(source), ByteWriter(sink)
     content, after = reader.read_some(block_size), reader.read_some(block_size)
     if not after:
@@ -137,7 +136,7 @@ def decompress_stream(
     workers = thread_count(threads)
     reader, writer = ByteReader(source), None if sink is None else ByteWriter(sink)
     written = ticked = 0
-    load = functools.cache(lambda: _loaded(model))  # when a block needs it, and the same for all
+    load = functools.cache(lambda: loaded(model))  # when a block needs it, and the same for all
     while (header := container.read_header(reader)) is not None:
         blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
         decode = functools.partial(decode_block, load, header.fingerprint)
@@ -228,7 +227,8 @@ def _limited(blocks: Iterator[Block], limit: int | None, before: int) -> Iterato
         yield block
 
 
-def _loaded(model: ModelLike) -> Model:
+def loaded(model: ModelLike) -> Model:
+    """The model that is meant; raises ModelError."""
     return model if isinstance(model, Model) else load_model(model)
 
 

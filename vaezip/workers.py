@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,27 +33,54 @@ def _begin(pool: ThreadPoolExecutor, function: Callable[[T], R], item: T) -> Fut
         raise MemoryError(str(error)) from error
 
 
+class Queue(Generic[T, R]):
+    """Items worked on in threads, whose results come out in the order in which the items went in."""
+
+    def __init__(self, function: Callable[[T], R], threads: int) -> None:
+        """threads: 1 works at once, in the caller's; 0 is one per core."""
+        self._function = function
+        self._threads = thread_count(threads)
+        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+        self._pending: deque[Future[R]] = deque()
+
+    def push(self, item: T) -> Iterator[R]:
+        """Begin with an item; results that are due, so that at most one item more than threads is ahead."""
+        if self._pool is None:
+            yield self._function(item)
+            return
+        self._pending.append(_begin(self._pool, self._function, item))
+        while len(self._pending) > self._threads:
+            yield self._pending.popleft().result()
+
+    def drain(self) -> Iterator[R]:
+        """All results that are left."""
+        while self._pending:
+            yield self._pending.popleft().result()
+
+    def close(self) -> None:
+        """Drop what has not begun; threads finish what they have begun, but nobody waits for them."""
+        self._pending.clear()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
 def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
     """Like `map`, but in threads; at most one item more than there are threads is ahead of the caller.
 
     After an error, threads finish the items that they have begun, but nobody waits for them. Raises
     MemoryError if the system refuses a thread.
     """
-    if threads == 1:
-        yield from map(function, items)
-        return
-    pending: deque[Future[R]] = deque()
-    iterator, failure = iter(items), None
-    pool = ThreadPoolExecutor(threads)
+    queue, iterator, failure = Queue(function, threads), iter(items), None
     try:
         while failure is None:
             try:
-                pending.append(_begin(pool, function, next(iterator)))
+                item = next(iterator)
             except Exception as error:  # StopIteration too: what went before comes first
                 failure = error
-            while len(pending) > (threads if failure is None else 0):
-                yield pending.popleft().result()
+            else:
+                yield from queue.push(item)
+        yield from queue.drain()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        queue.close()
     if not isinstance(failure, StopIteration):
         raise failure

@@ -1,0 +1,123 @@
+"""Where every block of a seekable `.vz` file lies, so that reading anywhere costs one block."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from bisect import bisect_right
+from typing import NamedTuple, Protocol
+
+from vaezip import container
+from vaezip.byteio import ByteReader
+from vaezip.container import Block, Header, Index, IndexEntry
+from vaezip.errors import FormatError, TruncatedError
+
+_LENGTH = 4  # bytes at the end of a frame that say how long its index is
+
+
+class Seekable(Protocol):
+    """Part of a binary stream that can be read anywhere."""
+
+    def read(self, n: int, /) -> bytes | None:
+        """As of any binary stream."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """As of any binary stream."""
+
+
+class _Frame(NamedTuple):
+    header: Header
+    first_block: int  # number, over all frames
+
+
+class BlockMap:
+    """The blocks of all frames from `begin` to the end of a file.
+
+    A frame of blocks is known by its index, which is found from its end: so one frame takes three short
+    reads, however long it is. Only frames before one in the short form are walked through, block by block.
+    """
+
+    def __init__(self, file: Seekable, begin: int = 0) -> None:
+        """Raises FormatError as `vaezip.decompress` does, and what `file` raises."""
+        self._file = file
+        self._frames: list[_Frame] = []
+        self._contents = array("Q", [0])  # where the content of each block begins, and where all ends
+        self._places = array("Q")  # where each block begins in the file
+        end = file.seek(0, os.SEEK_END)
+        if begin >= end:
+            raise TruncatedError("the input is empty: not a .vz file")
+        indexed = self._indexed_frames(begin, end)
+        while begin < end:
+            begin = self._add_frame(begin, indexed.get(begin))
+
+    @property
+    def size(self) -> int:
+        """Bytes of content."""
+        return self._contents[-1]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def find(self, offset: int) -> tuple[int, int]:
+        """The block that holds the byte of content at `offset`, and where its content begins.
+
+        Beyond the end, the number of blocks and the size of the content.
+        """
+        number = min(bisect_right(self._contents, offset) - 1, len(self))
+        return number, self._contents[number]
+
+    def read(self, number: int) -> tuple[Header, Block]:
+        """A block, and its frame's header; raises FormatError if it is not what the index says."""
+        frame = self._frames[bisect_right(self._frames, number, key=lambda f: f.first_block) - 1]
+        self._file.seek(self._places[number])
+        block = container.read_block(ByteReader(self._file), frame.header, Index(0))
+        if block is None or block.size != self._contents[number + 1] - self._contents[number]:
+            raise FormatError("damaged index")
+        return frame.header, block
+
+    def _indexed_frames(self, begin: int, end: int) -> dict[int, tuple[list[IndexEntry], int]]:
+        """Of the last frames that have one: the index, and where the frame ends, by where it begins."""
+        found: dict[int, tuple[list[IndexEntry], int]] = {}
+        while end - begin > _LENGTH:
+            frame_end = end
+            self._file.seek(end - _LENGTH)
+            length = int.from_bytes(ByteReader(self._file).read(_LENGTH), "little")
+            index_at = end - _LENGTH - length
+            if index_at < begin:
+                break
+            self._file.seek(index_at)
+            try:
+                header_size, entries = container.read_index(ByteReader(self._file).read(length))
+            except FormatError:
+                break
+            end = index_at - header_size - sum(entry.encoded_size for entry in entries)
+            if end < begin:
+                break
+            found[end] = entries, frame_end
+        return found
+
+    def _add_frame(self, begin: int, indexed: tuple[list[IndexEntry], int] | None) -> int:
+        """Take note of a frame, whose index may be known; returns where it ends."""
+        self._file.seek(begin)
+        reader = ByteReader(self._file)
+        header = container.read_header(reader)
+        if header is None:
+            raise TruncatedError("the file ends too early: it is truncated")
+        self._frames.append(_Frame(header, len(self)))
+        at = header.encoded_size  # counted from the frame's beginning
+        if indexed is not None and not header.is_short:
+            entries, end = indexed
+            for entry in entries:
+                self._add_block(begin + at, entry.size)
+                at += entry.encoded_size
+            return end
+        blocks = container.read_blocks(reader, header)
+        place = reader.position
+        for block in blocks:
+            self._add_block(begin + place, block.size)
+            place = reader.position
+        return begin + reader.position
+
+    def _add_block(self, place: int, size: int) -> None:
+        self._places.append(place)
+        self._contents.append(self._contents[-1] + size)

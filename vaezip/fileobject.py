@@ -1,0 +1,272 @@
+"""`.vz` files as file objects, like those of gzip, lzma and compression.zstd (PEP 784)."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import io
+import os
+from collections.abc import Iterable, Iterator
+from typing import IO, Any, Literal, cast
+
+from vaezip import container
+from vaezip.blockmap import BlockMap
+from vaezip.byteio import ByteReader, ByteWriter
+from vaezip.container import Block, Header
+from vaezip.errors import TruncatedError
+from vaezip.incremental import VaezipCompressor
+from vaezip.stream import DEFAULT_BLOCK_SIZE, ModelLike, decode_block, loaded
+from vaezip.workers import in_order
+
+_MODES = {"r": "rb", "rb": "rb", "w": "wb", "wb": "wb", "a": "ab", "ab": "ab", "x": "xb", "xb": "xb"}
+
+
+def open(
+    file: str | os.PathLike[str] | IO[bytes],
+    mode: str = "rb",
+    *,
+    model: ModelLike = None,
+    block_size: int = DEFAULT_BLOCK_SIZE,
+    threads: int = 1,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+) -> VaezipFile | io.TextIOWrapper:
+    """A `.vz` file as a file object: a `VaezipFile`, or in a text mode (rt, wt, xt, at) one of text.
+
+    encoding, errors, newline: as in the built-in `open`, for text only. Raises ValueError for what does not
+    go together, and as `VaezipFile`.
+    """
+    text = "t" in mode
+    if (text and "b" in mode) or (not text and (encoding, errors, newline) != (None, None, None)):
+        raise ValueError(f"invalid mode {mode!r}, or encoding, errors or newline in binary mode")
+    binary = VaezipFile(file, mode.replace("t", ""), model=model, block_size=block_size, threads=threads)
+    return io.TextIOWrapper(binary, encoding, errors, newline) if text else binary
+
+
+class VaezipFile(io.BufferedIOBase):
+    """A `.vz` file that is read or written as if it were not compressed.
+
+    Reading may begin anywhere: what `seek` and `read` cost is the decoding of one block, if the file below
+    can seek. Memory is bounded by blocks and threads, whatever the size of the file.
+    """
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | IO[bytes],
+        mode: str = "r",
+        *,
+        model: ModelLike = None,
+        block_size: int = DEFAULT_BLOCK_SIZE,
+        threads: int = 1,
+    ) -> None:
+        """file: a path, or a binary stream, which is not closed. mode: r, w, x or a (append a frame), or rb…
+
+        model, block_size, threads: as in `vaezip.compress`. Raises ValueError for another mode, OSError if
+        the file cannot be opened; reading raises as `vaezip.decompress` does.
+        """
+        if mode not in _MODES:
+            raise ValueError(f"invalid mode: {mode!r}")
+        self._mode = _MODES[mode]
+        self._is_ours = isinstance(file, (str, bytes, os.PathLike))
+        opened = builtins.open(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
+        self._file: Any = opened
+        self._reader: io.BufferedReader | None = None
+        self._compressor: VaezipCompressor | None = None
+        if self._mode == "rb":
+            raw = _Content(opened, model, threads)
+            self._reader = io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE)
+        else:
+            self._compressor = VaezipCompressor(model=model, block_size=block_size, threads=threads)
+            self._writer, self._position = ByteWriter(opened), 0
+
+    @property
+    def name(self) -> Any:
+        """Of the file below."""
+        self._check_open()
+        return self._file.name
+
+    @property
+    def mode(self) -> Literal["rb", "wb"]:
+        """rb or wb."""
+        return "rb" if self._mode == "rb" else "wb"
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._file is None
+
+    def close(self) -> None:
+        """Finish the frame, if the file was written; close the file below if it was opened here."""
+        if self.closed:
+            return
+        file, compressor = self._file, self._compressor
+        try:
+            if compressor is not None:
+                self._writer.write(compressor.flush())
+        finally:
+            self._file = self._reader = self._compressor = None
+            if self._is_ours:
+                file.close()
+
+    def fileno(self) -> int:
+        """Of the file below."""
+        self._check_open()
+        return cast(int, self._file.fileno())
+
+    def readable(self) -> bool:
+        """Whether it was opened for reading."""
+        self._check_open()
+        return self._reader is not None
+
+    def writable(self) -> bool:
+        """Whether it was opened for writing."""
+        self._check_open()
+        return self._compressor is not None
+
+    def seekable(self) -> bool:
+        """Whether it is read, and the file below can seek."""
+        return self.readable() and cast(io.BufferedReader, self._reader).seekable()
+
+    def peek(self, size: int = -1) -> bytes:
+        """Some bytes without moving on; none only at the end."""
+        return self._for_reading().peek(max(size, 1))
+
+    def read(self, size: int | None = -1) -> bytes:
+        """At most `size` bytes, or all that are left."""
+        return self._for_reading().read(size)
+
+    def read1(self, size: int = -1) -> bytes:
+        """At most `size` bytes, from one block; none only at the end."""
+        return self._for_reading().read1(io.DEFAULT_BUFFER_SIZE if size < 0 else size)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer as far as the content goes."""
+        return self._for_reading().readinto(buffer)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """A line, its end included."""
+        return self._for_reading().readline(-1 if size is None else size)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._for_reading()
+        return self
+
+    def __next__(self) -> bytes:
+        if line := self.readline():
+            return line
+        raise StopIteration
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a position in the content; raises io.UnsupportedOperation if that cannot be."""
+        return self._for_reading().seek(offset, whence)
+
+    def tell(self) -> int:
+        """The position in the content."""
+        self._check_open()
+        return self._position if self._reader is None else self._reader.tell()
+
+    def write(self, data: Any) -> int:
+        """Compress all of `data`; what is ready goes to the file below."""
+        self._check_open()
+        if self._compressor is None:
+            raise io.UnsupportedOperation("the file was opened for reading")
+        size = memoryview(data).nbytes
+        self._writer.write(self._compressor.compress(data))
+        self._position += size
+        return size
+
+    def flush(self) -> None:
+        """Flush the file below; a block that is not full is not written before the file is closed."""
+        self._check_open()
+        if self._compressor is not None and hasattr(self._file, "flush"):
+            self._file.flush()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+
+    def _for_reading(self) -> io.BufferedReader:
+        self._check_open()
+        if self._reader is None:
+            raise io.UnsupportedOperation("the file was opened for writing")
+        return self._reader
+
+
+class _Content(io.RawIOBase):
+    """The content of a file: block after block, or from the block that holds a position."""
+
+    def __init__(self, file: IO[bytes], model: ModelLike, threads: int) -> None:
+        self._file, self._threads = file, threads
+        self._load = functools.cache(lambda: loaded(model))
+        self._can_seek = hasattr(file, "seekable") and file.seekable()
+        self._begin = file.tell() if self._can_seek else 0
+        self._map: BlockMap | None = None
+        self._decoded = self._decode(_all_blocks(ByteReader(file)))
+        self._block, self._at, self._before = (
+            b"",
+            0,
+            0,
+        )  # what is decoded, where we are in it, bytes before it
+
+    def _decode(self, blocks: Iterable[tuple[Header, Block]]) -> Iterator[bytes]:
+        return in_order(lambda b: decode_block(self._load, b[0].fingerprint, b[1]), blocks, self._threads)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._can_seek
+
+    def tell(self) -> int:
+        return self._before + self._at
+
+    def readinto(self, buffer: Any) -> int:
+        while self._at >= len(self._block):
+            block = next(self._decoded, None)
+            if block is None:
+                return 0
+            self._before += len(self._block)
+            self._at -= len(self._block)
+            self._block = block
+        part = memoryview(self._block)[self._at : self._at + memoryview(buffer).nbytes]
+        memoryview(buffer).cast("B")[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if not self._can_seek:
+            raise io.UnsupportedOperation("the file below cannot seek")
+        if whence == io.SEEK_CUR:
+            offset += self.tell()
+        elif whence == io.SEEK_END:
+            offset += self._blocks().size
+        elif whence != io.SEEK_SET:
+            raise ValueError(f"invalid whence: {whence}")
+        if offset < 0:
+            raise ValueError(f"negative seek position {offset}")
+        if not 0 <= offset - self._before <= len(self._block):
+            self._before, self._block = self._decode_from(offset), b""
+        self._at = offset - self._before
+        return offset
+
+    def _blocks(self) -> BlockMap:
+        if self._map is None:
+            self._map = BlockMap(self._file, self._begin)
+            self._decode_from(self._before + len(self._block))  # the file below is elsewhere now
+        return self._map
+
+    def _decode_from(self, offset: int) -> int:
+        """Let the next block be that which holds a position; returns where it begins."""
+        blocks = self._blocks()
+        number, begin = blocks.find(offset)
+        self._decoded = self._decode(map(blocks.read, range(number, len(blocks))))
+        return begin
+
+
+def _all_blocks(reader: ByteReader) -> Iterator[tuple[Header, Block]]:
+    while (header := container.read_header(reader)) is not None:
+        for block in container.read_blocks(reader, header):
+            yield header, block
+    if not reader.position:
+        raise TruncatedError("the input is empty: not a .vz file")

@@ -1,0 +1,176 @@
+"""Compressing and decompressing what comes in pieces, as the standard library does it (PEP 784)."""
+
+from __future__ import annotations
+
+import functools
+
+from vaezip import container
+from vaezip.byteio import ByteReader
+from vaezip.container import Header, Index
+from vaezip.errors import TruncatedError
+from vaezip.stream import DEFAULT_BLOCK_SIZE, ModelLike, decode_block, encode_block, loaded
+from vaezip.workers import Queue
+
+
+class VaezipCompressor:
+    """Makes one frame of what it is given.
+
+    >>> compressor = VaezipCompressor()
+    >>> frame = compressor.compress(b"It was the best of times, ") + compressor.flush()
+    """
+
+    def __init__(
+        self, *, model: ModelLike = None, block_size: int = DEFAULT_BLOCK_SIZE, threads: int = 1
+    ) -> None:
+        """As in `vaezip.compress`. At most two blocks more than there are threads are held at once."""
+        container.check_block_size(block_size)
+        self._model = model = loaded(model)
+        self._block_size = block_size
+        self._rest = bytearray()
+        self._blocks: Queue[bytes, container.Block] = Queue(
+            lambda content: encode_block(model, content), threads
+        )
+        self._index: Index | None = None  # once there is more than one block
+        self._finished = False
+
+    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Take more of the text; returns what is ready of the frame, often nothing."""
+        if self._finished:
+            raise ValueError("the frame has been finished")
+        self._rest += memoryview(data).cast("B")
+        parts = []
+        while len(self._rest) > self._block_size:
+            parts += self._push(bytes(self._rest[: self._block_size]))
+            del self._rest[: self._block_size]
+        return b"".join(parts)
+
+    def flush(self) -> bytes:
+        """The rest of the frame; nothing can be added to it."""
+        if self._finished:
+            raise ValueError("the frame has been finished")
+        self._finished = True
+        rest = bytes(self._rest)
+        if self._index is None:
+            return container.short_frame(self._model.fingerprint, encode_block(self._model, rest))
+        parts = self._push(rest)
+        parts += [self._encoded(block) for block in self._blocks.drain()]
+        return b"".join(parts) + self._index.to_bytes()
+
+    def _push(self, content: bytes) -> list[bytes]:
+        parts = []
+        if self._index is None:
+            parts.append(container.frame_header(self._model.fingerprint, self._block_size, None))
+            self._index = Index(len(parts[0]))
+        return parts + [self._encoded(block) for block in self._blocks.push(content)]
+
+    def _encoded(self, block: container.Block) -> bytes:
+        assert self._index is not None
+        encoded = container.encode_block(block)
+        self._index.add(block.size, len(encoded))
+        return encoded
+
+
+class VaezipDecompressor:
+    """Decompresses one frame, as its bytes come."""
+
+    def __init__(self, *, model: ModelLike = None) -> None:
+        """model: as in `vaezip.decompress`; it is loaded when the first block needs it."""
+        self._load = functools.cache(lambda: loaded(model))
+        self._input = _Feed()
+        self._header: Header | None = None
+        self._index = Index(0)
+        self._output = b""  # of the last block, and where what was returned of it ends
+        self._returned = 0
+        self._at_end = False
+
+    @property
+    def eof(self) -> bool:
+        """Whether the frame has ended, and all of its content has been returned."""
+        return self._at_end and self._returned == len(self._output)
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether `decompress` cannot return anything more before it is given more."""
+        return not self._at_end and self._returned == len(self._output) and not self._input.suffices
+
+    @property
+    def unused_data(self) -> bytes:
+        """What has been given beyond the end of the frame; empty before that is reached."""
+        return self._input.rest() if self.eof else b""
+
+    def decompress(self, data: bytes | bytearray | memoryview, max_length: int = -1) -> bytes:
+        """Take more of the frame; returns at most `max_length` bytes of its content, or (-1) what there is.
+
+        Raises EOFError after the end of the frame, and as `vaezip.decompress`.
+        """
+        if self.eof:
+            raise EOFError("the frame has ended")
+        self._input.feed(data)
+        parts = []
+        while max_length and not self.eof:
+            if self._returned == len(self._output) and not self._advance():
+                break
+            end = len(self._output) if max_length < 0 else self._returned + max_length
+            parts.append(self._output[self._returned : end])
+            self._returned += len(parts[-1])
+            max_length -= len(parts[-1]) if max_length > 0 else 0
+        return b"".join(parts)
+
+    def _advance(self) -> bool:
+        """Decode the next block, or reach the end; False if that needs more input."""
+        if self._at_end or not self._input.suffices:
+            return False
+        try:
+            if self._header is None:
+                self._header = container.read_header(self._input)
+                assert self._header is not None  # since something has come
+                self._index = Index(self._header.encoded_size)
+                self._input.drop()
+            block = container.read_block(self._input, self._header, self._index)
+        except TruncatedError:
+            self._input.back()
+            return False
+        self._input.drop()
+        self._at_end = block is None or self._header.is_short
+        self._output, self._returned = b"", 0
+        if block is not None:
+            self._output = decode_block(self._load, self._header.fingerprint, block)
+        return True
+
+
+class _Feed(ByteReader):
+    """Reads what has come so far; a TruncatedError means that more has to come first."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._needed = 1  # bytes, before it makes sense to read again
+        self.position = 0
+
+    @property
+    def suffices(self) -> bool:
+        """Whether enough has come to try again."""
+        return len(self._data) >= self._needed
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """What comes next."""
+        self._data += memoryview(data).cast("B")
+
+    def read_some(self, n: int) -> bytes:
+        """As of any ByteReader; notes how much would have been needed."""
+        self._needed = max(self._needed, self.position + n)
+        part = bytes(self._data[self.position : self.position + n])
+        self.position += len(part)
+        return part
+
+    def back(self) -> None:
+        """Read the same again, next time."""
+        self.position = 0
+
+    def drop(self) -> None:
+        """Be done with what has been read."""
+        del self._data[: self.position]
+        self.position, self._needed = 0, 1
+
+    def rest(self) -> bytes:
+        """What has come and was not read."""
+        return bytes(self._data)
