@@ -96,7 +96,7 @@ class Source:
                 raise SkippedError(f"{self.name}: is a symbolic link, not removed")
             if not self.is_regular:
                 raise SkippedError(f"{self.name}: is not a regular file, not removed")
-            if bytes_read != self.status.st_size or _version(now) != _version(self.status):
+            if bytes_read != self.status.st_size or version(now) != version(self.status):
                 raise SkippedError(f"{self.name}: was changed or replaced meanwhile, not removed")
             os.unlink(self.name)
         except FileNotFoundError as error:
@@ -105,7 +105,7 @@ class Source:
             raise FileError(f"{self.name}: cannot remove: {error.strerror}") from error
 
 
-def _version(status: os.stat_result) -> tuple[int, ...]:
+def version(status: os.stat_result) -> tuple[int, ...]:
     """What stays as it is as long as nobody writes to a file, or puts another in its place."""
     return *identity(status), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -117,7 +117,7 @@ def open_source(path: str, *, any_kind: bool = False) -> Iterator[Source]:
     any_kind: read pipes and devices as well, not only regular files; never directories.
     """
     try:
-        file = open(path, "rb", opener=None if any_kind else _open_at_once)  # noqa: SIM115 (a body's errors are not of opening)
+        file = open(path, "rb", opener=None if any_kind else open_at_once)  # noqa: SIM115 (a body's errors are not of opening)
     except (OSError, ValueError) as error:
         if os.path.isdir(path):
             raise SkippedError(f"{path}: is a directory, skipped") from error
@@ -129,8 +129,8 @@ def open_source(path: str, *, any_kind: bool = False) -> Iterator[Source]:
         yield source
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    """Without waiting for somebody to write to a pipe."""
+def open_at_once(path: str, flags: int) -> int:
+    """An opener, as `open` wants it, that does not wait for somebody to write to a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from vaezip.engine import Engine, load_engine
 from vaezip.errors import ModelError, printable
+from vaezip.files import open_at_once, version
 from vaezip.latent import Latent
 from vaezip.mixing.parameters import STARTS, MixerParameters
 from vaezip.network.architecture import Architecture
@@ -130,10 +131,10 @@ class _ModelFile:
         with _reported(name):
             path = _shipped_files().get(name)
             self.source = os.path.abspath(name) if path is None else name
-            self._file = open(path or name, "rb", opener=_open_without_waiting)  # noqa: SIM115 (see __exit__)
+            self._file = open(path or name, "rb", opener=open_at_once)  # noqa: SIM115 (see __exit__)
             status = os.fstat(self._file.fileno())
         self._size = status.st_size
-        self.identity = (status.st_dev, status.st_ino, self._size, status.st_mtime_ns, status.st_ctime_ns)
+        self.identity = version(status)
         if not stat.S_ISREG(status.st_mode) or self._size > MAX_FILE:
             self._file.close()
             kind = "larger than any model" if stat.S_ISREG(status.st_mode) else "not a regular file"
@@ -149,11 +150,6 @@ class _ModelFile:
 
     def __exit__(self, *exception: object) -> None:
         self._file.close()
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """As `open` does it, but not waiting for whoever may write into a named pipe."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextmanager
