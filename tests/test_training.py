@@ -125,6 +125,17 @@ def test_a_mixer_goes_on_from_what_it_had_learned(tiny: vaezip.Model) -> None:
     assert coded(tiny.mixer) < coded(None)
 
 
+def test_a_mixer_that_has_little_time_practises_less(tiny: vaezip.Model) -> None:
+    vae = restore(tiny, read_model_file(str(TINY)))
+    files = [TextFile("x", np.frombuffer((ROOT / "docs" / "cli.md").read_bytes()[:300], np.uint8))]
+
+    def counts(share: float) -> int:
+        model = parse_model(export(vae, Corpus(files, files, []), {}, practice_share=share), "x")
+        return int((model.mixer.starts[0].history_map & 1023).sum())
+
+    assert 0 < counts(1e-9) < counts(1.0)
+
+
 def test_starts_learn_different_texts(tiny: vaezip.Model) -> None:
     prose = (ROOT / "docs" / "model.md").read_bytes()
     table = b"".join(b"%d;%d;item %d;%0.2f\n" % (i, i % 7, i % 5, i * 1.5) for i in range(700))

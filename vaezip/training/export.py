@@ -63,13 +63,16 @@ def export(
     info: dict[str, str],
     seed: int = 0,
     before: MixerParameters | None = None,
+    *,
+    practice_share: float = 1.0,
     stage: Callable[[str], object] = lambda _: None,
 ) -> bytes:
     """The bytes of a model file.
 
     Calibrated on the training text. The mixer practises on the validation text last, since how far the
     network is to be trusted shows best where it has not been; one that is trained already, `before`, has no
-    other practice. stage: called with what is done next.
+    other practice. practice_share: of its texts, those that there is time for. stage: called with what is
+    done next.
     """
     stage("quantising the network")
     segments, practice = texts_for_export(corpus, seed, practised=before is not None)
@@ -85,7 +88,9 @@ def export(
     }
     tensors["latent.prior"] = _fitted_prior(a, tensors, segments)
     stage("practising the mixer")
-    tensors |= learned_parameters(a, tensors, practice, seed, before)
+    count = max(1, int(practice_share * len(practice)))
+    practised = [practice[(i + 1) * len(practice) // count - 1] for i in range(count)]
+    tensors |= learned_parameters(a, tensors, practised, seed, before)
     return serialise(a, tensors, info)
 
 

@@ -25,7 +25,7 @@ from vaezip.training.export import export
 from vaezip.training.grow import grow
 from vaezip.training.loop import Progress, Trainer
 from vaezip.training.owners import settle_owners
-from vaezip.training.rehearsal import closing_seconds
+from vaezip.training.rehearsal import rehearse
 from vaezip.training.restore import restore
 from vaezip.training.run_folder import START, RunFolder
 from vaezip.training.settings import Settings
@@ -58,6 +58,7 @@ class TrainingJob:
         """
         started = time.monotonic() if started is None else started
         self._output, self._overwrite = output, overwrite
+        self._practice_share = 1.0
         self.warnings: list[str] = []
         self.notices: list[str] = []
         refuse_existing(str(output), overwrite)
@@ -110,7 +111,15 @@ class TrainingJob:
             "seconds": f"{self._trainer.curve[-1][1]:.0f}",
             "settings": json.dumps(dataclasses.asdict(settings)),
         }
-        data = export(vae, self.corpus, info, settings.seed, before.mixer if before else None, stage)
+        data = export(
+            vae,
+            self.corpus,
+            info,
+            settings.seed,
+            before.mixer if before else None,
+            practice_share=self._practice_share,
+            stage=stage,
+        )
         model = parse_model(data, self._output.stem)
         stage("measuring the model")
         result = evaluate(vae, model, self.corpus.validation, before=before)
@@ -168,8 +177,10 @@ class TrainingJob:
         trainer = self._trainer
         if trainer.settings.minutes is None or trainer.done:
             return
-        after = trainer.seconds_to_conclude()
-        after += closing_seconds(trainer.vae, self.corpus, trainer.settings.seed, self._before)
+        budget = 60 * trainer.settings.minutes
+        closing = rehearse(trainer.vae, self.corpus, trainer.settings.seed, self._before, budget)
+        self._practice_share = closing.practice_share
+        after = trainer.seconds_to_conclude() + closing.seconds
         before = time.monotonic() - started
         if not trainer.plan(before, after):
             self.notices.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,19 @@ _SLOW_BYTES = 128  # for the reference, which takes a thousand times as long
 # How often the mixer reads a text to practise: all of it, drifts, one start; or less, and choices.
 _PASSES, _PASSES_PRACTISED = 3.0, 4.0
 _SHORT = 1.1  # so much longer than a rehearsal says it takes: longer texts fit the caches less well
+_PRACTICE = 0.4  # of a run's time, the most that the mixer's practice may take
 
 
-def closing_seconds(vae: Vae, corpus: Corpus, seed: int, before: Model | None) -> float:
-    """Seconds that exporting `vae` and evaluating the model will take."""
+@dataclass(frozen=True)
+class Closing:
+    """What it takes to end a run: exporting the network and evaluating the model."""
+
+    seconds: float
+    practice_share: float  # of the texts for the mixer's practice, those that there is time for
+
+
+def rehearse(vae: Vae, corpus: Corpus, seed: int, before: Model | None, seconds: float) -> Closing:
+    """How a run of so many `seconds` in all will end."""
     few = Corpus(corpus.train, evaluated(corpus.validation, 1, _SLOW_BYTES), [])
     started = time.perf_counter()
     # A mixer that has practised practises on validation text only: here, on next to nothing.
@@ -35,11 +45,10 @@ def closing_seconds(vae: Vae, corpus: Corpus, seed: int, before: Model | None) -
     practice = texts_in_time(texts_for_export(corpus, seed, practised=practised)[1], model.engine)
     passes = _PASSES_PRACTISED if practised else _PASSES
     slow = model.engine.name == REFERENCE
-    return _SHORT * (
-        exported
-        + passes * sum(map(len, practice)) * _seconds_per_byte(model, practice, slow)
-        + _evaluation_seconds(vae, model, corpus, before, slow)
-    )
+    practising = _SHORT * passes * sum(map(len, practice)) * _seconds_per_byte(model, practice, slow)
+    share = min(1.0, _PRACTICE * seconds / practising)
+    others = exported + _evaluation_seconds(vae, model, corpus, before, slow)
+    return Closing(_SHORT * others + share * practising, share)
 
 
 def _seconds_per_byte(model: Model, texts: Sequence[NDArray[np.uint8]], slow: bool) -> float:
