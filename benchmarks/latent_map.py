@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 import numpy as np
 
+from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.latent import PHASES
 from vaezip.model import load_model, read_model_file
-from vaezip.stream import DEFAULT_BLOCK_SIZE
 from vaezip.tensors import read_tensors
 
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2", "#9c6b4e", "#9498a0")

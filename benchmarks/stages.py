@@ -26,10 +26,11 @@ import numpy as np
 from cffi import FFI
 
 from vaezip.ans import AnsStack
+from vaezip.block import decode_block, encode_block
 from vaezip.kernel import ffi
 from vaezip.kernel.predictor import Kernel
+from vaezip.known_models import models
 from vaezip.model import load_model
-from vaezip.stream import decode_block, encode_block
 from vaezip.workers import in_order, thread_count
 
 KERNEL = Path(__file__).parent.parent / "vaezip" / "kernel"
@@ -114,7 +115,7 @@ def main() -> None:
     intervals = model.predictor(z, 0, size).encode(x)
     compress, decompress = (
         partial(encode_block, model),
-        partial(decode_block, lambda: model, model.fingerprint),
+        partial(decode_block, models(model), model.fingerprint),
     )
     coded, cores = compress(text), thread_count(0)
     a, product = np.zeros(model.decoder.head.weight.shape[1], np.int8), np.empty(256, np.int32)

@@ -290,7 +290,11 @@ def test_list(run: Run, text: Path, tiny: vaezip.Model) -> None:
     assert row["name"] == "notes.txt.vz"
     assert row["content"] == 400
     assert row["compressed"] == text.with_name("notes.txt.vz").stat().st_size
-    assert tiny.fingerprint.hex().startswith(row["model"])
+    (model,) = row["models"]
+    assert tiny.fingerprint.hex().startswith(model["fingerprint"])
+    assert model["name"] is None  # it is not at hand
+    table = run("list", "notes.txt.vz", "notes.txt.vz").stdout.decode().splitlines()
+    assert table[3].split()[3:] == ["800", table[1].split()[4], "%", "2", "files"]
     fails(run("list", "notes.txt"), "not a .vz file")
 
 
@@ -316,7 +320,7 @@ def test_verbose_and_quiet(run: Run, text: Path) -> None:
 
 
 def test_usage_errors_are_errors(run: Run) -> None:
-    for arguments in (("compres",), ("compress", "--fast"), ("compress", "a", "b", "-o", "c"), ("list",), ()):
+    for arguments in (("compres",), ("compress", "--fast"), ("compress", "a", "b", "-o", "c"), ()):
         result = run(*arguments)
         assert result.returncode == (1 if arguments else result.returncode)
         assert b"Traceback" not in result.stderr

@@ -12,7 +12,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import vaezip
-from vaezip import bench, bitsback, stream
+from vaezip import bench, bitsback, container
+from vaezip.byteio import ByteReader
 from vaezip.container import Method
 from vaezip.model import Model, parse_model, read_model_file
 
@@ -66,10 +67,12 @@ def test_a_megabyte(tiny: Model, prose: bytes) -> None:
     blob = vaezip.compress(text, model=tiny, block_size=16 << 10)
     assert len(blob) < 880_000
     assert vaezip.decompress(blob, model=tiny) == text
-    (listing,) = stream.list_frames(io.BytesIO(blob))
-    assert listing.content_size == len(text)
-    assert listing.blocks[Method.STORED] > 40
-    assert listing.blocks[Method.VAE] + listing.blocks[Method.VAE_NULL] > 10
+    reader = ByteReader(io.BytesIO(blob))
+    header = container.read_header(reader)
+    assert header is not None
+    stored = [block.method == Method.STORED for block in container.read_blocks(reader, header)]
+    assert sum(stored) > 40
+    assert len(stored) - sum(stored) > 10
 
 
 @pytest.mark.parametrize("delta", [-1, 0, 1])
@@ -107,7 +110,7 @@ def test_what_lies_before_damage_comes_out(tiny: Model, prose: bytes, threads: i
     blob = vaezip.compress(text, model=tiny, block_size=100)
     sink = io.BytesIO()
     with pytest.raises(vaezip.TruncatedError):
-        stream.decompress_stream(io.BytesIO(blob[:-300]), sink, model=tiny, threads=threads)
+        vaezip.decompress_stream(io.BytesIO(blob[:-300]), sink, model=tiny, threads=threads)
     assert len(sink.getvalue()) >= 300
     assert text.startswith(sink.getvalue())
     damaged = bytearray(blob[:-300])
@@ -134,7 +137,7 @@ def test_a_pipe_of_unknown_length_gives_the_same_blocks(tiny: Model, prose: byte
             return part
 
     sink = io.BytesIO()
-    stream.compress_stream(Trickle(), sink, model=tiny, block_size=300)  # type: ignore[arg-type]
+    vaezip.compress_stream(Trickle(), sink, model=tiny, block_size=300)  # type: ignore[arg-type]
     whole = vaezip.compress(prose[:1000], model=tiny, block_size=300)
     assert vaezip.decompress(sink.getvalue(), model=tiny) == prose[:1000]
     assert abs(len(sink.getvalue()) - len(whole)) <= 2
@@ -217,3 +220,36 @@ def test_public_names() -> None:
         assert name in dir(vaezip)
     with pytest.raises(AttributeError):
         vaezip.no_such_name  # noqa: B018
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_progress_is_told_within_blocks(tiny: Model, prose: bytes, threads: int) -> None:
+    text = (prose * 6)[:36_000]
+    told: list[int] = []
+    vaezip.compress_stream(
+        io.BytesIO(text),
+        sink := io.BytesIO(),
+        model=tiny,
+        block_size=18_000,
+        threads=threads,
+        progress=told.append,
+    )
+    assert sum(told) == len(text)
+    assert len(told) >= 8
+    blob, told = sink.getvalue(), []
+    vaezip.decompress_stream(io.BytesIO(blob), None, model=tiny, threads=threads, progress=told.append)
+    assert sum(told) == len(blob)
+    assert len(told) >= 8
+
+
+def test_errors_are_those_that_gzips_users_catch(tiny: Model) -> None:
+    blob = bytearray(vaezip.compress(b"text " * 100, model=tiny))
+    with pytest.raises(EOFError):
+        vaezip.decompress(blob[:-3], model=tiny)
+    with pytest.raises(OSError, match=r"not a \.vz file"):
+        vaezip.decompress(b"plain text", model=tiny)
+    blob[-4] ^= 1
+    with pytest.raises(OSError, match=r"checksum|damaged"):
+        vaezip.decompress(blob, model=tiny)
+    with pytest.raises(OSError, match="cannot read the model"):
+        vaezip.load_model("/nowhere.vzm")

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from vaezip.fileobject import VaezipFile, open
     from vaezip.incremental import VaezipCompressor, VaezipDecompressor
-    from vaezip.model import Model, load_model
+    from vaezip.listing import FrameInfo, list_frames
+    from vaezip.model import Model, load_model, shipped_models
     from vaezip.stream import compress, compress_stream, decompress, decompress_stream
 
 __version__ = "0.1.0"
@@ -44,6 +45,7 @@ __all__ = [
     "EngineError",
     "FileError",
     "FormatError",
+    "FrameInfo",
     "IntegrityError",
     "LimitError",
     "MissingExtraError",
@@ -61,13 +63,18 @@ __all__ = [
     "compress_stream",
     "decompress",
     "decompress_stream",
+    "list_frames",
     "load_model",
     "open",
+    "shipped_models",
 ]
 
 _LATE = {
     "Model": "vaezip.model",
     "load_model": "vaezip.model",
+    "shipped_models": "vaezip.model",
+    "FrameInfo": "vaezip.listing",
+    "list_frames": "vaezip.listing",
     "compress": "vaezip.stream",
     "compress_stream": "vaezip.stream",
     "decompress": "vaezip.stream",

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip import ans, bitsback, stream
+from vaezip.block import DEFAULT_BLOCK_SIZE, methods_to_try
 from vaezip.container import Method
 from vaezip.engine import load_engine
 from vaezip.errors import IntegrityError
 from vaezip.huffman import huffman_compress, huffman_decompress
 from vaezip.lzw import lzw_compress, lzw_decompress
-from vaezip.model import Model
+from vaezip.model import Model, load_model
 from vaezip.network.features import context_slots
 from vaezip.network.ops import Int32, Linear
 
@@ -48,6 +49,15 @@ class Measurement(NamedTuple):
     def bits_per_byte(self) -> float:
         """Bits of compressed data per byte of text."""
         return 8 * self.compressed / max(1, self.content)
+
+
+def model_speed(path: str, size: int = 32 << 10) -> float:
+    """Bytes per second that one core compresses of an English text of so many bytes with a model."""
+    model = load_model(path)
+    text = (__doc__ or "").encode() * (1 + size // 50)
+    started = time.perf_counter()
+    stream.compress(text[:size], model=model)
+    return size / (time.perf_counter() - started)
 
 
 def compressors(model: Model) -> list[Compressor]:
@@ -150,7 +160,7 @@ class Ablation(NamedTuple):
     kept: str  # what `compress` keeps: latent, null or stored, of most blocks
 
 
-def ablate(model: Model, name: str, text: bytes, block_size: int = stream.DEFAULT_BLOCK_SIZE) -> Ablation:
+def ablate(model: Model, name: str, text: bytes, block_size: int = DEFAULT_BLOCK_SIZE) -> Ablation:
     """Code `text` with bits-back, without, with the null latent, and without any choice."""
     kept: Counter[str] = Counter()
     x_bits = z_bits = 0.0
@@ -170,7 +180,7 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = stream.DEFAUL
             x_bits, z_bits = x_bits + bits.x_bits, z_bits + bits.z_bits
             returned, drawn = returned + encoded.returned_bits, drawn + len(encoded.payload)
             mode += _without_bits_back(model, block, start)
-        tried = [Method.STORED, *stream.methods_to_try(model, block)]
+        tried = [Method.STORED, *methods_to_try(model, block)]
         kept[_KEPT[min(tried, key=lambda method: sizes[method])]] += 1
     sums = x_bits, z_bits, returned, drawn, mode, null, fixed
     return Ablation(name, len(text), *sums, kept.most_common(1)[0][0])
@@ -196,7 +206,7 @@ class Shares(NamedTuple):
     both_bits: float
 
 
-def shares(model: Model, name: str, text: bytes, block_size: int = stream.DEFAULT_BLOCK_SIZE) -> Shares:
+def shares(model: Model, name: str, text: bytes, block_size: int = DEFAULT_BLOCK_SIZE) -> Shares:
     """Predict `text` by the network alone, the mixer alone, and both."""
     silent = copy.copy(model.decoder)
     silent.head = _silent_head(model.architecture.width)

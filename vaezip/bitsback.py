@@ -16,11 +16,13 @@ import numpy as np
 from vaezip.ans import AnsStack
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.latent import Posterior
+from vaezip.meter import Ticker
 from vaezip.mixing.parameters import STARTS
 from vaezip.model import Model
 from vaezip.network.ops import Int32
 
 LOOK = 4096  # bytes: which start suits a block shows at its beginning
+_STEP = 4096  # bytes between two looks at what Python has to do: to tell of progress, to be interrupted
 _SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
 
 
@@ -60,10 +62,19 @@ def choose_start(model: Model, block: bytes) -> tuple[int, Int32]:
     return best, intervals[:, best]
 
 
-def encode(model: Model, block: bytes, *, latent: bool, start: int, looked: Int32 | None = None) -> Encoded:
+def encode(
+    model: Model,
+    block: bytes,
+    *,
+    latent: bool,
+    start: int,
+    looked: Int32 | None = None,
+    tick: Ticker | None = None,
+) -> Encoded:
     """Code one block, with a latent or the null latent, and a start of the mixer.
 
     looked: the intervals that came with this start from `choose_start`; they may save predicting again.
+    tick: called with numbers of bytes that have been coded.
     """
     x = np.frombuffer(block, np.uint8)
     stack = AnsStack(checksum(block))
@@ -74,7 +85,7 @@ def encode(model: Model, block: bytes, *, latent: bool, start: int, looked: Int3
         z = model.latent.pop_posterior(stack, q)
     returned = before - stack.bits()
     if looked is None or latent or len(looked) < len(x):
-        stack.push_intervals(model.predictor(z, start, len(x)).encode(x))
+        stack.push_intervals(model.predictor(z, start, len(x)).encode(x, tick))
     else:
         stack.push_intervals(looked)
     if latent:
@@ -92,16 +103,17 @@ def can_carry_latent(model: Model, size: int) -> bool:
     return size >= model.encoder.least_bytes
 
 
-def decode(model: Model, block: Coded) -> bytes:
+def decode(model: Model, block: Coded, tick: Ticker | None = None) -> bytes:
     """Inverse of `encode`.
 
+    tick: called with numbers of bytes that have been decoded.
     Raises IntegrityError if the checksum disagrees, FormatError if no encoder can have written the payload.
     """
     if block.latent and not can_carry_latent(model, block.size):
         raise FormatError("damaged block: too short to carry a latent")
     stack = AnsStack.from_bytes(block.payload)
     z = model.latent.pop_prior(stack) if block.latent else model.latent.null()
-    text = _pop_text(model, stack, block, z)
+    text = _pop_text(model, stack, block, z, tick)
     intact = True
     if block.latent:
         q = model.latent.posterior(*model.encoder(np.frombuffer(text, np.uint8)))
@@ -111,7 +123,13 @@ def decode(model: Model, block: Coded) -> bytes:
     return text
 
 
-def _pop_text(model: Model, stack: AnsStack, block: Coded, z: Int32) -> bytes:
+def _pop_text(model: Model, stack: AnsStack, block: Coded, z: Int32, tick: Ticker | None) -> bytes:
     if not block.size:  # a file may have millions of empty frames, and a predictor is large
         return b""
-    return stack.pop_bytes(model.predictor(z, block.start, block.size).find, block.size)
+    find = model.predictor(z, block.start, block.size).find
+    text = bytearray()
+    while left := block.size - len(text):
+        text += stack.pop_bytes(find, min(left, _STEP))
+        if tick is not None:
+            tick(min(left, _STEP))
+    return bytes(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from vaezip import container
@@ -27,7 +28,18 @@ class Seekable(Protocol):
 
 class _Frame(NamedTuple):
     header: Header
+    begin: int  # in the file
     first_block: int  # number, over all frames
+
+
+class FrameExtent(NamedTuple):
+    """A frame: its header, and how much lies in it; sizes are in bytes."""
+
+    header: Header
+    begin: int  # in the file
+    compressed_size: int
+    content_size: int
+    blocks: int
 
 
 class BlockMap:
@@ -43,11 +55,11 @@ class BlockMap:
         self._frames: list[_Frame] = []
         self._contents = array("Q", [0])  # where the content of each block begins, and where all ends
         self._places = array("Q")  # where each block begins in the file
-        end = file.seek(0, os.SEEK_END)
-        if begin >= end:
+        self._end = file.seek(0, os.SEEK_END)
+        if begin >= self._end:
             raise TruncatedError("the input is empty: not a .vz file")
-        indexed = self._indexed_frames(begin, end)
-        while begin < end:
+        indexed = self._indexed_frames(begin, self._end)
+        while begin < self._end:
             begin = self._add_frame(begin, indexed.get(begin))
 
     @property
@@ -57,6 +69,14 @@ class BlockMap:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def frames(self) -> Iterator[FrameExtent]:
+        """All frames in order."""
+        ends = [(frame.begin, frame.first_block) for frame in self._frames[1:]]
+        for frame, (end, last) in zip(self._frames, [*ends, (self._end, len(self))], strict=True):
+            first = frame.first_block
+            content_size = self._contents[last] - self._contents[first]
+            yield FrameExtent(frame.header, frame.begin, end - frame.begin, content_size, last - first)
 
     def find(self, offset: int) -> tuple[int, int]:
         """The block that holds the byte of content at `offset`, and where its content begins.
@@ -103,7 +123,7 @@ class BlockMap:
         header = container.read_header(reader)
         if header is None:
             raise TruncatedError("the file ends too early: it is truncated")
-        self._frames.append(_Frame(header, len(self)))
+        self._frames.append(_Frame(header, begin, len(self)))
         at = header.encoded_size  # counted from the frame's beginning
         if indexed is not None and not header.is_short:
             entries, end = indexed

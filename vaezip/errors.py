@@ -14,6 +14,9 @@ VaezipError                 exit code 1, as every error of xz and gzip
 │   └── SkippedError        a file was passed over without harm: a warning, exit code 2
 ├── EngineError             VAEZIP_ENGINE names one that does not run here
 └── MissingExtraError       an optional package is not installed
+
+What is wrong with a file's content is an OSError as well, as with gzip, and an EOFError if the file ends too
+early; so is a model that cannot be read an OSError.
 """
 
 from __future__ import annotations
@@ -39,11 +42,11 @@ class VaezipError(Exception):
         return printable(super().__str__())
 
 
-class FormatError(VaezipError):
+class FormatError(VaezipError, OSError):
     """The input is not a .vz file, or its structure is damaged."""
 
 
-class TruncatedError(FormatError):
+class TruncatedError(FormatError, EOFError):
     """The input ends before the frame does."""
 
 
@@ -51,7 +54,7 @@ class VersionError(FormatError):
     """The frame needs a newer version of vaezip."""
 
 
-class IntegrityError(VaezipError):
+class IntegrityError(VaezipError, OSError):
     """The decoded bytes do not have the checksum that was stored."""
 
 
@@ -59,7 +62,7 @@ class LimitError(VaezipError):
     """The output would be larger than the caller allows."""
 
 
-class ModelError(VaezipError):
+class ModelError(VaezipError, OSError):
     """The file is not a model, or breaks a bound that exactness rests on."""
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import builtins
-import functools
 import io
 import os
 from collections.abc import Iterable, Iterator
 from typing import IO, Any, Literal, cast
 
 from vaezip import container
+from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.blockmap import BlockMap
 from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.container import Block, Header
 from vaezip.errors import TruncatedError
 from vaezip.incremental import VaezipCompressor
-from vaezip.stream import DEFAULT_BLOCK_SIZE, ModelLike, decode_block, loaded
+from vaezip.known_models import ModelLike, models
 from vaezip.workers import in_order
 
 _MODES = {"r": "rb", "rb": "rb", "w": "wb", "wb": "wb", "a": "ab", "ab": "ab", "x": "xb", "xb": "xb"}
@@ -198,7 +198,7 @@ class _Content(io.RawIOBase):
 
     def __init__(self, file: IO[bytes], model: ModelLike, threads: int) -> None:
         self._file, self._threads = file, threads
-        self._load = functools.cache(lambda: loaded(model))
+        self._models = models(model)
         self._can_seek = hasattr(file, "seekable") and file.seekable()
         self._begin = file.tell() if self._can_seek else 0
         self._map: BlockMap | None = None
@@ -210,7 +210,7 @@ class _Content(io.RawIOBase):
         )  # what is decoded, where we are in it, bytes before it
 
     def _decode(self, blocks: Iterable[tuple[Header, Block]]) -> Iterator[bytes]:
-        return in_order(lambda b: decode_block(self._load, b[0].fingerprint, b[1]), blocks, self._threads)
+        return in_order(lambda b: decode_block(self._models, b[0].fingerprint, b[1]), blocks, self._threads)
 
     def readable(self) -> bool:
         return True

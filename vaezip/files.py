@@ -84,6 +84,18 @@ class Source:
         """Its descriptor."""
         return self._file.fileno()
 
+    def seekable(self) -> bool:
+        """Whether it can be read from anywhere; not if it does not say how large it is, as in /proc."""
+        return self.is_regular and self.status.st_size > 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of any binary stream."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As of any binary stream."""
+        return self._file.tell()
+
     def remove(self, bytes_read: int) -> None:
         """Delete the file, closed by now, if its name still leads to what was read, unchanged and in full.
 

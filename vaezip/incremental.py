@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-
 from vaezip import container
+from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.byteio import ByteReader
 from vaezip.container import Header, Index
 from vaezip.errors import TruncatedError
-from vaezip.stream import DEFAULT_BLOCK_SIZE, ModelLike, decode_block, encode_block, loaded
-from vaezip.workers import Queue
+from vaezip.frame import FrameEncoder
+from vaezip.known_models import ModelLike, loaded, models
 
 
 class VaezipCompressor:
@@ -23,51 +22,21 @@ class VaezipCompressor:
         self, *, model: ModelLike = None, block_size: int = DEFAULT_BLOCK_SIZE, threads: int = 1
     ) -> None:
         """As in `vaezip.compress`. At most two blocks more than there are threads are held at once."""
-        container.check_block_size(block_size)
-        self._model = model = loaded(model)
-        self._block_size = block_size
-        self._rest = bytearray()
-        self._blocks: Queue[bytes, container.Block] = Queue(
-            lambda content: encode_block(model, content), threads
-        )
-        self._index: Index | None = None  # once there is more than one block
+        self._encoder = FrameEncoder(loaded(model), block_size, threads)
         self._finished = False
 
     def compress(self, data: bytes | bytearray | memoryview) -> bytes:
         """Take more of the text; returns what is ready of the frame, often nothing."""
         if self._finished:
             raise ValueError("the frame has been finished")
-        self._rest += memoryview(data).cast("B")
-        parts = []
-        while len(self._rest) > self._block_size:
-            parts += self._push(bytes(self._rest[: self._block_size]))
-            del self._rest[: self._block_size]
-        return b"".join(parts)
+        return b"".join(self._encoder.feed(data))
 
     def flush(self) -> bytes:
         """The rest of the frame; nothing can be added to it."""
         if self._finished:
             raise ValueError("the frame has been finished")
         self._finished = True
-        rest = bytes(self._rest)
-        if self._index is None:
-            return container.short_frame(self._model.fingerprint, encode_block(self._model, rest))
-        parts = self._push(rest)
-        parts += [self._encoded(block) for block in self._blocks.drain()]
-        return b"".join(parts) + self._index.to_bytes()
-
-    def _push(self, content: bytes) -> list[bytes]:
-        parts = []
-        if self._index is None:
-            parts.append(container.frame_header(self._model.fingerprint, self._block_size, None))
-            self._index = Index(len(parts[0]))
-        return parts + [self._encoded(block) for block in self._blocks.push(content)]
-
-    def _encoded(self, block: container.Block) -> bytes:
-        assert self._index is not None
-        encoded = container.encode_block(block)
-        self._index.add(block.size, len(encoded))
-        return encoded
+        return b"".join(self._encoder.finish())
 
 
 class VaezipDecompressor:
@@ -75,7 +44,7 @@ class VaezipDecompressor:
 
     def __init__(self, *, model: ModelLike = None) -> None:
         """model: as in `vaezip.decompress`; it is loaded when the first block needs it."""
-        self._load = functools.cache(lambda: loaded(model))
+        self._models = models(model)
         self._input = _Feed()
         self._header: Header | None = None
         self._index = Index(0)
@@ -134,7 +103,7 @@ class VaezipDecompressor:
         self._at_end = block is None or self._header.is_short
         self._output, self._returned = b"", 0
         if block is not None:
-            self._output = decode_block(self._load, self._header.fingerprint, block)
+            self._output = decode_block(self._models, self._header.fingerprint, block)
         return True
 
 

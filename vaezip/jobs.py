@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
-from vaezip.container import Method
+from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.errors import FileError, SkippedError, VaezipError
 from vaezip.files import Source, open_source, reason, standard_input
+from vaezip.known_models import known_models
+from vaezip.listing import list_frames
+from vaezip.meter import Ticker
 from vaezip.publish import Sink, Warn, open_target, standard_output
-from vaezip.stream import (
-    DEFAULT_BLOCK_SIZE,
-    Sizes,
-    Ticker,
-    compress_stream,
-    decompress_stream,
-    list_frames,
-)
+from vaezip.stream import Sizes, compress_stream, decompress_stream
 
-_MANY_MODELS = 4
+_MANY_MODELS = 16  # in one file; no more are told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,33 +94,42 @@ def check_file(source: str | None, job: Job, progress: Ticker | None = None) -> 
         )
 
 
+class ModelMention(TypedDict):
+    """A model that a file names."""
+
+    fingerprint: str  # its beginning, in hexadecimal; 8 bytes, of a short frame 1
+    name: str | None  # of the first such model at hand
+
+
 class Summary(NamedTuple):
     """What `vaezip list` shows of a file; sizes in bytes."""
 
     name: str
     frames: int
     blocks: int
-    stored_blocks: int
     compressed: int
     content: int
-    model: str  # the fingerprints that the frames name, in hexadecimal
+    models: list[ModelMention]
 
 
 def summarise_file(source: str | None) -> Summary:
     """Sizes and models of a file, or of standard input (None), without decoding it; errors as above."""
-    frames = blocks = stored = compressed = content = 0
-    models: set[str] = set()
+    frames = blocks = compressed = content = 0
+    prefixes: dict[bytes, None] = {}  # in the order in which they come
     with _opened(source, any_kind=True) as data:
         for frame in list_frames(data):
             frames += 1
-            blocks += sum(frame.blocks.values())
-            stored += frame.blocks[Method.STORED]
+            blocks += frame.blocks
             compressed += frame.compressed_size
             content += frame.content_size
-            if len(models) <= _MANY_MODELS:
-                models.add(frame.header.fingerprint.hex())
-    named = sorted(models)[:_MANY_MODELS] + ["…"] * (len(models) > _MANY_MODELS)
-    return Summary(source or "-", frames, blocks, stored, compressed, content, ",".join(named))
+            if len(prefixes) < _MANY_MODELS:
+                prefixes[frame.fingerprint] = None
+    return Summary(source or "-", frames, blocks, compressed, content, [_mention(p) for p in prefixes])
+
+
+def _mention(prefix: bytes) -> ModelMention:
+    names = (known.name for known in known_models() if known.fingerprint.startswith(prefix))
+    return {"fingerprint": prefix.hex(), "name": next(names, None)}
 
 
 def _transform(

@@ -7,17 +7,13 @@ Its metadata hold the architecture and, for people, name and history; docs/model
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
 import json
 import os
 import pickle
-import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -25,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.engine import Engine, load_engine
-from vaezip.errors import ModelError, printable
-from vaezip.files import open_at_once, version
+from vaezip.errors import ModelError
 from vaezip.latent import Latent
 from vaezip.mixing.parameters import STARTS, MixerParameters
+from vaezip.model_files import ModelFile, one_line, shipped_files
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import Decoder
 from vaezip.network.encoder import Encoder
@@ -40,10 +36,8 @@ if TYPE_CHECKING:  # the reference is loaded where there is no kernel
 
 MODEL_FORMAT = 1
 DEFAULT = "standard"
-MAX_FILE = 128 << 20  # bytes
 _SELF_TEST_BYTES = 64
 _KEPT = 4  # models
-_SHOWN = 240  # characters of either end of an error's text
 
 
 @dataclass(frozen=True)
@@ -75,17 +69,16 @@ class Model:
 
 
 def load_model(which: str | os.PathLike[str] | None = None) -> Model:
-    """The model of that path, or the shipped one of that name; the standard one by default.
+    """The model of that path or name, shipped or in one of the user's folders; the standard one by default.
 
     A few are kept, each as long as its file stays what it is. Raises ModelError if there is none, or if it
     is damaged or breaks a bound that exactness rests on.
     """
-    with _ModelFile(DEFAULT if which is None else which) as file:
+    with ModelFile(DEFAULT if which is None else which) as file:
         with _kept_lock:
             identity, model = _kept.get(file.source, (None, None))
         if model is None or identity != file.identity:
-            name = os.path.splitext(os.path.basename(file.source))[0]
-            model = parse_model(file.read(), name, file.source)
+            model = parse_model(file.read(), file.name, file.source)
         with _kept_lock:
             _kept[file.source] = file.identity, model
             _kept.move_to_end(file.source)
@@ -101,71 +94,19 @@ _kept_lock = threading.Lock()
 def _load_again(source: str, fingerprint: bytes) -> Model:
     model = load_model(source)
     if model.fingerprint != fingerprint:
-        raise ModelError(_one_line(f"{source}: the file has changed since the model was pickled"))
+        raise ModelError(one_line(f"{source}: the file has changed since the model was pickled"))
     return model
 
 
 def shipped_models() -> list[str]:
     """Names of the models that come with the package."""
-    return sorted(_shipped_files())
-
-
-@lru_cache(maxsize=1)
-def _shipped_files() -> dict[str, str]:
-    """Paths by name."""
-    files = importlib.resources.files("vaezip.models").iterdir()
-    return {f.name.removesuffix(".vzm"): str(f) for f in files if f.name.endswith(".vzm")}
+    return list(shipped_files())
 
 
 def read_model_file(which: str | os.PathLike[str]) -> bytes:
-    """The bytes of a model file, given its path or the name of a shipped model; raises ModelError."""
-    with _ModelFile(which) as file:
+    """The bytes of a model file, given its path or name; raises ModelError."""
+    with ModelFile(which) as file:
         return file.read()
-
-
-class _ModelFile:
-    """An open model file; raises ModelError for whatever cannot be one."""
-
-    def __init__(self, which: str | os.PathLike[str]) -> None:
-        name = os.fspath(which)
-        with _reported(name):
-            path = _shipped_files().get(name)
-            self.source = os.path.abspath(name) if path is None else name
-            self._file = open(path or name, "rb", opener=open_at_once)  # noqa: SIM115 (see __exit__)
-            status = os.fstat(self._file.fileno())
-        self._size = status.st_size
-        self.identity = version(status)
-        if not stat.S_ISREG(status.st_mode) or self._size > MAX_FILE:
-            self._file.close()
-            kind = "larger than any model" if stat.S_ISREG(status.st_mode) else "not a regular file"
-            raise ModelError(_one_line(f"{name}: cannot read the model: it is {kind}"))
-
-    def read(self) -> bytes:
-        """As many bytes as the file had when it was opened."""
-        with _reported(self.source):
-            return self._file.read(self._size)
-
-    def __enter__(self) -> _ModelFile:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._file.close()
-
-
-@contextmanager
-def _reported(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        reason = error.strerror if isinstance(error, OSError) else "no file has such a name"
-        raise ModelError(_one_line(f"{name or repr(name)}: cannot read the model: {reason}")) from error
-
-
-def _one_line(text: str) -> str:
-    """What a file or its name says may be of any length and hold anything."""
-    if len(text) > 2 * _SHOWN:
-        text = f"{text[:_SHOWN]} … {text[-_SHOWN:]}"
-    return printable(text)
 
 
 def parse_model(data: bytes, name: str, source: str | None = None) -> Model:
@@ -174,10 +115,10 @@ def parse_model(data: bytes, name: str, source: str | None = None) -> Model:
         tensors, info = read_tensors(data)
         _check_version(info.get("format", ""))
         a = Architecture.from_json(read_json(info.get("architecture", "{}")))
-        model = _build(a, tensors, _one_line(name), hashlib.sha256(data).digest(), info, source)
+        model = _build(a, tensors, one_line(name), hashlib.sha256(data).digest(), info, source)
         _self_test(model, tensors)
     except ModelError as error:
-        raise ModelError(_one_line(f"{source or name}: {error}")) from error
+        raise ModelError(one_line(f"{source or name}: {error}")) from error
     return model
 
 

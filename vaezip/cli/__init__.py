@@ -17,6 +17,7 @@ from vaezip.cli.common import complain, say
 from vaezip.cli.compress import compress
 from vaezip.cli.decompress import decompress
 from vaezip.cli.list import list_command
+from vaezip.cli.models import models_command
 from vaezip.cli.test import test
 from vaezip.cli.train import train
 
@@ -48,7 +49,7 @@ def cli() -> None:
     """
 
 
-for command in (compress, decompress, test, list_command, bench, train):
+for command in (compress, decompress, test, list_command, models_command, bench, train):
     cli.add_command(command)
 
 

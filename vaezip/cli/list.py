@@ -3,33 +3,53 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from vaezip.cli.common import STDIO, Report, files_argument, say
 from vaezip.errors import printable
 
+if TYPE_CHECKING:
+    from vaezip.jobs import Summary
+
+_LINE = "{:>6} {:>6} {:>12} {:>12} {:>7}  {:17} {}"
+
 
 @click.command("list")
 @files_argument
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
 def list_command(files: tuple[str, ...], as_json: bool) -> int:
-    """Show sizes, blocks and model of FILES, without decompressing them."""
-    from vaezip.jobs import Summary, summarise_file
+    """Show sizes, blocks and model of FILES, without decompressing them.
 
-    if not files:
-        raise click.UsageError("list needs at least one file.")
+    Without FILES, or for -, standard input is read. Sizes are in bytes. A model is named if it is at hand;
+    else the beginning of its fingerprint is shown, in hexadecimal.
+    """
+    from vaezip.jobs import summarise_file
+
     report = Report(quiet=False)
     rows: list[Summary] = []
-    for path in files:
+    for path in files or (STDIO,):
         with report.catch():
             rows.append(summarise_file(None if path == STDIO else path))
     if as_json:
         say(json.dumps([row._asdict() for row in rows], indent=2))
     elif rows:
-        line = "{:>6} {:>6} {:>12} {:>12} {:>7}  {:16}  {}"
-        say(line.format("frames", "blocks", "compressed", "content", "ratio", "model", "name"))
-        for r in rows:
-            share = f"{100 * r.compressed / r.content:.1f} %" if r.content else "-"
-            say(line.format(r.frames, r.blocks, r.compressed, r.content, share, r.model, printable(r.name)))
+        _show(rows)
     return report.exit_code
+
+
+def _show(rows: list[Summary]) -> None:
+    say(_LINE.format("frames", "blocks", "compressed", "content", "ratio", "model", "name"))
+    for r in rows:
+        names = ",".join(model["name"] or model["fingerprint"] for model in r.models)
+        _show_row(r.frames, r.blocks, r.compressed, r.content, names, r.name)
+    if len(rows) > 1:
+        frames, blocks = sum(r.frames for r in rows), sum(r.blocks for r in rows)
+        compressed, content = sum(r.compressed for r in rows), sum(r.content for r in rows)
+        _show_row(frames, blocks, compressed, content, "", f"{len(rows)} files")
+
+
+def _show_row(frames: int, blocks: int, compressed: int, content: int, models: str, name: str) -> None:
+    share = f"{100 * compressed / content:.1f} %" if content else "-"
+    say(_LINE.format(frames, blocks, compressed, content, share, models, printable(name)))

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from vaezip.kernel import ffi as _ffi
 from vaezip.kernel import lib as _lib
 from vaezip.kernel import paths
+from vaezip.meter import Ticker
 from vaezip.mixing.parameters import STARTS, Learned, MixerParameters
 from vaezip.network.decoder import Decoder
 from vaezip.network.ops import Int32, Linear
 
-_CHUNK = 4096  # bytes between two looks at what Python has to do, such as being interrupted
+_CHUNK = 4096  # bytes between two looks at what Python has to do: to be interrupted, to tell of progress
 
 
 class Kernel:
@@ -129,11 +130,11 @@ class KernelPredictor:
         self._row = np.zeros(3, np.float32)
         self._row_pointer = _ffi.from_buffer("float[]", self._row)
 
-    def encode(self, text: NDArray[np.uint8]) -> Int32:
+    def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """See `Predictor.encode`."""
-        return self.intervals(text)[:, 0]
+        return self.intervals(text, tick)[:, 0]
 
-    def intervals(self, text: NDArray[np.uint8]) -> Int32:
+    def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """As `encode`, by every start: int32 (n, starts, 2)."""
         if len(text) != self._size:
             raise ValueError("the text is not of the block's size")
@@ -142,6 +143,8 @@ class KernelPredictor:
             part = text[at : at + _CHUNK]
             target = _ffi.from_buffer("int32_t[]", intervals[at:])
             _lib.vz_predictor_encode(self._handle, _ffi.from_buffer("uint8_t[]", part), len(part), target)
+            if tick is not None:
+                tick(len(part))
         return intervals
 
     def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:

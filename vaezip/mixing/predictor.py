@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import TOTAL
+from vaezip.meter import Ticker
 from vaezip.mixing.mixer import Mixer
 from vaezip.mixing.parameters import STARTS, Learned, MixerParameters
 from vaezip.network.decoder import Decoder
@@ -21,10 +22,10 @@ _CHUNK = 2048  # positions that the network runs at once
 class Predictor(Protocol):
     """The bytes of one block; encodes the whole block, or decodes it step by step."""
 
-    def encode(self, text: NDArray[np.uint8]) -> Int32:
+    def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """Intervals of the block's bytes, uint8 (n,): int32 (n, 2), where each begins, and how wide it is.
 
-        Those of all 256 values of a byte share out 1 ... 2**24 - 2.
+        Those of all 256 values of a byte share out 1 ... 2**24 - 2. tick: called with numbers of bytes done.
         """
         ...
 
@@ -68,11 +69,11 @@ class ReferencePredictor:
         self._seen = np.zeros((1, 1), np.uint8)
         self._left = size  # bytes
 
-    def encode(self, text: NDArray[np.uint8]) -> Int32:
+    def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """See `Predictor`."""
-        return self.intervals(text)[:, 0]
+        return self.intervals(text, tick)[:, 0]
 
-    def intervals(self, text: NDArray[np.uint8]) -> Int32:
+    def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """As `encode`, by every start: int32 (n, starts, 2)."""
         if len(text) != self._left:
             raise ValueError("the text is not of the block's size")
@@ -88,6 +89,8 @@ class ReferencePredictor:
                 for row, mixer in zip(rows, self._mixers, strict=True):
                     mixer.begin(now)
                     row[:] = mixer.encode(byte)
+                if tick is not None:
+                    tick(1)
         return intervals
 
     def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:

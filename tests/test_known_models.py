@@ -1,0 +1,89 @@
+"""Models by name and by fingerprint: those shipped, and those in the user's folders."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import vaezip
+from vaezip.known_models import known_models
+from vaezip.model import serialise
+from vaezip.tensors import read_tensors
+
+from conftest import TINY, Run  # isort: skip
+
+TEXT = b"It was the best of times, it was the worst of times. " * 3
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's folder of models, with the tiny one in it under the name `mine`."""
+    path = tmp_path / "models"
+    path.mkdir()
+    shutil.copy(TINY, path / "mine.vzm")
+    monkeypatch.setenv("VAEZIP_MODEL_PATH", f"/nowhere:{path}")
+    return path
+
+
+def test_the_model_of_a_frame_is_found(folder: Path, tiny: vaezip.Model) -> None:
+    for block_size in (20, 1000):  # frames of blocks, and short ones, which name their model by a byte
+        own = vaezip.compress(TEXT, model=tiny, block_size=block_size)
+        assert vaezip.decompress(own + vaezip.compress(TEXT) + own) == 3 * TEXT
+        assert vaezip.open(io.BytesIO(own)).read() == TEXT
+        decompressor = vaezip.VaezipDecompressor()
+        assert decompressor.decompress(own) == TEXT
+
+
+def test_one_name_is_enough(folder: Path, tiny: vaezip.Model) -> None:
+    assert vaezip.load_model("mine").fingerprint == tiny.fingerprint
+    assert vaezip.load_model("mine").source == str(folder / "mine.vzm")
+    assert vaezip.decompress(vaezip.compress(TEXT, model="mine"), model="mine") == TEXT
+
+
+def test_a_model_that_is_given_is_the_only_one(folder: Path, tiny: vaezip.Model) -> None:
+    with pytest.raises(vaezip.ModelMismatchError, match="not standard"):
+        vaezip.decompress(vaezip.compress(TEXT, model=tiny, block_size=50), model="standard")
+
+
+def test_what_is_no_model_does_no_harm(folder: Path, tiny: vaezip.Model) -> None:
+    (folder / "bad.vzm").write_bytes(b"no model")
+    (folder / "folder.vzm").mkdir()
+    (folder / "gone.vzm").symlink_to("nowhere")
+    blob = vaezip.compress(TEXT, model=tiny, block_size=50)
+    assert vaezip.decompress(blob) == TEXT
+    (folder / "mine.vzm").unlink()
+    with pytest.raises(vaezip.ModelMismatchError, match="none of those at hand"):
+        vaezip.decompress(blob)
+
+
+def test_of_models_that_begin_alike_the_right_one_decodes(folder: Path, tiny: vaezip.Model) -> None:
+    tensors, info = read_tensors(TINY.read_bytes())
+    others = {name: values for name, values in tensors.items() if not name.startswith("self_test")}
+    others["mixer.learning"] = others["mixer.learning"] // 2
+    for number in itertools.count():
+        data = serialise(tiny.architecture, others, {**info, "number": str(number)})
+        if hashlib.sha256(data).digest()[0] == tiny.fingerprint[0]:
+            break
+    (folder / "a.vzm").write_bytes(data)  # which is tried first
+    for name in ("a", "mine"):
+        assert vaezip.decompress(vaezip.compress(TEXT, model=name)) == TEXT
+    damaged = bytearray(vaezip.compress(TEXT, model=tiny))
+    damaged[-3] ^= 1
+    with pytest.raises(vaezip.IntegrityError):
+        vaezip.decompress(bytes(damaged))
+
+
+def test_models_are_listed(folder: Path, tiny: vaezip.Model, run: Run) -> None:
+    assert [(known.name, known.shipped) for known in known_models()] == [("standard", True), ("mine", False)]
+    assert vaezip.shipped_models() == ["standard"]
+    result = run("models", "--json", env={"VAEZIP_MODEL_PATH": str(folder)})
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    assert rows["mine"]["fingerprint"] == tiny.fingerprint.hex()
+    assert rows["mine"]["bytes"] == TINY.stat().st_size
+    assert rows["mine"]["bytes_per_second"] > 0

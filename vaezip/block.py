@@ -1,0 +1,62 @@
+"""One block: its content, and the smallest way to code it."""
+
+from __future__ import annotations
+
+from vaezip import bitsback, container
+from vaezip.container import Block, Method
+from vaezip.errors import FormatError, IntegrityError
+from vaezip.known_models import Models
+from vaezip.meter import Ticker
+from vaezip.model import Model
+from vaezip.redundancy import looks_compressible
+
+DEFAULT_BLOCK_SIZE = 512 << 10
+# Up to this size a block is coded with the null latent as well, and the smaller result kept: beyond it
+# the few bits that a latent costs cannot matter, and coding twice would take twice the time.
+_TRY_BOTH = 16 << 10
+
+
+def encode_block(model: Model, content: bytes, tick: Ticker | None = None) -> Block:
+    """The smallest block for `content`, of the methods worth trying.
+
+    tick: called with numbers of bytes that have been coded, a few thousand at a time.
+    """
+    blocks = [container.stored(content)]
+    if methods := methods_to_try(model, content):
+        start, looked = bitsback.choose_start(model, content)
+        for method in methods:
+            latent = method == Method.VAE
+            coded = bitsback.encode(
+                model, content, latent=latent, start=start, looked=looked, tick=tick if latent else None
+            )
+            blocks.append(Block(method, len(content), coded.payload, start))
+    return min(blocks, key=lambda block: len(block.payload))
+
+
+def methods_to_try(model: Model, content: bytes) -> list[Method]:
+    """Which methods `encode_block` tries for a block, beside storing it."""
+    if not content:
+        return []
+    if not bitsback.can_carry_latent(model, len(content)):
+        return [Method.VAE_NULL]
+    if len(content) <= _TRY_BOTH:
+        return [Method.VAE, Method.VAE_NULL]
+    return [Method.VAE] if looks_compressible(content) else []
+
+
+def decode_block(models: Models, fingerprint: bytes, block: Block, tick: Ticker | None = None) -> bytes:
+    """The content of a block of a frame that names its model by `fingerprint`; raises as `decompress`.
+
+    tick: as in `encode_block`.
+    """
+    if block.method == Method.STORED:
+        return container.stored_content(block)
+    coded = bitsback.Coded(block.payload, block.size, block.method == Method.VAE, block.start)
+    failure: FormatError | IntegrityError | None = None
+    for model in models.matching(fingerprint):
+        try:
+            return bitsback.decode(model, coded, tick if failure is None else None)
+        except (FormatError, IntegrityError) as error:  # a short frame says but one byte of a fingerprint
+            failure = failure or error
+    assert failure is not None
+    raise failure

@@ -1,0 +1,75 @@
+"""One frame, made of content as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vaezip import container
+from vaezip.block import encode_block
+from vaezip.container import Index
+from vaezip.meter import Meter, Part, Ticker
+from vaezip.model import Model
+from vaezip.workers import Queue
+
+
+class FrameEncoder:
+    """Makes a frame; at most two blocks more than there are threads are held at once."""
+
+    def __init__(
+        self,
+        model: Model,
+        block_size: int,
+        threads: int,
+        content_size: int | None = None,
+        progress: Ticker | None = None,
+    ) -> None:
+        """content_size: for the header, if known. progress: called with numbers of bytes that are coded.
+
+        Raises ValueError for a block size or a number of threads that cannot be.
+        """
+        container.check_block_size(block_size)
+        self._model, self._block_size, self._content_size = model, block_size, content_size
+        self._meter = Meter(progress)
+        self._rest = bytearray()  # of the content, what is no full block yet
+        self._blocks: Queue[bytes, container.Block] = Queue(self._encode, threads)
+        self._index: Index | None = None  # once there is more than one block
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
+        """Take more content; yields what is ready of the frame."""
+        self._rest += memoryview(data).cast("B")
+        while len(self._rest) > self._block_size:
+            content = bytes(self._rest[: self._block_size])
+            del self._rest[: self._block_size]
+            yield from self._push(content)
+
+    def finish(self) -> Iterator[bytes]:
+        """What is left of the frame, its end included."""
+        if self._index is None:
+            yield container.short_frame(self._model.fingerprint, self._encode(bytes(self._rest)))
+            return
+        yield from self._push(bytes(self._rest))
+        yield from map(self._encoded, self._blocks.drain())
+        yield self._index.to_bytes()
+
+    def close(self) -> None:
+        """Drop what is not finished."""
+        self._blocks.close()
+
+    def _encode(self, content: bytes) -> container.Block:
+        part = Part(self._meter, len(content), len(content))
+        block = encode_block(self._model, content, part.tick)
+        part.finish()
+        return block
+
+    def _push(self, content: bytes) -> Iterator[bytes]:
+        if self._index is None:
+            header = container.frame_header(self._model.fingerprint, self._block_size, self._content_size)
+            self._index = Index(len(header))
+            yield header
+        yield from map(self._encoded, self._blocks.push(content))
+
+    def _encoded(self, block: container.Block) -> bytes:
+        assert self._index is not None
+        encoded = container.encode_block(block)
+        self._index.add(block.size, len(encoded))
+        return encoded

@@ -1,0 +1,124 @@
+"""Which model a frame was made with: the one that was given, or that of its fingerprint among all at hand."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from vaezip.errors import ModelError, ModelMismatchError
+from vaezip.model import DEFAULT, Model, load_model
+from vaezip.model_files import ModelFile, shipped_files, user_files
+
+ModelLike = Model | str | Path | None
+
+
+class KnownModel(NamedTuple):
+    """A model at hand, which need not be loaded."""
+
+    name: str
+    path: str
+    fingerprint: bytes  # SHA-256 of the file
+    size: int  # bytes of the file
+    shipped: bool  # with the package
+
+
+class Models(Protocol):
+    """Where a decoder finds the models that frames name."""
+
+    def matching(self, fingerprint: bytes) -> Iterator[Model]:
+        """Models whose fingerprint begins like that; raises ModelMismatchError if there is none."""
+
+
+def loaded(model: ModelLike) -> Model:
+    """The model that is meant, by default the standard one; raises ModelError."""
+    return model if isinstance(model, Model) else load_model(model)
+
+
+def models(model: ModelLike | Models) -> Models:
+    """For decoding: that model alone, or without one all that are at hand."""
+    if model is None:
+        return ModelsAtHand()
+    return OneModel(model) if isinstance(model, (Model, str, os.PathLike)) else model
+
+
+def known_models(*others: str) -> Iterator[KnownModel]:
+    """The standard model, `others`, given by path or name, the shipped ones, those in the user's folders.
+
+    Files in these folders that are no models are passed over; `others` raise ModelError.
+    """
+    seen = set()
+    users = user_files()
+    for which in (DEFAULT, *others, *shipped_files(), *users.values()):
+        with suppress(*[ModelError] if which in users.values() else []), ModelFile(which) as file:
+            if file.source not in seen:
+                seen.add(file.source)
+                path = shipped_files().get(file.source, file.source)
+                fingerprint = _fingerprint(path, file.identity)
+                yield KnownModel(file.name, path, fingerprint, file.size, file.source in shipped_files())
+
+
+@lru_cache(maxsize=64)
+def _fingerprint(path: str, identity: tuple[int, ...]) -> bytes:
+    """Of a file that is as it was then."""
+    with ModelFile(path) as file:
+        return hashlib.sha256(file.read()).digest()
+
+
+class OneModel:
+    """The model that the user has chosen; loaded when a block needs it."""
+
+    def __init__(self, model: ModelLike) -> None:
+        self._model = model
+
+    def matching(self, fingerprint: bytes) -> Iterator[Model]:
+        """See `Models`."""
+        model = self._model = loaded(self._model)
+        if not model.fingerprint.startswith(fingerprint):
+            raise ModelMismatchError(
+                f"made with another model: needs {fingerprint.hex()}…, "
+                f"not {model.name} ({model.fingerprint[: len(fingerprint)].hex()}…); -m chooses one"
+            )
+        yield model
+
+
+class ModelsAtHand:
+    """All models that are known, each loaded when a block needs it."""
+
+    def __init__(self, *others: str) -> None:
+        """others: as in `known_models`."""
+        self._others = others
+        self._lock = threading.Lock()
+        self._found: dict[bytes, list[Model]] = {}
+        self._searches: dict[bytes, Iterator[Model]] = {}
+
+    def matching(self, fingerprint: bytes) -> Iterator[Model]:
+        """See `Models`."""
+        found = self._found.setdefault(fingerprint, [])
+        count = 0
+        while True:
+            with self._lock:
+                if count == len(found):
+                    search = self._searches.setdefault(fingerprint, self._search(fingerprint))
+                    if (model := next(search, None)) is None:
+                        break
+                    found.append(model)
+            yield found[count]
+            count += 1
+        if not found:
+            raise ModelMismatchError(
+                f"made with another model: needs {fingerprint.hex()}…, which is none of those at hand "
+                "(see vaezip models); -m chooses one"
+            )
+
+    def _search(self, fingerprint: bytes) -> Iterator[Model]:
+        for known in known_models(*self._others):
+            if known.fingerprint.startswith(fingerprint):
+                model = load_model(known.name if known.shipped else known.path)
+                if model.fingerprint.startswith(fingerprint):  # the file may have changed
+                    yield model

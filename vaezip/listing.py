@@ -1,0 +1,55 @@
+"""What lies in a `.vz`, without decoding it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
+
+from vaezip import container
+from vaezip.blockmap import BlockMap
+from vaezip.byteio import ByteReader, Readable
+from vaezip.errors import TruncatedError
+
+
+class FrameInfo(NamedTuple):
+    """One frame; sizes are in bytes."""
+
+    compressed_size: int
+    content_size: int
+    blocks: int
+    block_size: int | None  # at most; None in the short form, which is one block
+    fingerprint: bytes  # the first bytes of that of its model: 8, in the short form 1
+
+
+def list_frames(file: str | os.PathLike[str] | Readable) -> Iterator[FrameInfo]:
+    """The frames of a `.vz`, given its path or a binary stream, from where that is to its end.
+
+    If it can seek, only headers and indexes are read. Raises FormatError as `vaezip.decompress` does, OSError
+    if the file cannot be opened, and whatever a stream raises.
+    """
+    if isinstance(file, (str, bytes, os.PathLike)):
+        with open(file, "rb") as opened:
+            yield from list_frames(opened)
+    elif hasattr(file, "seekable") and cast(Any, file).seekable():
+        seekable = cast(Any, file)
+        for frame in BlockMap(seekable, seekable.tell()).frames():
+            header = frame.header
+            yield FrameInfo(
+                frame.compressed_size, frame.content_size, frame.blocks, header.block_size, header.fingerprint
+            )
+    else:
+        yield from _frames_read(ByteReader(file))
+
+
+def _frames_read(reader: ByteReader) -> Iterator[FrameInfo]:
+    start = 0
+    while (header := container.read_header(reader)) is not None:
+        count = size = 0
+        for block in container.read_blocks(reader, header):
+            count += 1
+            size += block.size
+        yield FrameInfo(reader.position - start, size, count, header.block_size, header.fingerprint)
+        start = reader.position
+    if not start:
+        raise TruncatedError("the input is empty: not a .vz file")
