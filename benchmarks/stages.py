@@ -65,13 +65,15 @@ static void run_network(uintptr_t network, const int32_t *scale, const int32_t *
 }
 
 static void run_mixer(uintptr_t mixer, const uint8_t *x, int n, const int32_t *e) {
-    vz_mixer *m = vz_mixer_new((const vz_mixer_model *)mixer, (uint32_t)n);
-    for (int i = 0; m && i < n; i++) {
+    vz_evidence *evidence = vz_evidence_new((uint32_t)n);
+    vz_mixer *m = vz_mixer_new((const vz_mixer_model *)mixer);
+    for (int i = 0; evidence && m && i < n; i++) {
         int32_t interval[2];
-        vz_mixer_begin(m, e + i * 256);
-        vz_mixer_encode(m, x[i], interval);
+        vz_evidence_begin(evidence, e + i * 256);
+        vz_mixers_encode(&m, 1, evidence, x[i], interval);
     }
     vz_mixer_free(m);
+    vz_evidence_free(evidence);
 }
 
 static void run_products(uintptr_t network, const int8_t *a, int32_t *product, int times) {

@@ -55,12 +55,12 @@ def engines(model: Model) -> dict[str, Model]:
     for name in available():
         if name == REFERENCE:
             reference = Reference(model.decoder, model.mixer)
-            engine = Engine(name, reference.predictor, reference.compare)
+            engine = Engine(name, reference.predictor, reference.comparison)
         else:
             from vaezip.kernel.predictor import Kernel
 
             kernel = Kernel(model.decoder, model.mixer, name)
-            engine = Engine(name, kernel.predictor, kernel.compare)
+            engine = Engine(name, kernel.predictor, kernel.comparison)
         models[name] = dataclasses.replace(model, engine=engine)
     return models
 

@@ -141,11 +141,11 @@ def test_the_start_is_the_one_that_suits_the_beginning(tiny: Model, prose: bytes
         sizes = [
             len(bitsback.encode(tiny, text, latent=False, start=start).payload) for start in range(STARTS)
         ]
-        chosen.append(bitsback.choose_start(tiny, text)[0])
+        chosen.append(bitsback.Beginning(tiny, text).start)
         assert sizes[chosen[-1]] == min(sizes) < max(sizes)
     assert chosen[0] != chosen[1]
-    assert bitsback.choose_start(tiny, table + prose)[0] == chosen[1]
-    assert bitsback.choose_start(tiny, b"")[0] == 0
+    assert bitsback.Beginning(tiny, table + prose).start == chosen[1]
+    assert bitsback.Beginning(tiny, b"").start == 0
 
 
 def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:

@@ -71,7 +71,7 @@ def test_engines_that_disagree_are_seen(targets: ModuleType, monkeypatch: pytest
     other = Engine(
         "other",
         lambda z, start, size: model.engine.predictor(z, (start + 1) % STARTS, size),
-        model.engine.compare,
+        model.engine.comparison,
     )
     frames = [frame for frame, text in targets.frame_seeds().items() if text]
     coded = next(frame for frame in frames if targets.decoded(frame)[0] == "decoded" and frame[0] > 0xF6)

@@ -24,7 +24,7 @@ def cases() -> dict[str, tuple[bytes, int]]:
     return {
         "empty": (b"", 100),
         "one-byte": (b"v", 100),
-        "latent": (text[:120], 1000),
+        "latent": (text[:300], 1000),
         "null-latent": (text, 4096),
         "stored": (noise, 1000),
         "blocks": (text + noise + text[:7], 300),

@@ -69,11 +69,18 @@ def test_comparing_the_starts_gives_what_each_gives(
 ) -> None:
     text = np.frombuffer(TABLE[:200], np.uint8)
     chosen, z = _engine(tiny, engine_name, monkeypatch), np.full(tiny.architecture.latents, -1, np.int32)
-    compared = chosen.compare(z, text)
-    assert compared.shape == (len(text), STARTS, 2)
-    for start in range(STARTS):
-        assert (compared[:, start] == chosen.predictor(z, start, len(text)).encode(text)).all()
-    assert chosen.compare(z, text[:0]).shape == (0, STARTS, 2)
+    comparison = chosen.comparison(z, len(text))
+    own = [chosen.predictor(z, start, len(text)).encode(text) for start in range(STARTS)]
+    assert (comparison.intervals(text[:70]) == np.stack(own, axis=1)[:70]).all()
+    comparison.drop(1)
+    comparison.drop(2)
+    assert comparison.intervals(text[:0]).shape == (0, STARTS - 2, 2)
+    assert (comparison.intervals(text[70:]) == np.stack([own[0], own[2]], axis=1)[70:]).all()
+    with pytest.raises(ValueError, match="size"):
+        comparison.intervals(text[:1])
+    for start in (-1, 2):
+        with pytest.raises(ValueError, match="no such start"):
+            comparison.drop(start)
 
 
 def _check_steps(predictor: Predictor, intervals: np.ndarray, text: np.ndarray) -> None:

@@ -146,7 +146,7 @@ def test_a_pipe_of_unknown_length_gives_the_same_blocks(tiny: Model, prose: byte
 def test_overhead_of_a_short_message(tiny: Model, prose: bytes) -> None:
     """Eight bytes, checksum included, and the last byte of the payload rounded up."""
     text = prose[:200]
-    start, _ = bitsback.choose_start(tiny, text)
+    start = bitsback.Beginning(tiny, text).start
     null = bench.account(tiny, text, bitsback.encode(tiny, text, latent=False, start=start), start)
     assert len(vaezip.compress(text, model=tiny)) <= null.x_bits / 8 + 9
 

@@ -146,7 +146,7 @@ def test_starts_learn_different_texts(tiny: vaezip.Model) -> None:
         [len(bitsback.encode(model, text, latent=False, start=k).payload) for k in range(STARTS)]
         for text in texts
     ]
-    chosen = [bitsback.choose_start(model, text)[0] for text in texts]
+    chosen = [bitsback.Beginning(model, text).start for text in texts]
     assert [of_text[k] for of_text, k in zip(sizes, chosen, strict=True)] == list(map(min, sizes))
     assert chosen[0] != chosen[1]
     assert sum(map(min, sizes)) < min(map(sum, zip(*sizes, strict=True)))  # no start suits both as well

@@ -168,8 +168,8 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = DEFAULT_BLOCK
     for at in range(0, max(1, len(text)), block_size):
         block = text[at : at + block_size]
         sizes = {Method.STORED: len(block) + 4}
-        start, looked = bitsback.choose_start(model, block)
-        encoded = bitsback.encode(model, block, latent=False, start=start, looked=looked)
+        start = bitsback.Beginning(model, block[: bitsback.LOOK]).start
+        encoded = bitsback.encode(model, block, latent=False, start=start)
         sizes[Method.VAE_NULL] = len(encoded.payload)
         null += sizes[Method.VAE_NULL]
         fixed += len(bitsback.encode(model, block, latent=False, start=0).payload)

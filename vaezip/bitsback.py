@@ -8,10 +8,12 @@ anyway: its checksum lies at the bottom of the stack, and must be there again af
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vaezip.ans import AnsStack
 from vaezip.errors import FormatError, IntegrityError
@@ -22,6 +24,11 @@ from vaezip.model import Model
 from vaezip.network.ops import Int32
 
 LOOK = 4096  # bytes: which start suits a block shows at its beginning
+_BIT = 45426  # nats, unit 2**-16
+_WIDEST = 24 * _BIT
+_ROUND = 32  # bytes, the fewest between two looks at which start is ahead
+_BEHIND = 8 * _BIT  # a start that is so much behind is given up
+_GLIMPSE = 128  # bytes that show what a latent is worth
 _STEP = 4096  # bytes between two looks at what Python has to do: to tell of progress, to be interrupted
 _SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
 
@@ -44,22 +51,68 @@ class Encoded(NamedTuple):
     returned_bits: int  # by so much popping z made the stack shorter
 
 
-def choose_start(model: Model, block: bytes) -> tuple[int, Int32]:
-    """The start of the mixer with which a block's beginning takes the fewest bits, of equals the first.
+class Beginning:
+    """A block whose start of the mixer is chosen: that with which its beginning takes the fewest bits.
 
     A latent, too, but a discrete one, with as few values as fit into a header's spare bits: so the best of
-    them is the encoder's choice, and costs nothing. Returned with the intervals of the bytes looked at,
-    int32 (n, 2), with this start and the null latent.
+    them is the encoder's choice, and costs nothing. A start that falls behind is not followed any further.
     """
-    intervals = model.engine.compare(model.latent.null(), np.frombuffer(block[:LOOK], np.uint8))
 
-    def bits(start: int) -> int:
-        stack = AnsStack(checksum(block))
-        stack.push_intervals(intervals[:, start])
-        return stack.bits()
+    def __init__(self, model: Model, block: bytes) -> None:
+        self._x = np.frombuffer(block, np.uint8)
+        self._comparison = model.engine.comparison(model.latent.null(), len(block))
+        starts, nats, rounds = [*range(STARTS)], np.zeros(STARTS, np.int64), []
+        self._at, end = 0, min(len(block), LOOK)  # bytes that are predicted, and are to be
+        while self._at < end and len(starts) > 1:
+            part = self._x[self._at : min(self._at + max(_ROUND, self._at // 4), end)]
+            intervals = self._comparison.intervals(part)
+            self._at += len(part)
+            rounds.append((intervals, tuple(starts)))
+            nats += _nats(model, intervals)
+            # One that is behind may come to the front again, but the less, the less there is to come.
+            limit = nats.min() + (_BEHIND * (end - self._at) // end + _BIT if self._at < end else 0)
+            for i in reversed(np.flatnonzero(nats > limit).tolist()):
+                self._comparison.drop(i)
+                del starts[i]
+            nats = nats[nats <= limit]
+        for i in reversed(range(1, len(starts))):  # equals
+            self._comparison.drop(i)
+        self.start = starts[0]
+        self._parts = [intervals[:, starts.index(self.start)] for intervals, starts in rounds]
 
-    best = min(range(STARTS), key=bits)
-    return best, intervals[:, best]
+    def intervals(self, tick: Ticker | None = None) -> Int32:
+        """Of all of the block's bytes with this start and the null latent, int32 (n, 2)."""
+        if tick is not None:
+            tick(self._at)
+        rest = self._comparison.intervals(self._x[self._at :], tick)[:, 0]
+        return np.concatenate([*self._parts, rest])
+
+
+def _nats(model: Model, intervals: Int32) -> NDArray[np.int64]:
+    """What bytes cost that are coded by intervals (n, k, 2), up to a constant: int64 (k,), unit 2**-16."""
+    width = intervals[..., 1].astype(np.int64)
+    exponent = np.frexp(width)[1].astype(np.int64) - 1  # exact: a width has 24 bits
+    log = model.mixer.log.astype(np.int64)
+    mantissa = (width << 10 >> exponent) & 1023
+    nats: NDArray[np.int64] = np.sum(_WIDEST - exponent * log[1024] - log[mantissa], axis=0)
+    return nats
+
+
+def latent_promises(model: Model, block: bytes, start: int, null: Int32) -> bool:
+    """Whether a latent may save what it costs, to judge by the first bytes.
+
+    null: the intervals of the block's bytes with the null latent. What a latent saves grows more slowly than
+    the block, since the mixer learns, too.
+    """
+    x = np.frombuffer(block, np.uint8)
+    stack = AnsStack(checksum(block))
+    before = stack.bits()
+    z = model.latent.pop_posterior(stack, model.latent.posterior(*model.encoder(x)))
+    model.latent.push_prior(stack, z)
+    cost = (stack.bits() - before) * _BIT
+    given = model.predictor(z, start, len(x)).encode(x[:_GLIMPSE])
+    saved = int(_nats(model, null[:_GLIMPSE, None])[0] - _nats(model, given[:, None])[0])
+    return saved * isqrt(max(len(x), _GLIMPSE)) > cost * isqrt(_GLIMPSE)
 
 
 def encode(
@@ -68,13 +121,13 @@ def encode(
     *,
     latent: bool,
     start: int,
-    looked: Int32 | None = None,
+    intervals: Int32 | None = None,
     tick: Ticker | None = None,
 ) -> Encoded:
     """Code one block, with a latent or the null latent, and a start of the mixer.
 
-    looked: the intervals that came with this start from `choose_start`; they may save predicting again.
-    tick: called with numbers of bytes that have been coded.
+    intervals: of the block's bytes with the null latent, if they are known. tick: called with numbers of
+    bytes that have been predicted.
     """
     x = np.frombuffer(block, np.uint8)
     stack = AnsStack(checksum(block))
@@ -84,10 +137,9 @@ def encode(
         q = model.latent.posterior(*model.encoder(x))
         z = model.latent.pop_posterior(stack, q)
     returned = before - stack.bits()
-    if looked is None or latent or len(looked) < len(x):
-        stack.push_intervals(model.predictor(z, start, len(x)).encode(x, tick))
-    else:
-        stack.push_intervals(looked)
+    if latent or intervals is None:
+        intervals = model.predictor(z, start, len(x)).encode(x, tick)
+    stack.push_intervals(intervals)
     if latent:
         model.latent.push_prior(stack, z)
     return Encoded(stack.to_bytes(), z, q, returned)

@@ -11,8 +11,8 @@ from vaezip.model import Model
 from vaezip.redundancy import looks_compressible
 
 DEFAULT_BLOCK_SIZE = 512 << 10
-# Up to this size a block is coded with the null latent as well, and the smaller result kept: beyond it
-# the few bits that a latent costs cannot matter, and coding twice would take twice the time.
+# Up to this size a block is coded with the null latent, too, and the smaller result kept: beyond it the few
+# bits that a latent costs cannot matter, and coding twice would take twice the time.
 _TRY_BOTH = 16 << 10
 
 
@@ -22,14 +22,18 @@ def encode_block(model: Model, content: bytes, tick: Ticker | None = None) -> Bl
     tick: called with numbers of bytes that have been coded, a few thousand at a time.
     """
     blocks = [container.stored(content)]
-    if methods := methods_to_try(model, content):
-        start, looked = bitsback.choose_start(model, content)
-        for method in methods:
-            latent = method == Method.VAE
-            coded = bitsback.encode(
-                model, content, latent=latent, start=start, looked=looked, tick=tick if latent else None
-            )
-            blocks.append(Block(method, len(content), coded.payload, start))
+    methods = methods_to_try(model, content)
+    if Method.VAE_NULL in methods:
+        beginning = bitsback.Beginning(model, content)
+        start, null = beginning.start, beginning.intervals(tick)
+        coded = bitsback.encode(model, content, latent=False, start=start, intervals=null)
+        blocks.append(Block(Method.VAE_NULL, len(content), coded.payload, start))
+        latent = Method.VAE in methods and bitsback.latent_promises(model, content, start, null)
+    elif latent := Method.VAE in methods:
+        start = bitsback.Beginning(model, content[: bitsback.LOOK]).start
+    if latent:
+        coded = bitsback.encode(model, content, latent=True, start=start, tick=tick)
+        blocks.append(Block(Method.VAE, len(content), coded.payload, start))
     return min(blocks, key=lambda block: len(block.payload))
 
 
@@ -40,7 +44,7 @@ def methods_to_try(model: Model, content: bytes) -> list[Method]:
     if not bitsback.can_carry_latent(model, len(content)):
         return [Method.VAE_NULL]
     if len(content) <= _TRY_BOTH:
-        return [Method.VAE, Method.VAE_NULL]
+        return [Method.VAE_NULL, Method.VAE]
     return [Method.VAE] if looks_compressible(content) else []
 
 

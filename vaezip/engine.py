@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from vaezip.errors import EngineError
 
 if TYPE_CHECKING:  # so that `vaezip --version` can name the engine without loading numpy
-    import numpy as np
-    from numpy.typing import NDArray
-
     from vaezip.mixing.parameters import MixerParameters
-    from vaezip.mixing.predictor import Predictor
+    from vaezip.mixing.predictor import Comparison, Predictor
     from vaezip.network.decoder import Decoder
     from vaezip.network.ops import Int32
 
@@ -29,8 +26,8 @@ class Engine(NamedTuple):
     name: str
     predictor: Callable[[Int32, int, int], Predictor]
     """Of a block: its latent, (latents,), the mixer's start, and its size in bytes."""
-    compare: Callable[[Int32, NDArray[np.uint8]], Int32]
-    """Intervals of a block's bytes, uint8 (n,), given its latent, with every start: int32 (n, STARTS, 2)."""
+    comparison: Callable[[Int32, int], Comparison]
+    """Of a block: its latent, and its size in bytes; with every start."""
 
 
 def available() -> list[str]:
@@ -68,8 +65,8 @@ def load_engine(decoder: Decoder, mixer: MixerParameters) -> Engine:
         from vaezip.mixing.predictor import Reference
 
         reference = Reference(decoder, mixer)
-        return Engine(name, reference.predictor, reference.compare)
+        return Engine(name, reference.predictor, reference.comparison)
     from vaezip.kernel.predictor import Kernel
 
     kernel = Kernel(decoder, mixer, name)
-    return Engine(name, kernel.predictor, kernel.compare)
+    return Engine(name, kernel.predictor, kernel.comparison)

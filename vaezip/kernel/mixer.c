@@ -41,7 +41,10 @@ struct vz_mixer {
     int32_t weights[VZ_WEIGHT_ROWS][VZ_INPUTS], final_weights[VZ_FINAL_ROWS][VZ_SETS];
     uint32_t history_map[VZ_HISTORIES][VZ_STATES], match_map[VZ_MATCHES][VZ_MATCH_LENGTHS];
     uint16_t apm_node[3 * 256][APM_BUCKETS], apm_order2[1 << 12][APM_BUCKETS];
+    int rate; /* of learning the weights, for this byte */
+};
 
+struct vz_evidence {
     vz_history history;
     uint32_t tree[512]; /* sums of exponentials: node n > 1 has children 2n and 2n + 1; below 2^31 + 2^8 */
     int guess[2];       /* the network's best and second best byte */
@@ -49,33 +52,38 @@ struct vz_mixer {
     int known; /* how many of orders 1 to 6 have been here before */
     int node;  /* the bits of this byte so far, with a leading 1 */
     int depth; /* how many they are */
-    int rate;  /* of learning the weights, for this byte */
 };
 
-vz_mixer *vz_mixer_new(const vz_mixer_model *model, uint32_t size) {
-    vz_mixer *m = malloc(sizeof *m);
-    if (!m) return NULL;
-    memset(m, 0, sizeof *m);
-    m->model = model;
-    if (!vz_history_init(&m->history, size)) {
-        vz_mixer_free(m);
+vz_evidence *vz_evidence_new(uint32_t size) {
+    vz_evidence *e = calloc(1, sizeof *e);
+    if (e && !vz_history_init(&e->history, size)) {
+        vz_evidence_free(e);
         return NULL;
     }
+    return e;
+}
+
+void vz_evidence_free(vz_evidence *e) {
+    if (!e) return;
+    vz_history_free(&e->history);
+    free(e);
+}
+
+vz_mixer *vz_mixer_new(const vz_mixer_model *model) {
+    vz_mixer *m = malloc(sizeof *m);
+    if (!m) return NULL;
+    m->model = model;
     memcpy(m->weights, model->weights, sizeof m->weights);
     memcpy(m->final_weights, model->final_weights, sizeof m->final_weights);
     memcpy(m->history_map, model->history_map, sizeof m->history_map);
     memcpy(m->match_map, model->match_map, sizeof m->match_map);
-    for (int i = 0; i < 3 * 256; i++)
-        for (int j = 0; j < APM_BUCKETS; j++) m->apm_node[i][j] = (uint16_t)model->squash[j * 128];
+    for (int j = 0; j < APM_BUCKETS; j++) m->apm_node[0][j] = (uint16_t)model->squash[j * 128];
+    for (int i = 1; i < 3 * 256; i++) memcpy(m->apm_node[i], m->apm_node[0], sizeof *m->apm_node);
     for (int i = 0; i < 1 << 12; i++) memcpy(m->apm_order2[i], m->apm_node[0], sizeof *m->apm_order2);
     return m;
 }
 
-void vz_mixer_free(vz_mixer *m) {
-    if (!m) return;
-    vz_history_free(&m->history);
-    free(m);
-}
+void vz_mixer_free(vz_mixer *m) { free(m); }
 
 VZ_INLINE int squash(const vz_mixer *m, int x) {
     int at = x + DOMAIN_LIMIT + 1, f = at & 15;
@@ -105,36 +113,33 @@ static int match_class(uint32_t length) {
     return 2 + i;
 }
 
-void vz_mixer_begin(vz_mixer *m, const int32_t *exponentials) {
+void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
     static const uint8_t limits[] = {20, 40, 80, 128, 192, 230, 250};
     uint32_t best = 0, second = 0;
     for (int i = 0; i < 256; i++) {
-        uint32_t e = m->tree[256 + i] = (uint32_t)exponentials[i] + 1;
-        if (e > best) {
+        uint32_t x = e->tree[256 + i] = (uint32_t)exponentials[i] + 1;
+        if (x > best) {
             second = best;
-            m->guess[1] = m->guess[0];
-            best = e;
-            m->guess[0] = i;
-        } else if (e > second) {
-            second = e;
-            m->guess[1] = i;
+            e->guess[1] = e->guess[0];
+            best = x;
+            e->guess[0] = i;
+        } else if (x > second) {
+            second = x;
+            e->guess[1] = i;
         }
     }
-    for (int i = 255; i > 1; i--) m->tree[i] = m->tree[2 * i] + m->tree[2 * i + 1];
-    uint64_t total = (uint64_t)m->tree[2] + m->tree[3]; /* 2^32 and more, if all bytes are equally likely */
+    for (int i = 255; i > 1; i--) e->tree[i] = e->tree[2 * i] + e->tree[2 * i + 1];
+    uint64_t total = (uint64_t)e->tree[2] + e->tree[3]; /* 2^32 and more, if all bytes are equally likely */
     uint32_t share = (uint32_t)(((uint64_t)best << 8) / total);
-    for (m->confidence = 0; m->confidence < 7 && share >= limits[m->confidence];) m->confidence++;
-    /* Fast at first, then slower. */
-    const int32_t *learning = m->model->learning;
-    m->rate = learning[0] + (int)((int64_t)learning[1] * learning[2] / ((int64_t)learning[2] + m->history.position));
-    m->node = 1;
-    m->depth = 0;
+    for (e->confidence = 0; e->confidence < 7 && share >= limits[e->confidence];) e->confidence++;
+    e->node = 1;
+    e->depth = 0;
 }
 
 /* Of the histories in a slot, that of the node. */
-static int history_index(const vz_mixer *m) {
-    int depth = m->depth & 3;
-    return (1 << depth | (m->node & ((1 << depth) - 1))) - 1;
+static int history_index(const vz_evidence *e) {
+    int depth = e->depth & 3;
+    return (1 << depth | (e->node & ((1 << depth) - 1))) - 1;
 }
 
 /* 0 to 63: small letters one by one, capitals, digits, blanks; the others by their lower bits, or upper ones above 127. */
@@ -152,11 +157,11 @@ static int byte_kind(int byte) {
 
 VZ_INLINE int16_t stretched(const vz_mixer *m, uint32_t entry) { return m->model->stretch[entry >> 20]; }
 
-VZ_INLINE void predict(const vz_mixer *m, prediction *p) {
-    const vz_history *h = &m->history;
-    const int node = m->node, depth = m->depth, index = history_index(m);
+VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, prediction *p) {
+    const vz_history *h = &e->history;
+    const int node = e->node, depth = e->depth, index = history_index(e);
     memset(p->input, 0, sizeof p->input);
-    int32_t network = (logarithm(m, m->tree[2 * node + 1]) - logarithm(m, m->tree[2 * node])) >> 8;
+    int32_t network = (logarithm(m, e->tree[2 * node + 1]) - logarithm(m, e->tree[2 * node])) >> 8;
     network = vz_clip(network, -2047, 2047);
     p->input[NETWORK] = (int16_t)network;
     p->input[BIAS] = 256;
@@ -170,10 +175,6 @@ VZ_INLINE void predict(const vz_mixer *m, prediction *p) {
             p->input[FIRST_MATCH + i] = p->match_bit[i] ? s : (int16_t)-s;
         }
     }
-    for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint8_t state = h->slots[i]->state[index];
-        if (state) p->input[FIRST_HISTORY + i] = stretched(m, m->history_map[i][state]);
-    }
 
     static const int16_t limits[] = {64, 160, 320, 512, 768, 1024, 1400};
     int certainty = 0;
@@ -183,14 +184,26 @@ VZ_INLINE void predict(const vz_mixer *m, prediction *p) {
     p->row[0] = SET_NODE + node;
     p->row[1] = SET_MATCH + match * 8 + depth;
     p->row[2] = SET_BYTE + last * 8 + depth;
-    p->row[3] = SET_ORDER + (m->known * 8 + certainty) * 8 + depth;
-    p->row[4] = SET_CONFIDENCE + (said * 6 + m->known) * 64 + m->confidence * 8 + certainty;
+    p->row[3] = SET_ORDER + (e->known * 8 + certainty) * 8 + depth;
+    p->row[4] = SET_CONFIDENCE + (said * 6 + e->known) * 64 + e->confidence * 8 + certainty;
     p->row[5] = SET_FIELD + ((h->fields < 11 ? h->fields : 11) * 8 + (h->word_length < 7 ? h->word_length : 7)) * 8 + depth;
     p->row[6] = SET_BEFORE + before;
-    p->final_row[0] = FINAL_MATCH + match * 8 + m->confidence;
+    p->final_row[0] = FINAL_MATCH + match * 8 + e->confidence;
     p->final_row[1] = FINAL_BYTE + last;
     p->final_row[2] = FINAL_NODE + node;
     p->final_row[3] = FINAL_BEFORE + before;
+    p->apm[0] = said * 256 + node;
+    p->apm[1] = (int)(vz_hash((h->recent & 0xFFFF) << 8 | (uint64_t)node) >> 52);
+    for (int s = 0; s < VZ_SETS; s++) {
+        VZ_PREFETCH(m->weights[p->row[s]]);
+        VZ_PREFETCH(m->weights[p->row[s]] + VZ_INPUTS - 1);
+    }
+    VZ_PREFETCH(m->apm_order2[p->apm[1]] + APM_BUCKETS / 2);
+    for (int i = 0; i < VZ_HISTORIES; i++) {
+        uint8_t state = h->slots[i]->state[index];
+        if (state) p->input[FIRST_HISTORY + i] = stretched(m, m->history_map[i][state]);
+    }
+
     int64_t mixed = 0;
     for (int s = 0; s < VZ_SETS; s++) {
         const int32_t *w = m->weights[p->row[s]];
@@ -206,8 +219,6 @@ VZ_INLINE void predict(const vz_mixer *m, prediction *p) {
 
     int at = p->mixed + DOMAIN_LIMIT + 1, f = at & 2047;
     p->bucket = at >> 11;
-    p->apm[0] = said * 256 + node;
-    p->apm[1] = (int)(vz_hash((h->recent & 0xFFFF) << 8 | (uint64_t)node) >> 52);
     const uint16_t *a = m->apm_node[p->apm[0]] + p->bucket, *b = m->apm_order2[p->apm[1]] + p->bucket;
     int refined = ((a[0] + b[0]) * (2048 - f) + (a[1] + b[1]) * f) >> 11;
     p->probability = vz_clip((2 * squash(m, p->mixed) + refined) >> 2, 16, 65520);
@@ -224,8 +235,8 @@ VZ_INLINE void refine(uint16_t *probability, int bit) {
     *probability = (uint16_t)(*probability + (((bit ? 65535 : 0) - *probability) >> 6));
 }
 
-VZ_INLINE void learn(vz_mixer *m, const prediction *p, int bit) {
-    const int target = bit << 16, index = history_index(m);
+VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int bit) {
+    const int target = bit << 16, index = history_index(e);
     for (int s = 0; s < VZ_SETS; s++) {
         int32_t *w = m->weights[p->row[s]];
         int step = ((target - squash(m, p->output[s])) * m->rate) >> 8; /* at most 2^16 * 2046 >> 8, times 2047 */
@@ -241,43 +252,62 @@ VZ_INLINE void learn(vz_mixer *m, const prediction *p, int bit) {
     refine(&m->apm_node[p->apm[0]][p->bucket], bit);
     refine(&m->apm_order2[p->apm[1]][p->bucket], bit);
     for (int i = 0; i < VZ_MATCHES; i++)
-        if (p->match_bit[i] >= 0) adapt(m, &m->match_map[i][length_class(m->history.match[i].length)], p->match_bit[i] == bit);
+        if (p->match_bit[i] >= 0) adapt(m, &m->match_map[i][length_class(e->history.match[i].length)], p->match_bit[i] == bit);
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint8_t *state = &m->history.slots[i]->state[index];
-        if (*state) adapt(m, &m->history_map[i][*state], bit);
-        *state = m->model->next[2 * *state + bit];
+        uint8_t state = e->history.slots[i]->state[index];
+        if (state) adapt(m, &m->history_map[i][state], bit);
     }
 }
 
-/* Codes a byte: a given one, or, if `byte` is negative, that whose interval holds `quantile`. */
-VZ_EVERY_CPU static int code(vz_mixer *m, int byte, int32_t quantile, int32_t *interval) {
-    int32_t below = 1, width = VZ_TOTAL - 2;
-    for (; m->depth < 8; m->depth++) {
-        prediction p;
-        if (m->depth % 4 == 0) {
-            vz_history_begin_nibble(&m->history, m->node, m->guess);
-            m->known = 0;
-            for (int i = 1; i < 6; i++) m->known += m->history.slots[i]->state[0] != 0;
+VZ_INLINE void go_on(vz_evidence *e, const uint8_t *next, int bit) {
+    const int index = history_index(e);
+    for (int i = 0; i < VZ_HISTORIES; i++) {
+        uint8_t *state = &e->history.slots[i]->state[index];
+        *state = next[2 * *state + bit];
+    }
+    e->node = 2 * e->node + bit;
+    e->depth++;
+}
+
+/* Codes a byte: a given one, or, if `byte` is negative, that whose interval, of the first mixer, holds `quantile`. */
+VZ_EVERY_CPU static int code(vz_mixer *const *mixers, int count, vz_evidence *e, int byte, int32_t quantile,
+                             int32_t *intervals) {
+    for (int k = 0; k < count; k++) {
+        /* Fast at first, then slower. */
+        const int32_t *learning = mixers[k]->model->learning;
+        mixers[k]->rate = learning[0] + (int)((int64_t)learning[1] * learning[2] / ((int64_t)learning[2] + e->history.position));
+        intervals[2 * k] = 1;
+        intervals[2 * k + 1] = VZ_TOTAL - 2;
+    }
+    while (e->depth < 8) {
+        if (e->depth % 4 == 0) {
+            vz_history_begin_nibble(&e->history, e->node, e->guess);
+            e->known = 0;
+            for (int i = 1; i < 6; i++) e->known += e->history.slots[i]->state[0] != 0;
         }
-        predict(m, &p);
-        int leaves = 128 >> m->depth; /* of either branch: none of them may be empty */
-        int32_t ones = vz_clip((int32_t)(((int64_t)width * p.probability) >> 16), leaves, width - leaves);
-        int bit = byte < 0 ? quantile >= below + width - ones : byte >> (7 - m->depth) & 1;
-        below += bit ? width - ones : 0;
-        width = bit ? ones : width - ones;
-        learn(m, &p, bit);
-        m->node = 2 * m->node + bit;
+        int bit = byte >> (7 - e->depth) & 1, leaves = 128 >> e->depth; /* of either branch: none of them may be empty */
+        for (int k = 0; k < count; k++) {
+            prediction p;
+            int32_t *below = intervals + 2 * k, *width = below + 1;
+            predict(mixers[k], e, &p);
+            int32_t ones = vz_clip((int32_t)(((int64_t)*width * p.probability) >> 16), leaves, *width - leaves);
+            if (byte < 0 && k == 0) bit = quantile >= *below + *width - ones;
+            *below += bit ? *width - ones : 0;
+            *width = bit ? ones : *width - ones;
+            learn(mixers[k], e, &p, bit);
+        }
+        go_on(e, mixers[0]->model->next, bit);
     }
-    interval[0] = below;
-    interval[1] = width;
-    vz_history_push(&m->history, m->node & 255);
-    return m->node & 255;
+    vz_history_push(&e->history, e->node & 255);
+    return e->node & 255;
 }
 
-void vz_mixer_encode(vz_mixer *m, uint8_t byte, int32_t *interval) { code(m, byte, 0, interval); }
+void vz_mixers_encode(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_t byte, int32_t *intervals) {
+    code(mixers, count, e, byte, 0, intervals);
+}
 
-uint8_t vz_mixer_decode(vz_mixer *m, int32_t quantile, int32_t *interval) {
-    return (uint8_t)code(m, -1, quantile, interval);
+uint8_t vz_mixer_decode(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *interval) {
+    return (uint8_t)code(&m, 1, e, -1, quantile, interval);
 }
 
 void vz_mixer_learned(const vz_mixer *m, int32_t *weights, int32_t *final_weights, uint32_t *history_map,

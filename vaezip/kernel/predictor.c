@@ -7,7 +7,8 @@ struct vz_predictor {
     const vz_network *network;
     const vz_tables *tables;
     vz_mixer **mixer;
-    int mixers;
+    int mixers; /* in use, the first ones */
+    vz_evidence *evidence;
     vz_contexts contexts;
     int32_t *scale, *shift, *state;
     uint32_t size, position;
@@ -30,9 +31,10 @@ vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *table
     p->tables = tables;
     p->size = size;
     p->mixer = calloc((size_t)mixers, sizeof *p->mixer);
-    int complete = p->mixer != NULL;
+    p->evidence = vz_evidence_new(size);
+    int complete = p->mixer && p->evidence;
     for (; complete && p->mixers < mixers; p->mixers++)
-        complete = (p->mixer[p->mixers] = vz_mixer_new(mixer[p->mixers], size)) != NULL;
+        complete = (p->mixer[p->mixers] = vz_mixer_new(mixer[p->mixers])) != NULL;
     p->scale = copy(scale, sites * width);
     p->shift = copy(shift, sites * width);
     p->state = copy(start, layers * width);
@@ -47,6 +49,7 @@ void vz_predictor_free(vz_predictor *p) {
     if (!p) return;
     for (int i = 0; i < p->mixers; i++) vz_mixer_free(p->mixer[i]);
     free(p->mixer);
+    vz_evidence_free(p->evidence);
     free(p->scale);
     free(p->shift);
     free(p->state);
@@ -68,22 +71,26 @@ static void end_byte(vz_predictor *p, uint8_t byte) {
 
 void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals) {
     int32_t exponentials[256];
-    for (; count && p->position < p->size; count--, text++) {
+    for (; count && p->position < p->size; count--, text++, intervals += 2 * p->mixers) {
         run_network(p, exponentials);
-        for (int i = 0; i < p->mixers; i++, intervals += 2) {
-            vz_mixer_begin(p->mixer[i], exponentials);
-            vz_mixer_encode(p->mixer[i], *text, intervals);
-        }
+        vz_evidence_begin(p->evidence, exponentials);
+        vz_mixers_encode(p->mixer, p->mixers, p->evidence, *text, intervals);
         end_byte(p, *text);
     }
+}
+
+void vz_predictor_drop(vz_predictor *p, int mixer) {
+    vz_mixer_free(p->mixer[mixer]);
+    p->mixers--;
+    memmove(p->mixer + mixer, p->mixer + mixer + 1, (size_t)(p->mixers - mixer) * sizeof *p->mixer);
 }
 
 uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row) {
     if (p->position == p->size) return 0;
     int32_t interval[2], exponentials[256];
     run_network(p, exponentials);
-    vz_mixer_begin(p->mixer[0], exponentials);
-    uint8_t byte = vz_mixer_decode(p->mixer[0], quantile, interval);
+    vz_evidence_begin(p->evidence, exponentials);
+    uint8_t byte = vz_mixer_decode(p->mixer[0], p->evidence, quantile, interval);
     end_byte(p, byte);
     row[0] = (float)(interval[0] - 1);
     row[1] = (float)(interval[1] - 1);

@@ -21,6 +21,9 @@ void vz_predictor_free(vz_predictor *p);
 /* To encode the next bytes: `intervals`, (count, mixers, 2), gets where each byte's interval begins, and how wide it is. */
 void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals);
 
+/* To go on without one of several mixers, as counted now. */
+void vz_predictor_drop(vz_predictor *p, int mixer);
+
 /* To decode, with the first mixer: the next byte, that whose interval holds `quantile`. `row`, (3,), gets what lies below the interval, its
  * width, and what lies above, each less 1. After the last byte, does nothing. */
 uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row);

@@ -40,9 +40,9 @@ class Kernel:
         """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's start."""
         return KernelPredictor(self, z, [start], size)
 
-    def compare(self, z: Int32, text: NDArray[np.uint8]) -> Int32:
+    def comparison(self, z: Int32, size: int) -> KernelPredictor:
         """See `vaezip.engine.Engine`."""
-        return KernelPredictor(self, z, range(STARTS), len(text)).intervals(text)
+        return KernelPredictor(self, z, range(STARTS), size)
 
     def _array(self, values: NDArray[Any], dtype: type[np.generic], kind: str) -> Any:
         array = np.ascontiguousarray(values, dtype)
@@ -115,7 +115,7 @@ class Kernel:
 
 
 class KernelPredictor:
-    """A `vaezip.mixing.predictor.Predictor`, by the first of its starts."""
+    """A `vaezip.mixing.predictor.Predictor`, by the first of its starts, and a `Comparison` of all."""
 
     def __init__(self, kernel: Kernel, z: Int32, starts: Sequence[int], size: int) -> None:
         arrays = [np.ascontiguousarray(part[0], np.int32) for part in kernel.decoder.style(z[None])]
@@ -126,7 +126,7 @@ class KernelPredictor:
             raise MemoryError(f"no memory to code a block of {size} bytes")
         self._kernel = kernel  # whose memory it uses
         self._handle = _ffi.gc(made, _lib.vz_predictor_free)
-        self._starts, self._size = len(starts), size
+        self._starts, self._left = len(starts), size
         self._row = np.zeros(3, np.float32)
         self._row_pointer = _ffi.from_buffer("float[]", self._row)
 
@@ -135,17 +135,25 @@ class KernelPredictor:
         return self.intervals(text, tick)[:, 0]
 
     def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
-        """As `encode`, by every start: int32 (n, starts, 2)."""
-        if len(text) != self._size:
-            raise ValueError("the text is not of the block's size")
-        intervals = np.empty((self._size, self._starts, 2), np.int32)
-        for at in range(0, self._size, _CHUNK):
+        """See `Comparison.intervals`."""
+        if len(text) > self._left:
+            raise ValueError("the text is beyond the block's size")
+        self._left -= len(text)
+        intervals = np.empty((len(text), self._starts, 2), np.int32)
+        for at in range(0, len(text), _CHUNK):
             part = text[at : at + _CHUNK]
             target = _ffi.from_buffer("int32_t[]", intervals[at:])
             _lib.vz_predictor_encode(self._handle, _ffi.from_buffer("uint8_t[]", part), len(part), target)
             if tick is not None:
                 tick(len(part))
         return intervals
+
+    def drop(self, start: int) -> None:
+        """See `Comparison.drop`."""
+        if not 0 <= start < self._starts or self._starts == 1:
+            raise ValueError("there is no such start, or no other")
+        _lib.vz_predictor_drop(self._handle, start)
+        self._starts -= 1
 
     def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:
         """See `Predictor.find`; the array is used again."""

@@ -13,7 +13,7 @@ from vaezip.meter import Ticker
 from vaezip.mixing.mixer import Mixer
 from vaezip.mixing.parameters import STARTS, Learned, MixerParameters
 from vaezip.network.decoder import Decoder
-from vaezip.network.features import ContextState, context_slots
+from vaezip.network.features import ContextState
 from vaezip.network.ops import Int32
 
 _CHUNK = 2048  # positions that the network runs at once
@@ -42,6 +42,18 @@ class Predictor(Protocol):
         ...
 
 
+class Comparison(Protocol):
+    """The bytes of one block by several starts of the mixer, all of which see the same."""
+
+    def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
+        """As `Predictor.encode`, of the next bytes and by every start: int32 (n, starts, 2)."""
+        ...
+
+    def drop(self, start: int) -> None:
+        """Go on without a start, as they are counted now; one has to stay."""
+        ...
+
+
 class Reference:
     """A model's decoder and mixer in numpy and Python: slow and clear."""
 
@@ -52,13 +64,13 @@ class Reference:
         """See `vaezip.engine.Engine`."""
         return ReferencePredictor(self, z, [start], size)
 
-    def compare(self, z: Int32, text: NDArray[np.uint8]) -> Int32:
+    def comparison(self, z: Int32, size: int) -> ReferencePredictor:
         """See `vaezip.engine.Engine`."""
-        return ReferencePredictor(self, z, range(STARTS), len(text)).intervals(text)
+        return ReferencePredictor(self, z, range(STARTS), size)
 
 
 class ReferencePredictor:
-    """A `Predictor`, by the first of its starts."""
+    """A `Predictor`, by the first of its starts, and a `Comparison` of all."""
 
     def __init__(self, reference: Reference, z: Int32, starts: Sequence[int], size: int) -> None:
         self._decoder = reference.decoder
@@ -74,16 +86,14 @@ class ReferencePredictor:
         return self.intervals(text, tick)[:, 0]
 
     def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
-        """As `encode`, by every start: int32 (n, starts, 2)."""
-        if len(text) != self._left:
-            raise ValueError("the text is not of the block's size")
-        slots = context_slots(self._decoder.architecture, text[None])
-        seen = np.zeros((1, len(text)), np.uint8)
-        seen[0, 1:] = text[:-1]
+        """See `Comparison`."""
+        if len(text) > self._left:
+            raise ValueError("the text is beyond the block's size")
         intervals = np.empty((len(text), len(self._mixers), 2), np.int32)
         for at in range(0, len(text), _CHUNK):
             part = slice(at, at + _CHUNK)
-            logits, self._state = self._decoder(seen[:, part], slots[:, part], self._style, self._state)
+            seen, slots = map(np.stack, zip(*map(self._push, text[part]), strict=True))
+            logits, self._state = self._decoder(seen[None], slots[None], self._style, self._state)
             exponentials = self._decoder.exponentials(logits[0]).astype(np.int32)
             for rows, byte, now in zip(intervals[part], text[part].tolist(), exponentials, strict=True):
                 for row, mixer in zip(rows, self._mixers, strict=True):
@@ -92,6 +102,20 @@ class ReferencePredictor:
                 if tick is not None:
                     tick(1)
         return intervals
+
+    def drop(self, start: int) -> None:
+        """See `Comparison`."""
+        if not 0 <= start < len(self._mixers) or len(self._mixers) == 1:
+            raise ValueError("there is no such start, or no other")
+        del self._mixers[start]
+
+    def _push(self, byte: np.uint8) -> tuple[np.uint8, NDArray[np.int64]]:
+        """Go on by a byte; the one before it, and where the tables know something about it."""
+        before = self._seen[0, 0], self._contexts.slots()[0]
+        self._seen[0, 0] = byte
+        self._contexts.push(self._seen[0])
+        self._left -= 1
+        return before
 
     def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:
         """See `Predictor`."""
@@ -102,9 +126,7 @@ class ReferencePredictor:
         mixer = self._mixers[0]
         mixer.begin(self._decoder.exponentials(logits[0, 0]).astype(np.int32))
         byte, (below, width) = mixer.decode(quantile)
-        self._seen[0, 0] = byte
-        self._contexts.push(self._seen[0])
-        self._left -= 1
+        self._push(np.uint8(byte))
         return byte, np.array([below - 1, width - 1, TOTAL - below - width - 1], np.float32)
 
     def learned(self) -> Learned:

@@ -123,7 +123,7 @@ class _Practice:
 
     def _choices(self, texts: Sequence[Text]) -> Array:
         """The start that takes the fewest bits for each text's beginning, int64 (n,)."""
-        widths = (self.engine.compare(self._z, text[:LOOK])[..., 1] for text in texts)
+        widths = (self.engine.comparison(self._z, LOOK).intervals(text[:LOOK])[..., 1] for text in texts)
         chosen: Array = np.array([np.log2(width).sum(axis=0).argmax() for width in widths], np.int64)
         return chosen
 
