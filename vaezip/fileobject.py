@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import operator
 import os
 from collections.abc import Iterable, Iterator
 from typing import IO, Any, Literal, cast
@@ -68,6 +69,10 @@ class VaezipFile(io.BufferedIOBase):
         if mode not in _MODES:
             raise ValueError(f"invalid mode: {mode!r}")
         self._mode = _MODES[mode]
+        if not isinstance(file, (str, bytes, os.PathLike)) and not hasattr(
+            file, "read" if self._mode == "rb" else "write"
+        ):
+            raise TypeError("neither a path nor a file object")
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
         opened = builtins.open(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
         self._file: Any = opened
@@ -158,8 +163,20 @@ class VaezipFile(io.BufferedIOBase):
         raise StopIteration
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position in the content; raises io.UnsupportedOperation if that cannot be."""
-        return self._for_reading().seek(offset, whence)
+        """Go to a position in the content.
+
+        If the file below cannot seek, it is read on to there, and io.UnsupportedOperation raised if that is
+        behind or counted from the end.
+        """
+        reader = self._for_reading()
+        if reader.seekable():
+            return reader.seek(offset, whence)
+        ahead = operator.index(offset) - (reader.tell() if whence == io.SEEK_SET else 0)
+        if ahead < 0 or whence not in (io.SEEK_SET, io.SEEK_CUR):
+            raise io.UnsupportedOperation("the file below cannot seek: only forwards")
+        while ahead and (part := reader.read(min(ahead, io.DEFAULT_BUFFER_SIZE))):
+            ahead -= len(part)
+        return reader.tell()
 
     def tell(self) -> int:
         """The position in the content."""
