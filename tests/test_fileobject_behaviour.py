@@ -10,6 +10,8 @@ import io
 import itertools
 import os
 import pathlib
+import subprocess
+import sys
 import tarfile
 import threading
 from pathlib import Path
@@ -329,3 +331,26 @@ def test_tar_files(tmp_path: Path) -> None:
                 extracted = tar.extractfile(member)
                 assert extracted is not None
                 assert extracted.read() == TEXT
+
+
+def test_memory_is_bounded_by_blocks_whatever_the_size_of_the_file(tmp_path: Path) -> None:
+    """32 MB in and out, of which some are text: measured in a process of its own."""
+    script = f"""
+import hashlib, resource, sys, vaezip
+noise, text = hashlib.shake_128(b"noise").digest(1 << 20), {TEXT!r} * 20
+with vaezip.open(sys.argv[1], "wb", model={str(TINY)!r}, block_size=1 << 18) as file:
+    written = hashlib.sha256()
+    for piece in [text, *[noise] * 32, text]:
+        file.write(piece)
+        written.update(piece)
+with vaezip.open(sys.argv[1], model={str(TINY)!r}) as file:
+    read = hashlib.sha256()
+    while piece := file.read(1 << 18):
+        read.update(piece)
+assert read.digest() == written.digest()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # KB on Linux
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "big.vz"], capture_output=True, check=True, text=True
+    )
+    assert int(result.stdout) < 150_000
