@@ -66,7 +66,7 @@ def test_pipes(run: Run, prose: bytes) -> None:
         back = run("decompress", *arguments, input=blob.stdout)
         assert (back.returncode, back.stdout) == (0, prose[:300])
     assert run("decompress", input=blob.stdout + blob.stdout).stdout == 2 * prose[:300]
-    assert run("test", input=blob.stdout).stdout == b"-: ok\n"
+    assert run("test", "-v", input=blob.stdout).stdout == b"-: ok\n"
 
 
 def test_threads_blocks_and_engines_give_the_same_text(run: Run, text: Path, prose: bytes) -> None:
@@ -312,7 +312,10 @@ def test_verbose_and_quiet(run: Run, text: Path) -> None:
     message = run("compress", "-v", "notes.txt").stderr.decode()
     assert message.startswith("notes.txt: 400 -> ")
     assert "bits/byte" in message
-    assert run("test", "-q", "notes.txt.vz").stdout == b""
+    assert run("test", "-v", "notes.txt.vz").stdout == b"notes.txt.vz: ok\n"
+    for arguments in ((), ("-q",)):
+        checked = run("test", *arguments, "notes.txt.vz")
+        assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
 def test_usage_errors_are_errors(run: Run) -> None:

@@ -92,7 +92,7 @@ def test_nothing_that_is_typed_ends_in_a_traceback(
         ("compress -c a >/dev/full", ["standard output: cannot write: No space left"]),
         ("list b.vz >/dev/full", ["standard output: cannot write: No space left"]),
         ("list b.vz >&-", ["standard output: cannot write"]),
-        (f"test -m {TINY} b.vz >/dev/full", ["standard output: cannot write: No space left"]),
+        (f"test -v -m {TINY} b.vz >/dev/full", ["standard output: cannot write: No space left"]),
         ("--version >/dev/full", ["standard output: cannot write: No space left"]),
         ("--help >&-", ["standard output: cannot write"]),
         ("compress missing 2>&-", []),

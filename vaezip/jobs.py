@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from vaezip.container import Method
 from vaezip.errors import FileError, SkippedError, VaezipError
 from vaezip.files import Source, open_source, reason, standard_input
+from vaezip.naming import make_folders
 from vaezip.publish import Sink, Warn, open_target, standard_output
 from vaezip.stream import (
     DEFAULT_BLOCK_SIZE,
@@ -41,6 +43,7 @@ class Target(NamedTuple):
 
     path: str
     named: bool  # by the user, and not derived from the input's name
+    make_folders: bool = False  # those that it lies in, if there are none
 
 
 def compress_file(
@@ -133,17 +136,17 @@ def _transform(
     if target is None:
         with _opened(source, any_kind=True) as data:
             return work(data, standard_output())
-    with (
-        _opened(source, any_kind=target.named) as data,
-        open_target(
+    with _opened(source, any_kind=target.named) as data:
+        if target.make_folders:
+            make_folders(os.path.dirname(target.path), os.path.dirname(source or ""))
+        with open_target(
             target.path,
             overwrite=job.overwrite,
             named=target.named,
             like=data if source is not None else None,
             warn=job.warn,
-        ) as sink,
-    ):
-        sizes = work(data, sink)
+        ) as sink:
+            sizes = work(data, sink)
     if job.remove and sink.is_safe:
         try:
             data.remove(sizes.read)

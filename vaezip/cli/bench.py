@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from vaezip.cli.common import Report, files_argument, model_option, note, say
+from vaezip.cli.options import chosen_model, files_argument, model_option
+from vaezip.cli.report import Report, note, say
 from vaezip.errors import FileError, printable
 
 
@@ -31,7 +32,7 @@ def bench(files: tuple[str, ...], ablation: bool, shares: bool, as_json: bool, m
     from vaezip.model import load_model
 
     report = Report(quiet=False)
-    loaded = load_model(model)
+    loaded = load_model(chosen_model(model))
     texts = []
     for path in files:
         with report.catch():

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
-from vaezip.cli.common import STDIO, Report, files_argument, say
+from vaezip.cli.options import chosen_inputs, input_options
+from vaezip.cli.report import Report, say
 from vaezip.errors import printable
 
 
 @click.command("list")
-@files_argument
-@click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
-def list_command(files: tuple[str, ...], as_json: bool) -> int:
+@input_options
+@click.option("--json", "as_json", is_flag=True, help="List as one JSON array, for scripts.")
+def list_command(as_json: bool, **chosen: Any) -> int:
     """Show sizes, blocks and model of FILES, without decompressing them."""
     from vaezip.jobs import Summary, summarise_file
 
-    if not files:
+    if not (chosen["files"] or chosen["lists"]):
         raise click.UsageError("list needs at least one file.")
     report = Report(quiet=False)
     rows: list[Summary] = []
-    for path in files:
+    for path in chosen_inputs(report, compressed=True, **chosen):
         with report.catch():
-            rows.append(summarise_file(None if path == STDIO else path))
+            rows.append(summarise_file(path))
     if as_json:
         say(json.dumps([row._asdict() for row in rows], indent=2))
     elif rows:
