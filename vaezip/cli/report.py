@@ -12,7 +12,7 @@ from vaezip.errors import FileError, VaezipError, printable
 
 STDIO = "-"
 _MOMENT = 0.25  # seconds: what is done by then needs no bar; how often a bar moves
-_COLUMNS = 80  # of a terminal that says 0, as some do in containers and over serial lines
+_COLUMNS, _ROWS = 80, 24  # of a terminal that does not know, as some in containers and over serial lines
 _LONGEST_NAME = 30  # characters beside a bar
 
 
@@ -89,7 +89,8 @@ class Report:
             delay=_MOMENT,
             mininterval=_MOMENT,
             miniters=1,
-            ncols=os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS,
+            nrows=_ROWS,
+            ncols=(os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS) - 1,
         )
         try:
             with self._bar:
