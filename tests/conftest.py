@@ -69,7 +69,9 @@ def corpus(tmp_path: Path) -> Path:
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which a shell finds `vaezip` and `vzcat`, with the tiny model where none is given."""
     folder = tmp_path_factory.mktemp("bin")
-    scripts = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[project.scripts]")[1].split("[")[0]
+    scripts = (
+        (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[project.scripts]")[1].split("[")[0]
+    )
     for name, module, function in re.findall(r'(\w+) = "([\w.]+):(\w+)"', scripts):
         code = f"from {module} import {function}; {function}()"
         (folder / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{code}" "$@"\n')
@@ -94,9 +96,7 @@ def sh(programs: dict[str, str], tmp_path: Path) -> Run:
 def run(tmp_path: Path) -> Run:
     """`run("compress", "a.txt", input=b"...")` in a fresh folder; with the tiny model where one is needed."""
 
-    def call(
-        *args: object, env: dict[str, str] | None = None, **options: object
-    ) -> Result:
+    def call(*args: object, env: dict[str, str] | None = None, **options: object) -> Result:
         command = [sys.executable, "-m", "vaezip", *map(str, args)]
         if args and args[0] in ("compress", "decompress", "test", "bench") and "-m" not in args:
             command[4:4] = ["-m", str(TINY)]

@@ -113,7 +113,13 @@ def test_shells_complete_commands_options_and_files(
     keyboard, terminal = pty.openpty()
     env = {**programs, "TERM": "dumb"}
     process = subprocess.Popen(
-        command, stdin=terminal, stdout=terminal, stderr=terminal, cwd=tmp_path, env=env, start_new_session=True
+        command,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=tmp_path,
+        env=env,
+        start_new_session=True,
     )
     os.close(terminal)
     try:

@@ -13,7 +13,7 @@ from vaezip.errors import FileError, VaezipError, printable
 STDIO = "-"
 _MOMENT = 0.25  # seconds: what is done by then needs no bar; how often a bar moves
 _COLUMNS, _ROWS = 80, 24  # of a terminal that does not know, as some in containers and over serial lines
-_LONGEST_NAME = 30  # characters beside a bar
+_FIGURES = 60  # columns of a bar and what is written behind it, at least
 
 
 def say(text: str) -> None:
@@ -78,8 +78,9 @@ class Report:
             return
         from tqdm import tqdm  # a tenth of the time that a small file takes
 
-        name = printable(path or STDIO)
-        name = name if len(name) <= _LONGEST_NAME else "..." + name[3 - _LONGEST_NAME :]
+        columns = (os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS) - 1
+        name, room = printable(path or STDIO), min(40, max(8, columns - _FIGURES))
+        name = name if len(name) <= room else "..." + name[3 - room :]
         self._bar = tqdm(
             total=_file_size(path),
             desc=name if count == 1 else f"{number}/{count} {name}",
@@ -90,7 +91,7 @@ class Report:
             mininterval=_MOMENT,
             miniters=1,
             nrows=_ROWS,
-            ncols=(os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS) - 1,
+            ncols=columns,
         )
         try:
             with self._bar:
