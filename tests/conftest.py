@@ -76,8 +76,11 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         code = f"from {module} import {function}; {function}()"
         (folder / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{code}" "$@"\n')
         (folder / name).chmod(0o755)
-    path = os.pathsep.join([str(folder), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "VAEZIP_MODEL": str(TINY)}
+    paths = {
+        name: os.pathsep.join([str(first), *filter(None, [os.environ.get(name)])])
+        for name, first in (("PATH", folder), ("PYTHONPATH", ROOT))
+    }
+    return {**os.environ, **paths, "VAEZIP_MODEL": str(TINY)}
 
 
 @pytest.fixture

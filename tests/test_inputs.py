@@ -122,6 +122,19 @@ def test_new_folders_let_nobody_in_who_could_not_reach_the_input(sh: Run, tree: 
     assert modes == [0o755, 0o700, 0o755]
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can choose a group")
+def test_another_group_gets_only_what_everybody_has(sh: Run, tree: Path, tmp_path: Path) -> None:
+    os.chown(tree / "sub", -1, 12345)
+    (tree / "sub").chmod(0o775)
+    os.chown(tree / ".hidden", -1, 12345)
+    (tree / ".hidden").chmod(0o750)
+    (tree / "sub" / "deep er").chmod(0o750)
+    ends(sh("umask 022; vaezip -r top --output-dir out"), 0)
+    names = ("sub", ".hidden", "sub/deep er")
+    modes = [(tmp_path / "out" / "top" / name).stat().st_mode & 0o777 for name in names]
+    assert modes == [0o755, 0o700, 0o750]
+
+
 def test_folders_for_outputs_that_cannot_be_made_or_make_no_sense(sh: Run, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"text")
     for options, problem in (

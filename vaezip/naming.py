@@ -62,21 +62,29 @@ def make_folders(folder: str, like: str) -> None:
     """Make a folder and those above it, if there are none; raises FileError.
 
     like: the folder that it stands for. Of each, the permissions are those of its like, so that nobody can
-    reach more than before.
+    reach more than before: if the group is another, it gets only what everybody has.
     """
     missing = []
     while folder and not os.path.isdir(folder):
         missing.append((folder, like or os.curdir))
         folder, like = os.path.dirname(folder), os.path.dirname(like)
     for folder, like in reversed(missing):
-        mode = 0o777
-        with suppress(OSError, ValueError):
-            mode = os.stat(like).st_mode & 0o777 | 0o700
         try:
-            os.mkdir(folder, mode)
+            _make_folder(folder, like)
         except (OSError, ValueError) as error:
             if not os.path.isdir(folder):
                 raise FileError(f"{folder}: cannot make the folder: {reason(error)}") from error
+
+
+def _make_folder(folder: str, like: str) -> None:
+    wanted = None
+    with suppress(OSError, ValueError):
+        wanted = os.stat(like)
+    os.mkdir(folder, 0o777 if wanted is None else wanted.st_mode & 0o777 | 0o700)
+    made = os.stat(folder)
+    if wanted is not None and made.st_gid != wanted.st_gid:
+        both = made.st_mode & made.st_mode >> 3 & 0o007
+        os.chmod(folder, made.st_mode & 0o700 | both << 3 | both)
 
 
 class Guard:
