@@ -56,8 +56,11 @@ class Suffix(click.ParamType):  # type: ignore[type-arg]  # as above
 
 def anything_typed(ctx: click.Context) -> bool:
     """Whether there was anything on the command line."""
-    sources = [ctx.get_parameter_source(param.name or "") for param in ctx.command.params]
-    return ParameterSource.COMMANDLINE in sources
+    return any(
+        ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+        and ctx.params.get(param.name or "") != ()  # to click 8.2, no files are typed files, too
+        for param in ctx.command.params
+    )
 
 
 def _complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
