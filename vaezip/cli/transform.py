@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -25,6 +25,10 @@ from vaezip.cli.report import (
     refuse_terminal_input,
     refuse_terminal_output,
 )
+
+if TYPE_CHECKING:
+    from vaezip.jobs import Target
+    from vaezip.stream import Sizes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,7 +71,6 @@ def transform(
         if compressing
         else (jobs.decompress_file, naming.decompressed)
     )
-    to_stdout = stdout or output == STDIO
     sources = chosen_inputs(report, compressed=not compressing, **chosen)
     many = chosen["recursive"] or chosen["lists"] or len(sources) > 1
     _refuse_contradictions(sources, bool(many), stdout, output, output_dir, keep, remove)
@@ -85,11 +88,7 @@ def transform(
     guard = Guard(path for path in [*sources, model] if path is not None)
     for number, source in enumerate(sources, 1):
         with report.catch():
-            target = None
-            if output is not None and not to_stdout:
-                target = jobs.Target(output, named=True)
-            elif source is not None and not to_stdout:
-                target = jobs.Target(name(source), named=False, make_folders=output_dir is not None)
+            target = _target(source, stdout, output, name, output_dir is not None)
             if target is not None:
                 guard.check(target.path)
             elif compressing and not force:
@@ -101,10 +100,25 @@ def transform(
             if target is not None:
                 guard.add(target.path, source or STDIO)
             if verbose:
-                text, coded = (sizes.read, sizes.written) if compressing else (sizes.written, sizes.read)
-                ratio = f"{100 * coded / max(1, text):.1f} %, {8 * coded / max(1, text):.3f} bits/byte"
-                note(f"{source or STDIO}: {sizes.read} -> {sizes.written} bytes ({ratio})")
+                note(f"{source or STDIO}: {_summary(compressing, sizes)}")
     return report.exit_code
+
+
+def _target(
+    source: str | None, stdout: bool, output: str | None, name: Callable[[str], str], make_folders: bool
+) -> Target | None:
+    """Where the output goes, None being standard output."""
+    from vaezip.jobs import Target
+
+    if output is not None:
+        return None if output == STDIO else Target(output, named=True)
+    return None if source is None or stdout else Target(name(source), named=False, make_folders=make_folders)
+
+
+def _summary(compressing: bool, sizes: Sizes) -> str:
+    text, coded = (sizes.read, sizes.written) if compressing else (sizes.written, sizes.read)
+    ratio = f"{100 * coded / max(1, text):.1f} %, {8 * coded / max(1, text):.3f} bits/byte"
+    return f"{sizes.read} -> {sizes.written} bytes ({ratio})"
 
 
 def _refuse_contradictions(
