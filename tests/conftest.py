@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +18,9 @@ from vaezip.model import Model, load_model
 
 # One BLAS thread: the arrays are small. (Results do not depend on it; test_exactness shows that.)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# What the user has set is not what tests are about.
+for variable in ("VAEZIP_MODEL", "VAEZIP_THREADS"):
+    os.environ.pop(variable, None)
 
 # A shell's background job ignores SIGINT, one under nohup SIGHUP, and so would the commands that tests run.
 for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM), signal.SIGTERM):
@@ -29,7 +34,8 @@ ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
 TINY = DATA / "tiny.vzm"
 
-Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+Result = subprocess.CompletedProcess[bytes]
+Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="session")
@@ -59,13 +65,41 @@ def corpus(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which a shell finds `vaezip` and `vzcat`, with the tiny model where none is given."""
+    folder = tmp_path_factory.mktemp("bin")
+    scripts = (
+        (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[project.scripts]")[1].split("[")[0]
+    )
+    for name, module, function in re.findall(r'(\w+) = "([\w.]+):(\w+)"', scripts):
+        code = f"from {module} import {function}; {function}()"
+        (folder / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{code}" "$@"\n')
+        (folder / name).chmod(0o755)
+    paths = {
+        name: os.pathsep.join([str(first), *filter(None, [os.environ.get(name)])])
+        for name, first in (("PATH", folder), ("PYTHONPATH", ROOT))
+    }
+    return {**os.environ, **paths, "VAEZIP_MODEL": str(TINY)}
+
+
+@pytest.fixture
+def sh(programs: dict[str, str], tmp_path: Path) -> Run:
+    """`sh("vaezip -d < a.vz")`: what bash makes of a line, in a fresh folder."""
+
+    def call(line: str, *arguments: str, shell: str = "bash", **options: object) -> Result:
+        defaults = {"cwd": tmp_path, "env": programs, "capture_output": True, "timeout": 600, "check": False}
+        defaults |= {} if "input" in options else {"stdin": subprocess.DEVNULL}
+        return subprocess.run([shell, "-c", line, shell, *arguments], **{**defaults, **options})  # type: ignore[call-overload]
+
+    return call
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """`run("compress", "a.txt", input=b"...")` in a fresh folder; with the tiny model where one is needed."""
 
-    def call(
-        *args: object, env: dict[str, str] | None = None, **options: object
-    ) -> subprocess.CompletedProcess[bytes]:
+    def call(*args: object, env: dict[str, str] | None = None, **options: object) -> Result:
         command = [sys.executable, "-m", "vaezip", *map(str, args)]
         if args and args[0] in ("compress", "decompress", "test", "bench") and "-m" not in args:
             command[4:4] = ["-m", str(TINY)]

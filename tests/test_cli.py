@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import resource
 import shutil
 import signal
@@ -15,7 +16,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Run
+from conftest import ROOT, TINY, Run
+from shell import on_terminal
 
 import vaezip
 from vaezip.engine import REFERENCE, chosen
@@ -66,7 +68,7 @@ def test_pipes(run: Run, prose: bytes) -> None:
         back = run("decompress", *arguments, input=blob.stdout)
         assert (back.returncode, back.stdout) == (0, prose[:300])
     assert run("decompress", input=blob.stdout + blob.stdout).stdout == 2 * prose[:300]
-    assert run("test", input=blob.stdout).stdout == b"-: ok\n"
+    assert run("test", "-v", input=blob.stdout).stdout == b"-: ok\n"
 
 
 def test_threads_blocks_and_engines_give_the_same_text(run: Run, text: Path, prose: bytes) -> None:
@@ -271,6 +273,53 @@ def test_binary_data_do_not_go_to_a_terminal(text: Path) -> None:
     os.close(main)
 
 
+@pytest.mark.parametrize("columns", [0, 60, 200])
+def test_a_bar_shows_on_a_terminal_how_far_a_long_file_is(columns: int, tmp_path: Path) -> None:
+    """Also on one that does not know how wide it is."""
+    text = b"".join(path.read_bytes() for path in sorted((ROOT / "docs").glob("*.md")))
+    (tmp_path / "short").write_bytes(b"done before anybody looks")
+    (tmp_path / ("long" * 20)).write_bytes(text[:150_000])
+    command = [sys.executable, "-m", "vaezip", "-fT1", "--block-size", "1K", "-m", str(TINY)]
+    command += ["short", "long" * 20]
+    shown = on_terminal(command, {"stderr"}, columns, cwd=tmp_path).stdout.decode()
+    states = [state for state in shown.split("\r") if state.strip()]
+    percent = [int(state.split("%")[0].split()[-1]) for state in states]
+    assert len(set(percent)) > 1
+    assert percent == sorted(percent)
+    for state in states:
+        assert re.match(r"2/2 \.\.\.\w*long: +\d+%\|", state)
+        assert re.search(r"\[\d\d:\d\d<\d\d:\d\d, +[\d.]+k?B/s\]$", state)
+        assert len(state) <= (columns or 80)
+    assert shown.endswith("\r" + " " * len(states[-1]) + "\r")
+
+
+def test_there_is_no_bar_where_nobody_wants_one(text: Path) -> None:
+    text.write_bytes(text.read_bytes() * 20)
+    command = [sys.executable, "-m", "vaezip", "-fT1", "--block-size", "1K", "-m", str(TINY), "notes.txt"]
+    for arguments, streams in (([*command, "-q"], {"stderr", "stdout"}), (command, {"stdout"})):
+        result = on_terminal(arguments, streams, cwd=text.parent)
+        assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+
+
+def test_a_warning_does_not_run_into_the_bar(tmp_path: Path) -> None:
+    """It comes at the end of the work, while there is a bar."""
+    (tmp_path / "warn.py").write_text(
+        "import sys, time\n"
+        "from vaezip.cli.report import Report\n"
+        "report = Report(quiet=False)\n"
+        "with report.progress(None, 1, 1) as tick:\n"
+        "    time.sleep(0.3)\n"
+        "    tick(1000)\n"
+        "    report.warn('what was meant')\n"
+        "sys.exit(report.exit_code)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = on_terminal([sys.executable, str(tmp_path / "warn.py")], {"stderr"}, env=env)
+    assert result.returncode == 2
+    bar, blank, line = result.stdout.decode().split("\n")[0].split("\r")[1:4]
+    assert (bar[:2], blank.strip(), line) == ("-:", "", "vaezip: what was meant")
+
+
 def test_a_closed_pipe_is_no_crash(tmp_path: Path, text: Path) -> None:
     command = f"{sys.executable} -m vaezip decompress -c big.vz -m {TINY} | head -c 1 > /dev/null; exit ${{PIPESTATUS[0]}}"
     (tmp_path / "big.vz").write_bytes(vaezip.compress(os.urandom(400_000), model=TINY))
@@ -316,7 +365,10 @@ def test_verbose_and_quiet(run: Run, text: Path) -> None:
     message = run("compress", "-v", "notes.txt").stderr.decode()
     assert message.startswith("notes.txt: 400 -> ")
     assert "bits/byte" in message
-    assert run("test", "-q", "notes.txt.vz").stdout == b""
+    assert run("test", "-v", "notes.txt.vz").stdout == b"notes.txt.vz: ok\n"
+    for arguments in ((), ("-q",)):
+        checked = run("test", *arguments, "notes.txt.vz")
+        assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
 def test_usage_errors_are_errors(run: Run) -> None:

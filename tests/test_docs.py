@@ -1,12 +1,15 @@
-"""The documents agree with the program. `python tests/test_docs.py` writes docs/cli.md anew."""
+"""The documents agree with the program."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import shutil
+import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from click.testing import CliRunner
 
 import vaezip
 from vaezip.cli import cli
@@ -14,21 +17,34 @@ from vaezip.cli import cli
 ROOT = Path(__file__).parent.parent
 
 
-def rendered() -> str:
-    """docs/cli.md: what every command prints as its help."""
-    parts = ["# The command line\n\nWhat `vaezip COMMAND --help` prints.\n"]
-    for name in ["", *sorted(cli.commands)]:
-        words = [name] if name else []
-        shown = CliRunner().invoke(cli, [*words, "--help"], prog_name="vaezip", max_content_width=100).output
-        parts.append(f"## {' '.join(['vaezip', *words])}\n\n```text\n{shown}```\n")
-    parts.append(
-        "Exit codes: 0, done; 1, an error; 2, a warning (a file was passed over); 130, interrupted.\n"
-    )
-    return "\n".join(parts)
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    """docs/generate.py."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_the_command_line_is_documented() -> None:
-    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == rendered()
+def test_what_is_made_of_the_help_is_up_to_date(generate: ModuleType) -> None:
+    """The page, the man pages and the completion scripts; `python docs/generate.py` makes them."""
+    for path, text in generate.generated().items():
+        assert path.read_text(encoding="utf-8") == text, path
+
+
+@pytest.mark.parametrize("program", ["mandoc -Wwarning", "groff -man -ww -Tutf8"])
+def test_the_manual_is_well_formed_and_complete(program: str) -> None:
+    if shutil.which(program.split()[0]) is None:
+        pytest.skip(f"{program.split()[0]} is not installed")
+    page = ROOT / "docs" / "man" / "vaezip.1"
+    shown = subprocess.run([*program.split(), page], capture_output=True, text=True, check=False)
+    problems = [line for line in shown.stderr.splitlines() if "missing date" not in line]
+    assert [line for line in problems if "see above" not in line] == []
+    text = re.sub("\x1b\\[[0-9;]*m|.\x08", "", shown.stdout)
+    for word in ("--output-dir FOLDER", "VAEZIP_THREADS", "vaezip train", "--rescript", "EXIT STATUS"):
+        assert word in text
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
@@ -52,7 +68,3 @@ def test_the_example_of_the_package_runs() -> None:
     import doctest
 
     assert doctest.testmod(vaezip).failed == 0
-
-
-if __name__ == "__main__":
-    (ROOT / "docs" / "cli.md").write_text(rendered(), encoding="utf-8", newline="\n")

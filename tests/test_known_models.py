@@ -87,3 +87,16 @@ def test_models_are_listed(folder: Path, tiny: vaezip.Model, run: Run) -> None:
     assert rows["mine"]["fingerprint"] == tiny.fingerprint.hex()
     assert rows["mine"]["bytes"] == TINY.stat().st_size
     assert rows["mine"]["bytes_per_second"] > 0
+
+
+def test_the_usual_model_compresses_and_stands_in_no_ones_way(
+    tiny: vaezip.Model, run: Run, tmp_path: Path
+) -> None:
+    usual = {"VAEZIP_MODEL": str(TINY)}
+    standard, own = vaezip.compress(TEXT), vaezip.compress(TEXT, model=tiny)
+    assert run("-c", input=TEXT, env=usual).stdout == own
+    for blob in (standard, own):
+        assert run("-dc", input=blob, env=usual).stdout == TEXT
+        assert run("-t", input=blob, env=usual).returncode == 0
+    assert run("-dc", "-m", TINY, input=standard).returncode == 1
+    assert b"VAEZIP_MODEL: " in run("-dc", input=own, env={"VAEZIP_MODEL": "/nowhere"}).stderr

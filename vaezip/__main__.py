@@ -24,12 +24,21 @@ _OTHERS = (
 
 
 def main() -> NoReturn:
-    """Run the command line."""
+    """Run `vaezip`."""
+    _run("vaezip")
+
+
+def vzcat() -> NoReturn:
+    """Run `vzcat`, which is `vaezip -dc`."""
+    _run("vzcat", "-dc")
+
+
+def _run(program: str, *arguments: str) -> NoReturn:
     _heed_signals()
     _fill_closed_streams()
     from vaezip.cli import run
 
-    run()
+    run(program, *arguments)
 
 
 def _heed_signals() -> None:

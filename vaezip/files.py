@@ -1,55 +1,17 @@
-"""Inputs: files and standard input, how they are named, read, and removed once they have been dealt with."""
+"""Inputs: files and standard input, how they are read, and removed once they have been dealt with."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from vaezip.byteio import ByteReader
 from vaezip.errors import FileError, SkippedError
 
-SUFFIX = ".vz"
-
 Identity = tuple[int, int]  # device and inode
-
-
-def compressed_name(source: str) -> str:
-    """Where `source` is compressed to; raises SkippedError if it bears the suffix already."""
-    if _has_suffix(source):
-        raise SkippedError(f"{source}: already has the suffix {SUFFIX}, skipped")
-    return source + SUFFIX
-
-
-def decompressed_name(source: str) -> str:
-    """Where `source` is decompressed to; raises SkippedError if its name does not tell."""
-    if not _has_suffix(source):
-        what = "is nothing but" if source.endswith(SUFFIX) else "does not end in"
-        raise SkippedError(f"{source}: {what} {SUFFIX}, skipped (give a name with -o)")
-    return source.removesuffix(SUFFIX)
-
-
-def _has_suffix(path: str) -> bool:
-    name = os.path.basename(path)
-    return name.endswith(SUFFIX) and name != SUFFIX
-
-
-def identities(sources: Iterable[str]) -> dict[Identity, str]:
-    """What lies behind the names of `sources`, as far as there is anything."""
-    found = {}
-    for source in sources:
-        with suppress(OSError, ValueError):
-            found[identity(os.stat(source))] = source
-    return found
-
-
-def refuse_clobbering(target: str, sources: Mapping[Identity, str]) -> None:
-    """Raise FileError if `target` is, under whatever name, one of the sources."""
-    with suppress(OSError, ValueError):
-        if (source := sources.get(identity(os.stat(target)))) is not None:
-            raise FileError(f"{target}: is also an input ({source}), refused")
 
 
 def identity(status: os.stat_result) -> Identity:
@@ -132,7 +94,7 @@ def open_source(path: str, *, any_kind: bool = False) -> Iterator[Source]:
         file = open(path, "rb", opener=None if any_kind else open_at_once)  # noqa: SIM115 (a body's errors are not of opening)
     except (OSError, ValueError) as error:
         if os.path.isdir(path):
-            raise SkippedError(f"{path}: is a directory, skipped") from error
+            raise SkippedError(f"{path}: is a directory, skipped (-r takes the files in it)") from error
         raise FileError(f"{path or repr(path)}: {reason(error)}") from error
     with file:
         source = Source(path, file)

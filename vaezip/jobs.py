@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from typing import NamedTuple, TypedDict
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.errors import FileError, SkippedError, VaezipError
 from vaezip.files import Source, open_source, reason, standard_input
-from vaezip.known_models import known_models
+from vaezip.known_models import Models, ModelsAtHand, known_models
 from vaezip.listing import list_frames
 from vaezip.meter import Ticker
+from vaezip.naming import make_folders
 from vaezip.publish import Sink, Warn, open_target, standard_output
 from vaezip.stream import Sizes, compress_stream, decompress_stream
 
@@ -23,7 +25,8 @@ _MANY_MODELS = 16  # in one file; no more are told
 class Job:
     """What to do with every file."""
 
-    model: str | None = None
+    model: str | None = None  # to compress with; a file to decompress must be made with it
+    usual_model: str | None = None  # where none is given: to compress with, or one of those at hand
     block_size: int = DEFAULT_BLOCK_SIZE
     threads: int = 1
     max_output_size: int | None = None  # bytes of one file
@@ -37,6 +40,7 @@ class Target(NamedTuple):
 
     path: str
     named: bool  # by the user, and not derived from the input's name
+    make_folders: bool = False  # those that it lies in, if there are none
 
 
 def compress_file(
@@ -51,7 +55,7 @@ def compress_file(
         return compress_stream(
             data,
             sink,
-            model=job.model,
+            model=job.usual_model if job.model is None else job.model,
             block_size=job.block_size,
             threads=job.threads,
             progress=progress,
@@ -72,7 +76,7 @@ def decompress_file(
         return decompress_stream(
             data,
             sink,
-            model=job.model,
+            model=_models(job),
             max_output_size=job.max_output_size,
             threads=job.threads,
             progress=progress,
@@ -87,11 +91,18 @@ def check_file(source: str | None, job: Job, progress: Ticker | None = None) -> 
         return decompress_stream(
             data,
             None,
-            model=job.model,
+            model=_models(job),
             max_output_size=job.max_output_size,
             threads=job.threads,
             progress=progress,
         )
+
+
+def _models(job: Job) -> str | Models:
+    """To decompress with."""
+    if job.model is not None:
+        return job.model
+    return ModelsAtHand() if job.usual_model is None else ModelsAtHand(job.usual_model)
 
 
 class ModelMention(TypedDict):
@@ -138,17 +149,17 @@ def _transform(
     if target is None:
         with _opened(source, any_kind=True) as data:
             return work(data, standard_output())
-    with (
-        _opened(source, any_kind=target.named) as data,
-        open_target(
+    with _opened(source, any_kind=target.named) as data:
+        if target.make_folders:
+            make_folders(os.path.dirname(target.path), os.path.dirname(source or ""))
+        with open_target(
             target.path,
             overwrite=job.overwrite,
             named=target.named,
             like=data if source is not None else None,
             warn=job.warn,
-        ) as sink,
-    ):
-        sizes = work(data, sink)
+        ) as sink:
+            sizes = work(data, sink)
     if job.remove and sink.is_safe:
         try:
             data.remove(sizes.read)

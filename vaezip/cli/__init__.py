@@ -12,49 +12,38 @@ from typing import Any, NoReturn
 import click
 
 import vaezip
-from vaezip.cli.bench import bench
-from vaezip.cli.common import complain, say
-from vaezip.cli.compress import compress
-from vaezip.cli.decompress import decompress
-from vaezip.cli.list import list_command
-from vaezip.cli.models import models_command
-from vaezip.cli.test import test
-from vaezip.cli.train import train
+from vaezip.cli.face import Face, face
+from vaezip.cli.report import complain
 
 
-def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
-        from vaezip.engine import chosen
+class Program(click.Group):
+    """Commands, and a face for everything that does not begin with the name of one."""
 
-        say(f"vaezip {vaezip.__version__} (engine: {chosen()})")
-        ctx.exit()
+    def __init__(self, face: Face) -> None:
+        super().__init__(commands=face.commands, context_settings=face.context_settings)
+        self.face = face
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """As of any command: parses."""
+        if args and args[0] in self.commands:
+            return super().make_context(info_name, args, parent, **extra)
+        return self.face.make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As of any command: runs what was parsed."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "-V",
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_version,
-    help="Show the version and the engine that computes.",
-)
-def cli() -> None:
-    """Compress text with a trained variational autoencoder, losslessly.
+cli = Program(face)
 
-    \b
-    vaezip compress notes.txt        writes notes.txt.vz and keeps notes.txt
-    vaezip decompress notes.txt.vz   writes notes.txt
+
+def run(program: str, *arguments: str) -> NoReturn:
+    """Run the command line. Exit codes: 0 done, 1 error, 2 warning (a file was skipped), 130 interrupted.
+
+    arguments: what comes before those that were typed.
     """
-
-
-for command in (compress, decompress, test, list_command, models_command, bench, train):
-    cli.add_command(command)
-
-
-def run() -> NoReturn:
-    """Run the command line. Exit codes: 0 done, 1 error, 2 warning (a file was skipped), 130 interrupted."""
     # The arrays are small: more BLAS threads than one only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in [name for name in os.environ if name.startswith("TQDM_")]:  # which may break the progress bar
@@ -62,7 +51,7 @@ def run() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        code = _outcome()
+        code = _outcome(program, [*arguments, *sys.argv[1:]])
         sys.stdout.flush()
     except OSError as error:
         code = _failure(error)
@@ -70,17 +59,14 @@ def run() -> NoReturn:
     os._exit(code)
 
 
-def _outcome() -> int:
+def _outcome(program: str, arguments: list[str]) -> int:
     """The exit code; what went wrong has been said."""
     try:
-        code: Any = cli.main(prog_name="vaezip", standalone_mode=False)
+        code: Any = cli.main(arguments, prog_name=program, standalone_mode=False)
     except SystemExit as leaving:
         code = leaving.code
     except click.exceptions.Abort:
         return 130
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return 1
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         help_at = f" (see {context.command_path} --help)" if context else ""

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from vaezip.cli.common import Report, files_argument, model_option, note, say
+from vaezip.cli.options import chosen_model, files_argument, model_option
+from vaezip.cli.report import Report, note, say
 from vaezip.errors import FileError, printable
 
 
@@ -31,7 +32,8 @@ def bench(files: tuple[str, ...], ablation: bool, shares: bool, as_json: bool, m
     from vaezip.model import load_model
 
     report = Report(quiet=False)
-    loaded = load_model(model)
+    given, usual = chosen_model(model)
+    loaded = load_model(usual if given is None else given)
     texts = []
     for path in files:
         with report.catch():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaezip.cli.common import STDIO, Report, files_argument, say
+from vaezip.cli.options import chosen_inputs, input_options
+from vaezip.cli.report import Report, refuse_terminal_input, say
 from vaezip.errors import printable
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ _LINE = "{:>6} {:>6} {:>12} {:>12} {:>7}  {:17} {}"
 
 
 @click.command("list")
-@files_argument
-@click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
-def list_command(files: tuple[str, ...], as_json: bool) -> int:
+@input_options
+@click.option("--json", "as_json", is_flag=True, help="List as one JSON array, for scripts.")
+def list_command(as_json: bool, **chosen: Any) -> int:
     """Show sizes, blocks and model of FILES, without decompressing them.
 
     Without FILES, or for -, standard input is read. Sizes are in bytes. A model is named if it is at hand;
@@ -29,9 +30,11 @@ def list_command(files: tuple[str, ...], as_json: bool) -> int:
 
     report = Report(quiet=False)
     rows: list[Summary] = []
-    for path in files or (STDIO,):
+    for path in chosen_inputs(report, compressed=True, **chosen):
         with report.catch():
-            rows.append(summarise_file(None if path == STDIO else path))
+            if path is None:
+                refuse_terminal_input()
+            rows.append(summarise_file(path))
     if as_json:
         say(json.dumps([row._asdict() for row in rows], indent=2))
     elif rows:

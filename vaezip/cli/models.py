@@ -6,7 +6,7 @@ import json
 
 import click
 
-from vaezip.cli.common import say
+from vaezip.cli.report import say
 from vaezip.errors import printable
 
 _LINE = "{:20} {:16} {:>10} {:>15} {}"

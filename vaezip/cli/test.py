@@ -2,54 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from vaezip.cli.common import (
-    STDIO,
-    Report,
-    file_size,
-    files_argument,
+from vaezip.cli.options import (
+    chosen_inputs,
+    chosen_model,
+    input_options,
     max_output_option,
-    mention_slow_engine,
     model_option,
-    progress_bar,
-    refuse_terminal_input,
-    say,
     threads_option,
     verbosity_options,
 )
+from vaezip.cli.report import STDIO, Report, mention_slow_engine, refuse_terminal_input, say
 from vaezip.errors import printable
 
 
 @click.command()
-@files_argument
+@input_options
 @model_option
-@max_output_option
 @threads_option
 @verbosity_options
+@max_output_option
 def test(
-    files: tuple[str, ...],
     model: str | None,
     max_output_size: int | None,
     threads: int,
     quiet: bool,
     verbose: bool,
+    **chosen: Any,
 ) -> int:
     """Check FILES: decompress them and compare all checksums, writing nothing.
 
-    Without FILES, or for -, standard input is checked.
+    Without FILES, or for -, standard input is checked. Says nothing if all is well, but with -v.
     """
     from vaezip import jobs
 
-    mention_slow_engine(quiet)
     report = Report(quiet)
-    job = jobs.Job(model=model, threads=threads, max_output_size=max_output_size)
-    for source in files or (STDIO,):
-        with report.catch(), progress_bar(source, file_size(source), quiet) as tick:
-            if source == STDIO:
+    sources = chosen_inputs(report, compressed=True, **chosen)
+    mention_slow_engine(quiet)
+    given, usual = chosen_model(model)
+    job = jobs.Job(model=given, usual_model=usual, threads=threads, max_output_size=max_output_size)
+    for number, source in enumerate(sources, 1):
+        with report.catch():
+            if source is None:
                 refuse_terminal_input()
-            sizes = jobs.check_file(None if source == STDIO else source, job, tick)
-            if not quiet:
-                detail = f" ({sizes.read} -> {sizes.written} bytes)" if verbose else ""
-                say(f"{printable(source)}: ok{detail}")
+            with report.progress(source, number, len(sources)) as tick:
+                jobs.check_file(source, job, tick)
+            if verbose:
+                say(f"{printable(source or STDIO)}: ok")
     return report.exit_code

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaezip.cli.common import complain, say
 from vaezip.cli.interruption import Interrupted, Interruption, interruption
+from vaezip.cli.report import complain, say
 from vaezip.cli.training_progress import TrainingProgress
 from vaezip.errors import MissingExtraError, printable
 from vaezip.network.architecture import Architecture

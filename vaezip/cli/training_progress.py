@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from vaezip.cli.common import note
+from vaezip.cli.report import note
 
 if TYPE_CHECKING:
     from vaezip.training.loop import Progress

@@ -3,52 +3,49 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vaezip.cli.common import (
-    STDIO,
-    Report,
-    file_size,
-    files_argument,
-    mention_slow_engine,
+from vaezip.cli.options import (
+    chosen_inputs,
+    chosen_model,
+    input_options,
     model_option,
-    note,
-    progress_bar,
-    refuse_terminal_input,
-    refuse_terminal_output,
+    output_options,
     threads_option,
     verbosity_options,
 )
+from vaezip.cli.report import (
+    STDIO,
+    Report,
+    mention_slow_engine,
+    note,
+    refuse_terminal_input,
+    refuse_terminal_output,
+)
+
+if TYPE_CHECKING:
+    from vaezip.jobs import Target
+    from vaezip.stream import Sizes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def transform_options(command: F) -> F:
-    """FILES, -c, -o, -f, -k, --rm, -m, -T, -q and -v."""
-    for option in (
-        verbosity_options,
-        threads_option,
-        model_option,
-        click.option("--rm", "remove", is_flag=True, help="Remove each input once its output is safe."),
-        click.option("-k", "--keep", is_flag=True, help="Keep the inputs (the default)."),
-        click.option("-f", "--force", is_flag=True, help="Overwrite files; write binary data to a terminal."),
-        click.option("-o", "--output", metavar="FILE", help="Name of the output file."),
-        click.option("-c", "--stdout", is_flag=True, help="Write to standard output; keeps the inputs."),
-        files_argument,
-    ):
-        command = option(command)
+    """FILES and all options that do not depend on the direction."""
+    for options in (verbosity_options, threads_option, model_option, output_options, input_options):
+        command = options(command)
     return command
 
 
 def transform(
     compressing: bool,
-    files: tuple[str, ...],
     *,
     stdout: bool,
     output: str | None,
+    output_dir: str | None,
     force: bool,
     keep: bool,
     remove: bool,
@@ -58,26 +55,30 @@ def transform(
     verbose: bool,
     block_size: int | None = None,
     max_output_size: int | None = None,
+    **chosen: Any,
 ) -> int:
-    """Compress or decompress every file; returns the exit code."""
-    from vaezip import jobs
-    from vaezip.files import compressed_name, decompressed_name, identities, refuse_clobbering
+    """Compress or decompress every input; returns the exit code.
 
-    act, name = (
-        (jobs.compress_file, compressed_name) if compressing else (jobs.decompress_file, decompressed_name)
-    )
-    sources = files or (STDIO,)
-    to_stdout = stdout or output == STDIO
-    if output is not None and (len(sources) > 1 or stdout):
-        raise click.UsageError("-o names the output of one input, and does not go with -c.")
-    if remove and keep:
-        raise click.UsageError("-k and --rm contradict each other.")
-    if remove and (to_stdout or STDIO in sources):
-        raise click.UsageError("--rm does not go with standard input or output.")
-    mention_slow_engine(quiet)
+    chosen: what `input_options` give.
+    """
+    from vaezip import jobs
+    from vaezip.naming import Guard, Naming
+
     report = Report(quiet)
+    naming = Naming(suffix=chosen["suffix"], folder=output_dir, mirror=chosen["recursive"])
+    act, name = (
+        (jobs.compress_file, naming.compressed)
+        if compressing
+        else (jobs.decompress_file, naming.decompressed)
+    )
+    sources = chosen_inputs(report, compressed=not compressing, **chosen)
+    many = chosen["recursive"] or chosen["lists"] or len(sources) > 1
+    _refuse_contradictions(sources, bool(many), stdout, output, output_dir, keep, remove)
+    mention_slow_engine(quiet)
+    given, usual = chosen_model(model)
     job = jobs.Job(
-        model=model,
+        model=given,
+        usual_model=usual,
         threads=threads,
         max_output_size=max_output_size,
         overwrite=force,
@@ -86,23 +87,57 @@ def transform(
     )
     if block_size is not None:
         job = dataclasses.replace(job, block_size=block_size)
-    inputs = identities([*sources, model] if model else sources)
-    for source in sources:
-        with report.catch(), progress_bar(source, file_size(source), quiet) as tick:
-            target = None
-            if output is not None and not to_stdout:
-                target = jobs.Target(output, named=True)
-            elif not to_stdout and source != STDIO:
-                target = jobs.Target(name(source), named=False)
+    guard = Guard(path for path in [*sources, model] if path is not None)
+    for number, source in enumerate(sources, 1):
+        with report.catch():
+            target = _target(source, stdout, output, name, output_dir is not None)
             if target is not None:
-                refuse_clobbering(target.path, inputs)
+                guard.check(target.path)
             elif compressing and not force:
                 refuse_terminal_output()
-            if source == STDIO and not compressing:
+            if source is None and not compressing:
                 refuse_terminal_input()
-            sizes = act(None if source == STDIO else source, target, job, tick)
+            with report.progress(source, number, len(sources)) as tick:
+                sizes = act(source, target, job, tick)
+            if target is not None:
+                guard.add(target.path, source or STDIO)
             if verbose:
-                text, coded = (sizes.read, sizes.written) if compressing else (sizes.written, sizes.read)
-                ratio = f"{100 * coded / max(1, text):.1f} %, {8 * coded / max(1, text):.3f} bits/byte"
-                note(f"{source}: {sizes.read} -> {sizes.written} bytes ({ratio})")
+                note(f"{source or STDIO}: {_summary(compressing, sizes)}")
     return report.exit_code
+
+
+def _target(
+    source: str | None, stdout: bool, output: str | None, name: Callable[[str], str], make_folders: bool
+) -> Target | None:
+    """Where the output goes, None being standard output."""
+    from vaezip.jobs import Target
+
+    if output is not None:
+        return None if output == STDIO else Target(output, named=True)
+    return None if source is None or stdout else Target(name(source), named=False, make_folders=make_folders)
+
+
+def _summary(compressing: bool, sizes: Sizes) -> str:
+    text, coded = (sizes.read, sizes.written) if compressing else (sizes.written, sizes.read)
+    ratio = f"{100 * coded / max(1, text):.1f} %, {8 * coded / max(1, text):.3f} bits/byte"
+    return f"{sizes.read} -> {sizes.written} bytes ({ratio})"
+
+
+def _refuse_contradictions(
+    sources: Sequence[str | None],
+    many: bool,
+    stdout: bool,
+    output: str | None,
+    output_dir: str | None,
+    keep: bool,
+    remove: bool,
+) -> None:
+    if output is not None and (many or stdout or output_dir is not None):
+        raise click.UsageError("-o names the output of one input, and does not go with -c or --output-dir.")
+    if remove and keep:
+        raise click.UsageError("-k and --rm contradict each other.")
+    for given, option in ((remove, "--rm"), (output_dir is not None, "--output-dir")):
+        if given and (stdout or output == STDIO or None in sources):
+            raise click.UsageError(f"{option} does not go with standard input or output.")
+    if output_dir == "":
+        raise click.UsageError("--output-dir needs the name of a folder; . is the current one.")

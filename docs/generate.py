@@ -1,0 +1,120 @@
+"""What is made of the command line's own help: docs/cli.md, man pages, completion scripts for shells.
+
+`python docs/generate.py` writes it anew; a test holds it to what the program says.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
+from click.testing import CliRunner
+
+import vaezip
+from vaezip.cli import cli
+
+DOCS = Path(__file__).parent
+EXIT_CODES = "0, done; 1, an error; 2, a warning (a file was passed over); 130, interrupted."
+ENVIRONMENT = {  # what is no option's
+    "VAEZIP_ENGINE": "Who computes: the name of an engine, such as python. All give the same bytes.",
+}
+
+
+def generated() -> dict[Path, str]:
+    """Every file that is made, and what it should hold."""
+    return {
+        DOCS / "cli.md": command_line_page(),
+        DOCS / "man" / "vaezip.1": manual(),
+        DOCS / "man" / "vzcat.1": ".so man1/vaezip.1\n",
+        DOCS / "completion" / "bash" / "vaezip": _completion(BashComplete),
+        DOCS / "completion" / "zsh" / "_vaezip": _completion(ZshComplete),
+        DOCS / "completion" / "fish" / "vaezip.fish": _completion(FishComplete),
+    }
+
+
+def command_line_page() -> str:
+    """What every command prints as its help."""
+    parts = ["# The command line\n\nWhat `vaezip --help` and `vaezip COMMAND --help` print.\n"]
+    for name in ["", *sorted(cli.commands)]:
+        words = [name] if name else []
+        shown = CliRunner().invoke(cli, [*words, "--help"], prog_name="vaezip", max_content_width=100).output
+        parts.append(f"## {' '.join(['vaezip', *words])}\n\n```text\n{shown}```\n")
+    parts.append(f"Exit codes: {EXIT_CODES}\n")
+    return "\n".join(parts)
+
+
+def _completion(shell: type[BashComplete | ZshComplete | FishComplete]) -> str:
+    script = shell(cli, {}, "vaezip", "_VAEZIP_COMPLETE")
+    return script.source_template % script.source_vars()
+
+
+def manual() -> str:
+    """vaezip(1), in the macros of man(7)."""
+    face = click.Context(cli.face, info_name="vaezip")
+    own = _options(face, cli.face)
+    lines = [
+        f'.TH VAEZIP 1 "" "vaezip {vaezip.__version__}" "User Commands"',
+        *(".SH NAME", r"vaezip, vzcat \- compress text losslessly with a trained model"),
+        *(".SH SYNOPSIS", r".B vaezip", "[OPTIONS] [FILES]...", ".br"),
+        *(".B vaezip", "COMMAND [OPTIONS] ...", ".br", ".B vzcat", "[OPTIONS] [FILES]..."),
+        *(".SH DESCRIPTION", *_paragraphs(cli.face.help or "")),
+        *(".SH OPTIONS", *itertools.chain(*own)),
+        *(".SH COMMANDS", r"Options that \fBvaezip\fR itself has mean the same and are not repeated."),
+    ]
+    for name, command in sorted(cli.commands.items()):
+        ctx = click.Context(command, info_name=name, parent=face)
+        usage = " ".join(command.collect_usage_pieces(ctx))
+        lines += [f".SS {_roff(f'vaezip {name} {usage}')}", *_paragraphs(command.help or "")]
+        lines += itertools.chain(*(option for option in _options(ctx, command) if option not in own))
+    variables = {
+        str(param.envvar): f"As {max(param.opts, key=len)}, which goes before it."
+        for param in cli.face.params
+        if param.envvar
+    }
+    lines.append(".SH ENVIRONMENT")
+    for name, text in (variables | ENVIRONMENT).items():
+        lines += [".TP", f".B {name}", _roff(text)]
+    lines += [".SH EXIT STATUS", _roff(EXIT_CODES)]
+    lines += [".SH SEE ALSO", *(f".BR {name} (1)," for name in ("gzip", "tar", "xz")), ".BR zstd (1)"]
+    return "\n".join(lines) + "\n"
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Text as click has it, where \\b keeps the lines of a paragraph."""
+    for number, paragraph in enumerate(re.split(r"\n\s*\n", inspect.cleandoc(text))):
+        if number:
+            yield ".PP"
+        lines = paragraph.split("\n")
+        if lines[0] == "\b":
+            yield from (".nf", *map(_roff, lines[1:]), ".fi")
+        else:
+            yield _roff(" ".join(lines))
+
+
+def _options(ctx: click.Context, command: click.Command) -> list[tuple[str, str, str]]:
+    """The lines of each option."""
+    options = []
+    for param in command.get_params(ctx):
+        record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+        if record is not None:
+            names = re.sub(r"(^|, )(-[^ ,]+)", r"\1<\2>", record[0])  # which leaves what the value is called
+            names = re.sub(r"> (.+)", r"> \\fI\1\\fR", _roff(names))
+            options.append((".TP", names.replace("<", r"\fB").replace(">", r"\fR"), _roff(record[1])))
+    return options
+
+
+def _roff(text: str) -> str:
+    """Text in which nothing is taken for a request or a hyphen."""
+    text = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
+    return rf"\&{text}" if text.startswith(".") else text
+
+
+if __name__ == "__main__":
+    for path, text in generated().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")

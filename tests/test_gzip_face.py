@@ -1,0 +1,195 @@
+"""What gzip's own tests ask of gzip, asked of vaezip: whoever knows the one knows the other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Run
+from shell import ends, on_terminal
+
+import vaezip
+
+
+@pytest.fixture
+def text(tmp_path: Path, prose: bytes) -> Path:
+    path = tmp_path / "in"
+    path.write_bytes(prose[:300])
+    return path
+
+
+def test_a_file_becomes_another_with_the_suffix_and_back(sh: Run, text: Path, prose: bytes) -> None:
+    ends(sh("vaezip in && mv in.vz other.vz && vaezip -d other.vz && cmp in other"), 0)
+    assert sorted(os.listdir(text.parent)) == ["in", "other", "other.vz"]
+    assert vaezip.decompress((text.parent / "other.vz").read_bytes(), model=TINY) == prose[:300]
+
+
+def test_inputs_are_kept_but_with_rm(sh: Run, text: Path) -> None:
+    for line in ("vaezip in", "vaezip -fk in", "vaezip -df in.vz", "vaezip -dfk in.vz", "vaezip -t in.vz"):
+        ends(sh(line), 0)
+        assert sorted(os.listdir(text.parent)) == ["in", "in.vz"]
+    ends(sh("vaezip -f --rm in && test ! -e in && vaezip -d --rm in.vz && test ! -e in.vz"), 0)
+    for line in ("vaezip -k --rm in", "vaezip -c --rm in", "vzcat --rm in", "vaezip -t --rm in"):
+        assert sh(line).returncode == 1
+        assert os.listdir(text.parent) == ["in"]
+
+
+def test_help_and_version_go_to_standard_output(sh: Run) -> None:
+    for flag in ("-h", "--help"):
+        shown = sh(f"vaezip {flag}")
+        assert (shown.returncode, shown.stderr) == (0, b"")
+        for word in (b"--decompress", b"--filelist", b"Commands:", b"train"):
+            assert word in shown.stdout
+    for flag in ("-V", "--version", "-dV"):
+        assert sh(f"vaezip {flag}").stdout.startswith(f"vaezip {vaezip.__version__} ".encode())
+    ends(sh("vaezip --help >/dev/full"), 1, b"", "standard output: cannot write")
+
+
+def test_every_level_is_accepted_and_all_mean_the_same(sh: Run, text: Path) -> None:
+    blob = sh("vaezip -c in").stdout
+    for levels in ("-1 -2 -3", "-4 -5 -6", "-7 -8", "-9", "-19", "--fast", "--best", "-9n"):
+        ends(sh(f"vaezip {levels} -c in"), 0, blob)
+    ends(sh("vaezip -d9 | cmp - in", input=blob), 0)
+
+
+def test_options_may_be_bundled_and_stand_behind_files(sh: Run, text: Path, prose: bytes) -> None:
+    blob = sh("vaezip -9c in").stdout
+    ends(sh("vaezip in -c"), 0, blob)
+    ends(sh("vaezip in -c9nT2"), 0, blob)
+    ends(sh("vaezip -dcT2", input=blob), 0, prose[:300])
+    ends(sh("cat > in.vz && echo old > in && vaezip in.vz -dkf && cat in", input=blob), 0, prose[:300])
+    ends(sh("cp in.vz -- -c && vaezip -d -S '' -- -c"), 1, b"", "is not the end of a file's name")
+    ends(sh("mv -- -c -c.vz && vaezip -dc -- -c.vz"), 0, prose[:300])
+
+
+def test_long_names_are_those_of_gzip_and_zstd(sh: Run, text: Path, prose: bytes) -> None:
+    blob = sh("vaezip --compress --stdout --keep --best --no-name in").stdout
+    for options in (
+        "--decompress --to-stdout",
+        "--uncompress --stdout --threads=2",
+        "--decompress --force -c",
+    ):
+        ends(sh(f"vaezip {options}", input=blob), 0, prose[:300])
+    ends(sh("vaezip --test --quiet --silent --verbose", input=blob), 0, b"-: ok\n")
+    ends(sh("vaezip --list --recursive ."), 0)
+
+
+def test_the_last_of_several_modes_counts(sh: Run, text: Path, prose: bytes) -> None:
+    blob = sh("vaezip -dtlz -c in").stdout
+    assert vaezip.decompress(blob, model=TINY) == prose[:300]
+    for options, out in (("-z -tc -d", prose[:300]), ("-l -d -v --test", b"-: ok\n"), ("--list -zt", b"")):
+        ends(sh(f"vaezip {options}", input=blob), 0, out)
+    assert b" 300 " in sh("cat > in.vz; vaezip -t -d -l in.vz", input=blob).stdout
+
+
+def test_without_files_it_is_a_filter(sh: Run, prose: bytes) -> None:
+    ends(sh("vaezip | vaezip -d", input=prose[:300]), 0, prose[:300])
+    ends(sh("vaezip - | vaezip -d -", input=prose[:300]), 0, prose[:300])
+    ends(sh("vaezip < /dev/null | vaezip -dc"), 0)
+    ends(sh("vaezip -q -T1 | vzcat", input=prose[:300]), 0, prose[:300])
+
+
+def test_a_dash_among_files_is_standard_input(sh: Run, text: Path, prose: bytes) -> None:
+    blob = sh("vaezip in && echo more | vaezip").stdout
+    ends(sh("vaezip -dc in.vz - in.vz", input=blob), 0, prose[:300] + b"more\n" + prose[:300])
+    ends(sh("vaezip -dc - -", input=blob), 1, b"", "standard input can be read but once")
+
+
+def test_outputs_one_after_another_are_one_text(sh: Run, text: Path, prose: bytes) -> None:
+    (text.parent / "b").write_bytes(b"another")
+    ends(sh("vaezip -c in b | vaezip -d"), 0, prose[:300] + b"another")
+    ends(sh("vaezip in b && cat in.vz b.vz | vzcat"), 0, prose[:300] + b"another")
+    ends(sh("vzcat in.vz b.vz"), 0, prose[:300] + b"another")
+
+
+def test_times_and_permissions_come_back_though_they_are_not_stored(sh: Run, text: Path) -> None:
+    text.chmod(0o640)
+    os.utime(text, ns=(10**18, 10**18 + 7))
+    ends(sh("vaezip in && cp in.vz first && rm in && vaezip -d in.vz"), 0)
+    assert text.stat().st_mtime_ns == 10**18 + 7
+    assert text.stat().st_mode & 0o777 == 0o640
+    ends(sh("touch in && mv in renamed && vaezip renamed && cmp renamed.vz first"), 0)
+
+
+def test_damaged_and_foreign_files_yield_nothing(sh: Run, text: Path) -> None:
+    blob = sh("vaezip -c in").stdout
+    bad = [b"", b"\x1f\x8b\x08\0", b"PK\x03\x04", blob[:-1], blob[:20] + b"\xff" + blob[21:], blob + b"x"]
+    names = [f"bad{number}.vz" for number in range(len(bad))]
+    for name, data in zip(names, bad, strict=True):
+        (text.parent / name).write_bytes(data)
+    for line in ("vaezip -d bad*", "vaezip -t bad*", "vaezip -df bad*", "vzcat -f bad* >/dev/null"):
+        ends(sh(line), 1, b"", *(f"{name}: " for name in names))
+        assert sorted(os.listdir(text.parent)) == [*names, "in"]
+
+
+def test_names_that_say_nothing_are_passed_over_with_a_warning(sh: Run, text: Path) -> None:
+    blob = sh("vaezip in && cat in.vz").stdout
+    ends(sh("vaezip in.vz"), 2, b"", "already has the suffix")
+    ends(sh("vaezip -d in"), 2, b"", "does not end in .vz")
+    ends(sh("vaezip -q in.vz; echo $?; vaezip -dq in; echo $?"), 0, b"2\n2\n")
+    ends(sh("mkdir folder && vaezip folder"), 2, b"", "is a directory")
+    ends(sh("vaezip -q missing"), 1, b"", "missing: No such file")
+    ends(sh("cp in.vz x && vaezip -dc x | vaezip"), 0, blob)
+
+
+def test_upper_case_suffixes_are_suffixes(sh: Run, text: Path, prose: bytes) -> None:
+    ends(sh("vaezip in && mv in.vz OUT.VZ && vaezip -d OUT.VZ && cat OUT"), 0, prose[:300])
+    ends(sh("vaezip OUT.VZ"), 2, b"", "already has the suffix")
+
+
+def test_nothing_is_overwritten_without_force(sh: Run, text: Path) -> None:
+    ends(sh("echo old > in.vz && vaezip in"), 1, b"", "already exists")
+    ends(sh("cat in.vz"), 0, b"old\n")
+    ends(sh("vaezip -f in && echo old > in && vaezip -d in.vz"), 1, b"", "already exists")
+    ends(sh("cat in"), 0, b"old\n")
+
+
+def test_a_full_disk_is_an_error(sh: Run, text: Path) -> None:
+    ends(sh("vaezip in"), 0)
+    for line in (
+        "vaezip -c in",
+        "vaezip < in",
+        "vaezip -dc in.vz",
+        "vzcat in.vz",
+        "vaezip -l in.vz",
+        "vaezip -tv in.vz",
+    ):
+        ends(sh(f"{line} > /dev/full"), 1, b"", "standard output: cannot write: No space left")
+
+
+def test_what_stands_in_files_named_like_commands_is_reached(sh: Run, text: Path, prose: bytes) -> None:
+    for name in ("test", "list"):
+        ends(sh(f"cp in {name} && vaezip ./{name} && vaezip -f -- {name} && vaezip -f {name}"), 0)
+        ends(sh(f"mv {name}.vz {name} && vzcat {name}"), 0, prose[:300])
+    ends(sh("vaezip test < test"), 0)
+
+
+def test_the_environment_gives_model_and_threads(sh: Run, text: Path, programs: dict[str, str]) -> None:
+    blob = sh("vaezip -c in").stdout
+    standard = sh("VAEZIP_MODEL=standard vaezip -c in").stdout
+    assert standard == sh("vaezip -m standard -c in").stdout != blob
+    ends(sh("VAEZIP_THREADS=2 vaezip -c in"), 0, blob)
+    ends(sh("VAEZIP_THREADS= VAEZIP_MODEL=standard vaezip -c in"), 0, standard)
+    ends(sh("VAEZIP_THREADS=many vaezip -c in"), 1, b"", "VAEZIP_THREADS")
+    ends(sh("VAEZIP_THREADS=many vaezip -T1 -c in"), 0, blob)
+    for model, problem in (("missing.vzm", "No such file"), ("in", "not a vaezip model"), (".", "")):
+        wrong = sh(f"VAEZIP_MODEL={model} vaezip -c in in in")
+        ends(wrong, 1, b"", problem)
+        assert wrong.stderr.startswith(b"vaezip: VAEZIP_MODEL: ")
+    ends(sh(f"VAEZIP_MODEL=missing.vzm vaezip -m '{TINY}' -c in"), 0, blob)
+    ends(sh("VAEZIP_MAX_OUTPUT=1 VAEZIP_STDOUT=1 VAEZIP_RM=1 vaezip in && vaezip -t in.vz && test -e in"), 0)
+
+
+def test_on_a_terminal_it_shows_its_help_and_no_binary_data(programs: dict[str, str], text: Path) -> None:
+    program = str(Path(programs["PATH"].split(os.pathsep)[0]) / "vaezip")
+    both = {"stdin", "stdout"}
+    bare = on_terminal([program], both, env=programs)
+    assert (bare.returncode, bare.stderr) == (0, b"")
+    assert bare.stdout.startswith(b"Usage: vaezip [OPTIONS] [FILES]...")
+    refused = "refusing to write compressed data"
+    ends(on_terminal([program, "-c", str(text)], both, env=programs), 1, b"", refused)
+    ends(on_terminal([program], {"stdout"}, env=programs), 1, b"", refused)
+    for mode in ("-d", "-t"):
+        ends(on_terminal([program, mode], both, env=programs), 1, b"", "refusing to read compressed data")
+    assert on_terminal([program, "-cf", str(text)], both, env=programs).stdout

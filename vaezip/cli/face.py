@@ -1,0 +1,114 @@
+"""`vaezip` as gzip and zstd are called: what is to be done is said by an option, not by a command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+import vaezip
+from vaezip.cli.bench import bench
+from vaezip.cli.compress import compress
+from vaezip.cli.decompress import decompress
+from vaezip.cli.list import list_command
+from vaezip.cli.models import models_command
+from vaezip.cli.options import anything_typed
+from vaezip.cli.report import say
+from vaezip.cli.test import test
+from vaezip.cli.train import train
+
+_MODES = {"compress": compress, "decompress": decompress, "test": test, "list": list_command}
+_COMMANDS = (*_MODES.values(), models_command, bench, train)
+_WRITING = {"output": "-o", "output_dir": "--output-dir", "remove": "--rm"}
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from vaezip.engine import chosen
+
+        say(f"vaezip {vaezip.__version__} (engine: {chosen()})")
+        ctx.exit()
+
+
+def _mode_option(mode: str, *names: str, help: str) -> click.Option:
+    return click.Option([*names, "mode"], flag_value=mode, help=help)
+
+
+class Face(click.Command):
+    """The options of several commands, the very same objects, and one to choose among these."""
+
+    commands = _COMMANDS
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, and then the commands."""
+        super().format_options(ctx, formatter)
+        room = formatter.width - max(len(command.name or "") for command in self.commands) - 6
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(command.name or "", command.get_short_help_str(room)) for command in self.commands]
+            )
+
+
+def _act(mode: str | None, **options: Any) -> int:
+    """Do what the command for `mode` does; by default, compress."""
+    ctx = click.get_current_context()
+    if not anything_typed(ctx) and sys.stdin.isatty() and sys.stdout.isatty():
+        say(ctx.get_help())
+        return 0
+    command = _MODES[mode or "compress"]
+    for name, option in _WRITING.items():
+        if options[name] and mode in ("test", "list"):
+            raise click.UsageError(f"{option} does not go with --{mode}, which writes nothing.")
+    act: Any = command.callback
+    code: int = act(**{param.name: options[param.name or ""] for param in command.params})
+    return code
+
+
+_HELP = """Compress FILES losslessly with a trained variational autoencoder; decompress, test or list them.
+
+\b
+vaezip notes.txt         writes notes.txt.vz and keeps notes.txt
+vaezip -d notes.txt.vz   writes notes.txt
+vzcat notes.txt.vz       shows notes.txt (as vaezip -dc does)
+
+Without FILES, or for -, standard input is read and standard output written. Options may stand anywhere; the
+last of -z, -d, -t and -l counts. A first word that names a command runs that: vaezip COMMAND --help describes
+it, and a file of that name is ./test, say, or comes after --.
+"""
+
+_shared = {param.name: param for command in _MODES.values() for param in command.params}
+
+face = Face(
+    "vaezip",
+    params=[
+        _mode_option("compress", "-z", "--compress", help="Compress (the default)."),
+        _mode_option("decompress", "-d", "--decompress", "--uncompress", help="Decompress."),
+        _mode_option("test", "-t", "--test", help="Check compressed files, writing nothing."),
+        _mode_option("list", "-l", "--list", help="Show sizes, blocks and model of compressed files."),
+        *_shared.values(),
+        click.Option(
+            [*(f"-{level}" for level in range(1, 10)), "--fast", "--best", "level"],
+            is_flag=True,
+            expose_value=False,
+            help="Accepted as from other compressors; they all mean the standard model for now.",
+        ),
+        click.Option(
+            ["-n", "--no-name"],
+            is_flag=True,
+            expose_value=False,
+            help="Accepted as from gzip: names and times are never stored.",
+        ),
+        click.Option(
+            ["-V", "--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Show the version and the engine that computes.",
+        ),
+    ],
+    callback=_act,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

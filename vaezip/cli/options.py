@@ -1,0 +1,222 @@
+"""What several commands share of what is typed: options, their values, and which inputs are meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
+
+from vaezip.cli.report import STDIO, Report
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+PATH = click.Path(readable=False)  # checked where it is opened; a shell completes it
+
+
+class ByteSize(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 does not take
+    """A number of bytes; K, M and G mean powers of 1024: `512K` -> 524288."""
+
+    name = "size"
+
+    def __init__(self, least: int, most: str) -> None:
+        """most: as users write it."""
+        self._least, self._most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """As in any click.ParamType."""
+        size = _size(str(value))
+        if size is None or not self._least <= size <= (_size(self._most) or 0):
+            self.fail(f"{value!r} is not a size from {self._least} to {self._most}", param, ctx)
+        return size
+
+
+def _size(text: str) -> int | None:
+    match = re.fullmatch(r"([0-9]{1,20})([kmgt]?)(i?b)?", text, re.IGNORECASE)
+    return int(match[1]) * _UNITS[match[2].lower()] if match else None
+
+
+class Suffix(click.ParamType):  # type: ignore[type-arg]  # as above
+    """The end of a file's name."""
+
+    name = "suffix"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As in any click.ParamType."""
+        from vaezip.naming import is_suffix
+
+        if not is_suffix(value):
+            self.fail(f"{value!r} is not the end of a file's name, such as .vz", param, ctx)
+        return str(value)
+
+
+def anything_typed(ctx: click.Context) -> bool:
+    """Whether there was anything on the command line."""
+    return any(
+        ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+        and ctx.params.get(param.name or "") != ()  # to click 8.2, no files are typed files, too
+        for param in ctx.command.params
+    )
+
+
+def _complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files; and commands, if there are any and nothing has been typed yet."""
+    commands: Sequence[click.Command] = () if anything_typed(ctx) else getattr(ctx.command, "commands", ())
+    return [
+        CompletionItem(incomplete, type="file"),
+        *(
+            CompletionItem(command.name, help=command.get_short_help_str())
+            for command in commands
+            if (command.name or "").startswith(incomplete)
+        ),
+    ]
+
+
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator for several, in the order of the help."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+files_argument = click.argument("files", nargs=-1, shell_complete=_complete_files)
+
+input_options = _options(
+    files_argument,
+    click.option(
+        "-r", "--recursive", is_flag=True, help="Take the files in folders, too; links are not followed."
+    ),
+    click.option(
+        "--filelist",
+        "lists",
+        metavar="FILE",
+        type=PATH,
+        multiple=True,
+        help="Take the files that FILE names, one a line; - is standard input.",
+    ),
+    click.option("-0", "--null", is_flag=True, help="In a file list, NUL bytes end names: find -print0."),
+    click.option(
+        "-S",
+        "--suffix",
+        metavar=".EXT",
+        type=Suffix(),
+        default=".vz",
+        show_default=True,
+        help="What names of compressed files end in.",
+    ),
+)
+
+block_size_option = click.option(
+    "--block-size",
+    metavar="SIZE",
+    type=ByteSize(1, "16M"),
+    help="Bytes coded as one: larger blocks are smaller in the end, and use fewer cores. [default: 512K]",
+)
+
+max_output_option = click.option(
+    "--max-output",
+    "max_output_size",
+    metavar="SIZE",
+    type=ByteSize(0, "16T"),
+    help="Refuse a file as soon as it proves to hold more than that, such as 100M.",
+)
+
+output_options = _options(
+    click.option(
+        "-c",
+        "--stdout",
+        "--to-stdout",
+        is_flag=True,
+        help="Write to standard output; keeps the inputs.",
+    ),
+    click.option("-o", "--output", metavar="FILE", type=PATH, help="Name of the output file."),
+    click.option(
+        "--output-dir",
+        metavar="FOLDER",
+        type=click.Path(file_okay=False, readable=False),
+        help="Write outputs to that folder; with -r, below it under the paths of the inputs.",
+    ),
+    click.option("-f", "--force", is_flag=True, help="Overwrite files; write binary data to a terminal."),
+    click.option("-k", "--keep", is_flag=True, help="Keep the inputs (the default)."),
+    click.option("--rm", "remove", is_flag=True, help="Remove each input once its output is safe."),
+)
+
+model_option = click.option(
+    "-m",
+    "--model",
+    metavar="MODEL",
+    type=PATH,
+    envvar="VAEZIP_MODEL",
+    show_envvar=True,
+    help="Model file, or the name of a model that vaezip models shows.",
+)
+
+threads_option = click.option(
+    "-T",
+    "--threads",
+    metavar="N",
+    type=click.IntRange(0, 256),
+    default=0,
+    envvar="VAEZIP_THREADS",
+    show_envvar=True,
+    help="How many blocks to work on at once; 0, the default, is one per core. The output is the same.",
+)
+
+verbosity_options = _options(
+    click.option("-q", "--quiet", "--silent", is_flag=True, help="No progress bar and no warnings."),
+    click.option("-v", "--verbose", is_flag=True, help="Say what was done with each file."),
+)
+
+
+def chosen_model(model: str | None) -> tuple[str | None, str | None]:
+    """What -m says; and what VAEZIP_MODEL says: the usual model, which is none that a file must be made with.
+
+    The latter is tried at once, so that an error can name the variable. Raises ModelError.
+    """
+    source = click.get_current_context().get_parameter_source("model")
+    if model is None or source is not ParameterSource.ENVIRONMENT:
+        return model, None
+    from vaezip.errors import ModelError
+    from vaezip.model import load_model
+
+    try:
+        load_model(model)
+    except ModelError as error:
+        raise ModelError(f"VAEZIP_MODEL: {error}") from error
+    return None, model
+
+
+def chosen_inputs(
+    report: Report,
+    *,
+    compressed: bool,
+    files: tuple[str, ...],
+    lists: tuple[str, ...],
+    null: bool,
+    recursive: bool,
+    suffix: str,
+) -> list[str | None]:
+    """Paths of all inputs that `input_options` name, None for standard input; raises as `find_inputs`."""
+    from vaezip.inputs import find_inputs
+
+    if null and not lists:
+        raise click.UsageError("-0 is about the names in a --filelist.")
+    if [*files, *lists].count(STDIO) > 1:
+        raise click.UsageError("standard input can be read but once.")
+    return find_inputs(
+        files,
+        compressed=compressed,
+        lists=lists,
+        null=null,
+        recursive=recursive,
+        suffix=suffix,
+        complain=report.complain,
+    )

@@ -1,0 +1,127 @@
+"""What the user is told: lines, what went wrong, the progress bar."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from vaezip.errors import FileError, VaezipError, printable
+
+STDIO = "-"
+_MOMENT = 0.25  # seconds: what is done by then needs no bar; how often a bar moves
+_COLUMNS, _ROWS = 80, 24  # of a terminal that does not know, as some in containers and over serial lines
+_FIGURES = 60  # columns of a bar and what is written behind it, at least
+
+
+def say(text: str) -> None:
+    """A line for standard output."""
+    print(text)
+
+
+def complain(text: str) -> None:
+    """A line for standard error; if nobody can hear it, never mind."""
+    with suppress(OSError):
+        print(f"vaezip: {printable(text)}", file=sys.stderr, flush=True)
+
+
+def note(text: str) -> None:
+    """A line for standard error on what was done."""
+    with suppress(OSError):
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+class Report:
+    """Tells the user how things go and what went wrong, and remembers the exit code: 1 beats 2 beats 0."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None  # while there is one
+        self.exit_code = 0
+
+    @contextmanager
+    def catch(self) -> Iterator[None]:
+        """Print a VaezipError and go on with the next file."""
+        try:
+            yield
+        except VaezipError as error:
+            self.complain(error)
+        except MemoryError as error:
+            self._tell(str(error) or "not enough memory", 1)
+
+    def complain(self, error: VaezipError) -> None:
+        """Print what went wrong."""
+        self._tell(str(error), error.exit_code)
+
+    def warn(self, text: str) -> None:
+        """Print what did not quite work."""
+        self._tell(text, 2)
+
+    def _tell(self, text: str, exit_code: int) -> None:
+        if exit_code == 1 or not self._quiet:
+            if self._bar is not None:
+                self._bar.clear()
+            complain(text)
+        if self.exit_code != 1:
+            self.exit_code = exit_code
+
+    @contextmanager
+    def progress(self, path: str | None, number: int, count: int) -> Iterator[Callable[[int], object]]:
+        """A bar on standard error, if that is a terminal and there is something to wait for.
+
+        path: of the input, None for standard input; it is the one of that number, out of so many.
+        """
+        if self._quiet or not sys.stderr.isatty():
+            yield lambda _: None
+            return
+        from tqdm import tqdm  # a tenth of the time that a small file takes
+
+        columns = (os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS) - 1
+        name, room = printable(path or STDIO), min(40, max(8, columns - _FIGURES))
+        name = name if len(name) <= room else "..." + name[3 - room :]
+        self._bar = tqdm(
+            total=_file_size(path),
+            desc=name if count == 1 else f"{number}/{count} {name}",
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            delay=_MOMENT,
+            mininterval=_MOMENT,
+            miniters=1,
+            nrows=_ROWS,
+            ncols=columns,
+        )
+        try:
+            with self._bar:
+                yield self._bar.update
+        finally:
+            self._bar = None
+
+
+def _file_size(path: str | None) -> int | None:
+    """Size for the progress bar; None if it cannot be told."""
+    with suppress(OSError, ValueError):
+        return os.stat(path).st_size or None if path is not None else None
+    return None
+
+
+def mention_slow_engine(quiet: bool) -> None:
+    """Tell the user where all will take a hundred times as long as it might."""
+    from vaezip.engine import slow_engine_notice
+
+    if not quiet and (notice := slow_engine_notice()):
+        complain(notice)
+
+
+def refuse_terminal_input() -> None:
+    """Raise FileError where compressed data should come from a terminal."""
+    if sys.stdin.isatty():
+        raise FileError("standard input: refusing to read compressed data from a terminal")
+
+
+def refuse_terminal_output() -> None:
+    """Raise FileError where compressed data would go to a terminal."""
+    if sys.stdout.isatty():
+        raise FileError("standard output: refusing to write compressed data to a terminal (-f does it)")

@@ -1,0 +1,68 @@
+"""Which inputs are meant: what was named, what lists of names hold, and what lies in folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from vaezip.byteio import ByteReader
+from vaezip.errors import FileError
+from vaezip.files import open_source, reason, standard_input
+from vaezip.naming import SUFFIX, has_suffix
+
+STDIO = "-"
+
+
+def find_inputs(
+    names: Sequence[str],
+    *,
+    compressed: bool,
+    lists: Sequence[str] = (),
+    null: bool = False,
+    recursive: bool = False,
+    suffix: str = SUFFIX,
+    complain: Callable[[FileError], object],
+) -> list[str | None]:
+    """Paths of all inputs, None for standard input, which is the only one if nothing was named.
+
+    names: as they were typed, `-` being standard input. lists: files of further names, one a line, or with
+    `null` each ended by a NUL byte; `-` is standard input. compressed, suffix: which files of a folder are
+    taken if `recursive`: those that bear the suffix, or those that do not. complain: called for each folder
+    that cannot be read. Raises FileError if a list cannot be.
+    """
+    if not names and not lists:
+        return [None]
+    paths: list[str | None] = []
+    listed = [name for path in lists for name in _read_list(path, b"\0" if null else b"\n")]
+    for name in [*names, *listed]:
+        if name == STDIO:
+            paths.append(None)
+        elif recursive and os.path.isdir(name):
+            paths += (path for path in _walk(name, complain) if has_suffix(path, suffix) == compressed)
+        else:
+            paths.append(name)
+    return paths
+
+
+def _read_list(path: str, end: bytes) -> list[str]:
+    """The names in a list; none of them means standard input."""
+    with standard_input() if path == STDIO else open_source(path, any_kind=True) as source:
+        names = [os.fsdecode(name) for name in ByteReader(source).read_all().split(end) if name]
+    return [os.path.join(os.curdir, name) if name == STDIO else name for name in names]
+
+
+def _walk(folder: str, complain: Callable[[FileError], object]) -> Iterator[str]:
+    """All regular files below a folder, in order of their names; links are passed over."""
+    waiting = [folder]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+            folders = [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
+            files = [entry.path for entry in found if entry.is_file(follow_symlinks=False)]
+        except OSError as error:
+            complain(FileError(f"{folder}: {reason(error)}"))
+            continue
+        yield from files
+        waiting += reversed(folders)

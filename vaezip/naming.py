@@ -1,0 +1,116 @@
+"""Where outputs go: their names and folders, and what they must not take the place of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from vaezip.errors import FileError, SkippedError
+from vaezip.files import Identity, identity, reason
+
+SUFFIX = ".vz"
+
+
+def is_suffix(text: str) -> bool:
+    """Whether a text can be told from the rest of a file's name, and is a part of one."""
+    separators = {os.sep, os.altsep or os.sep, "\0"}
+    return bool(text.strip(".")) and not separators.intersection(text)
+
+
+def has_suffix(path: str, suffix: str) -> bool:
+    """Whether a name ends in the suffix, in whatever case, and is more than that."""
+    name = os.path.basename(path)
+    return len(name) > len(suffix) and name[-len(suffix) :].lower() == suffix.lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """How outputs are named after their inputs."""
+
+    suffix: str = SUFFIX
+    folder: str | None = None  # where they go; None: beside their inputs
+    mirror: bool = False  # whether they lie there under the whole paths that their inputs were given by
+
+    def compressed(self, source: str) -> str:
+        """Where `source` is compressed to; raises SkippedError if it bears the suffix already."""
+        if has_suffix(source, self.suffix):
+            raise SkippedError(f"{source}: already has the suffix {self.suffix}, skipped")
+        return self._placed(source + self.suffix)
+
+    def decompressed(self, source: str) -> str:
+        """Where `source` is decompressed to; raises SkippedError if its name does not tell."""
+        if not has_suffix(source, self.suffix):
+            what = "is nothing but" if source.lower().endswith(self.suffix.lower()) else "does not end in"
+            raise SkippedError(f"{source}: {what} {self.suffix}, skipped (give a name with -o)")
+        return self._placed(source[: -len(self.suffix)])
+
+    def _placed(self, path: str) -> str:
+        if self.folder is None:
+            return path
+        return os.path.join(self.folder, _below(path) if self.mirror else os.path.basename(path))
+
+
+def _below(path: str) -> str:
+    """A path that leads nowhere but down: like tar, without what begins it, be it `/` or `../`."""
+    parts = os.path.splitdrive(os.path.normpath(path))[1].split(os.sep)
+    return os.path.join("", *(part for part in parts if part not in ("", os.pardir)))
+
+
+def make_folders(folder: str, like: str) -> None:
+    """Make a folder and those above it, if there are none; raises FileError.
+
+    like: the folder that it stands for. Of each, the permissions are those of its like, so that nobody can
+    reach more than before: if the group is another, it gets only what everybody has.
+    """
+    missing = []
+    while folder and not os.path.isdir(folder):
+        missing.append((folder, like or os.curdir))
+        folder, like = os.path.dirname(folder), os.path.dirname(like)
+    for folder, like in reversed(missing):
+        try:
+            _make_folder(folder, like)
+        except (OSError, ValueError) as error:
+            if not os.path.isdir(folder):
+                raise FileError(f"{folder}: cannot make the folder: {reason(error)}") from error
+
+
+def _make_folder(folder: str, like: str) -> None:
+    wanted = None
+    with suppress(OSError, ValueError):
+        wanted = os.stat(like)
+    os.mkdir(folder, 0o777 if wanted is None else wanted.st_mode & 0o777 | 0o700)
+    made = os.stat(folder)
+    if wanted is not None and made.st_gid != wanted.st_gid:
+        both = made.st_mode & made.st_mode >> 3 & 0o007
+        os.chmod(folder, made.st_mode & 0o700 | both << 3 | both)
+
+
+class Guard:
+    """Keeps outputs from taking the place of inputs, and of each other."""
+
+    def __init__(self, inputs: Iterable[str]) -> None:
+        """inputs: paths of all files that are going to be read."""
+        self._inputs: dict[Identity, str] = {}
+        self._outputs: dict[Identity, str] = {}
+        for path in inputs:
+            self._note(path, path, self._inputs)
+
+    def check(self, target: str) -> None:
+        """Raise FileError if `target` is, under whatever name, an input or an earlier output."""
+        with suppress(OSError, ValueError):
+            found = identity(os.stat(target))
+            if (source := self._outputs.get(found)) is not None:
+                raise FileError(f"{target}: is the output of another input ({source}), refused")
+            if (source := self._inputs.get(found)) is not None:
+                raise FileError(f"{target}: is also an input ({source}), refused")
+
+    def add(self, target: str, source: str) -> None:
+        """Note that `target` is what came of `source`."""
+        self._note(target, source, self._outputs)
+
+    @staticmethod
+    def _note(path: str, source: str, places: dict[Identity, str]) -> None:
+        with suppress(OSError, ValueError):
+            places[identity(os.stat(path))] = source
