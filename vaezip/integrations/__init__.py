@@ -1,4 +1,4 @@
-"""`import vaezip.integrations` makes `.vz` known to fsspec, smart_open and shutil, as far as they are installed.
+"""`import vaezip.integrations` makes `.vz` known to shutil and, if they are installed, fsspec and smart_open.
 
 fsspec: `compression="vz"`, told by the suffix, and the file system `vz://` (which fsspec finds by itself, by
 an entry point). smart_open: the suffix. shutil: archives of the format "vztar", `.tar.vz`. To import this

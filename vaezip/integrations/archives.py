@@ -10,7 +10,7 @@ from typing import Any
 
 from vaezip.errors import FormatError
 from vaezip.fileobject import VaezipFile
-from vaezip.files import SUFFIX, identity
+from vaezip.files import SUFFIX, Identity, identity
 from vaezip.publish import open_target
 
 _NAME, _SUFFIX = "vztar", ".tar" + SUFFIX
@@ -19,10 +19,19 @@ _NAME, _SUFFIX = "vztar", ".tar" + SUFFIX
 def register() -> None:
     """With shutil, whose "xztar" it is like."""
     if _NAME not in (entry[0] for entry in shutil.get_unpack_formats()):
-        shutil.register_archive_format(_NAME, make_archive, description="vaezip'ed tar-file")
-        shutil.register_unpack_format(
-            _NAME, [".tar" + SUFFIX], unpack_archive, description="vaezip'ed tar-file"
-        )
+        shutil.register_archive_format(_NAME, make_archive, [], "vaezip'ed tar-file")
+        shutil.register_unpack_format(_NAME, [_SUFFIX], unpack_archive, [], "vaezip'ed tar-file")
+
+
+class _Archive(tarfile.TarFile):
+    """Leaves out a file: itself, as it is being written."""
+
+    left_out: Identity
+
+    def gettarinfo(self, name: Any = None, arcname: Any = None, fileobj: Any = None) -> Any:
+        if identity(os.lstat(name)) == self.left_out:
+            return None
+        return super().gettarinfo(name, arcname, fileobj)
 
 
 def make_archive(
@@ -47,11 +56,8 @@ def make_archive(
     os.makedirs(os.path.dirname(name) or os.curdir, exist_ok=True)
     uid, gid = _user(owner), _group(group)
     with open_target(name, overwrite=True) as sink:
-        output = identity(os.fstat(sink.fileno()))
 
-        def owned(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
-            if identity(os.lstat(os.path.join(root_dir or "", info.name))) == output:
-                return None  # the archive itself lies in the folder
+        def owned(info: tarfile.TarInfo) -> tarfile.TarInfo:
             if owner is not None and uid is not None:
                 info.uid, info.uname = uid, owner
             if group is not None and gid is not None:
@@ -59,7 +65,8 @@ def make_archive(
             return info
 
         packed = VaezipFile(sink, "w", threads=0)  # type: ignore[arg-type]
-        with packed, tarfile.open(name, "w|", packed) as archive:
+        with packed, _Archive.open(name, "w|", packed) as archive:
+            archive.left_out = identity(os.fstat(sink.fileno()))
             archive.add(os.path.join(root_dir or "", base_dir), base_dir, filter=owned)
     return name if root_dir is None else os.path.abspath(name)
 

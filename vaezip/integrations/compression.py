@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from vaezip.fileobject import VaezipFile
 from vaezip.files import SUFFIX
@@ -30,12 +30,12 @@ class ClosingFile(VaezipFile):
                 below.close()
 
 
-def wrap(file: IO[bytes], mode: str, **options: Any) -> ClosingFile:
+def wrap(file: IO[bytes], mode: str, **options: Any) -> IO[bytes]:
     """What a stream holds, or will hold. options: as of `vaezip.open`.
 
     What `vz://` opened is left as it is: of a chained URL, fsspec infers a compression once more.
     """
-    return file if isinstance(file, ClosingFile) else ClosingFile(file, mode, **options)
+    return file if isinstance(file, ClosingFile) else cast(IO[bytes], ClosingFile(file, mode, **options))
 
 
 def register_with_fsspec() -> None:

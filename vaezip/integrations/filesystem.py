@@ -25,6 +25,7 @@ try:
 except ImportError:  # before 2025.10, chained URLs were for a few file systems of fsspec's own
     ChainedFileSystem = fsspec.AbstractFileSystem
 
+_LOCAL = "vz://"
 _NEAR = 64 << 10  # bytes to fetch at once, where only headers and the index of a remote file are read
 
 Info = dict[str, Any]
@@ -66,17 +67,15 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
         if isinstance(path, list):
             return [cls._strip_protocol(each) for each in path]
         path = fsspec.utils.stringify_path(path)
-        local = path.removeprefix(f"{cls.protocol}://")
-        if local != path and local:
-            path = LocalFileSystem._strip_protocol(local)
-        elif local != path:
-            path = ""  # of a chained URL
+        local = path.removeprefix(_LOCAL)
+        if local != path:  # else it is a path, or empty in a chained URL
+            path = LocalFileSystem._strip_protocol(local) if local else ""
         return path.removesuffix(SUFFIX)
 
     def _shown_path(self, path: Any) -> Any:
         if isinstance(path, list):
             return [self._shown_path(each) for each in path]
-        return type(self)._strip_protocol(self.fs._strip_protocol(type(self)._strip_protocol(path)))
+        return self.fs._strip_protocol(type(self)._strip_protocol(path)).removesuffix(SUFFIX)
 
     def unstrip_protocol(self, name: str) -> str:
         """The URL of a name."""
@@ -129,11 +128,11 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
 
     def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:
         """On the file system below."""
-        self.fs.mkdir(path, create_parents, **options)
+        self.fs.mkdir(path.removeprefix(_LOCAL), create_parents, **options)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         """On the file system below."""
-        self.fs.makedirs(path, exist_ok)
+        self.fs.makedirs(path.removeprefix(_LOCAL), exist_ok)
 
     def _open(
         self,
