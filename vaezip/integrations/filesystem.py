@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from typing import Any
 
 import fsspec
@@ -20,9 +21,11 @@ from vaezip.files import SUFFIX
 from vaezip.integrations.compression import ClosingFile
 from vaezip.stream import ModelLike
 
-try:
+# Before, a chained URL gave a path to some of fsspec's own file systems alone, or took theirs from the others.
+CHAINS = [int(number) for number in re.findall(r"\d+", fsspec.__version__)[:2]] >= [2025, 12]
+if CHAINS:
     from fsspec.implementations.chained import ChainedFileSystem
-except ImportError:  # before 2025.10, chained URLs were for a few file systems of fsspec's own
+else:
     ChainedFileSystem = fsspec.AbstractFileSystem
 
 _LOCAL = "vz://"
@@ -57,6 +60,8 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
         fo, target_protocol, target_options: what fsspec makes of a chained URL.
         """
         super().__init__(**options)
+        if fo and not CHAINS:
+            raise NotImplementedError("chained URLs need fsspec 2025.12 or newer")
         self.fs = fsspec.filesystem(target_protocol or "file", **(target_options or {}))
         self._model = model
         # Of an instance, since the file system below has rules of its own. That of the class sees whole URLs.
