@@ -21,7 +21,7 @@ from vaezip.files import SUFFIX
 from vaezip.integrations.compression import ClosingFile
 from vaezip.stream import ModelLike
 
-# Before, a chained URL gave a path to some of fsspec's own file systems alone, or took theirs from the others.
+# Before, a chained URL gave a path to some file systems of fsspec's own only, or took the others' from them.
 CHAINS = [int(number) for number in re.findall(r"\d+", fsspec.__version__)[:2]] >= [2025, 12]
 if CHAINS:
     from fsspec.implementations.chained import ChainedFileSystem
