@@ -292,7 +292,7 @@ if __name__ == "__main__":
     lines = dask.bag.read_text("vz://logs/*.log.vz", blocksize=500, storage_options=options)
     assert frame.npartitions > 4
     print(len(frame.compute(scheduler="processes", num_workers=1)))
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         assert not any(client.run(lambda: "vaezip" in sys.modules).values())
         print(len(client.submit(pandas.read_csv, "vz://table.csv.vz", storage_options=options).result()))
         print(frame.id.sum().compute(), lines.filter(lambda line: "ERROR" in line).count().compute())
