@@ -1,0 +1,478 @@
+"""What docs/recipes.md shows, and what fsspec, Dask, shutil and the like may expect of `.vz` files."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging.handlers
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, TINY
+
+import vaezip
+import vaezip.integrations
+
+ROWS = "".join(f"{i},name {i % 7},{i * i}\n" for i in range(400))
+FILES = {
+    "table.csv": f"id,name,square\n{ROWS}",
+    "logs/a.log": "a: INFO\n" * 100,
+    "logs/b.log": "b: ERROR\n" * 150,
+    "logs/old/c.log": "c: ERROR\n",
+}
+MODEL = {"model": str(TINY)}
+needs_fsspec = pytest.mark.skipif(not importlib.util.find_spec("fsspec"), reason="needs fsspec")
+needs_links = pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+
+
+def write_files(folder: Path, model: Path | None) -> None:
+    """FILES, compressed, and a file that is none of ours."""
+    (folder / "logs" / "old").mkdir(parents=True)
+    for name, text in FILES.items():
+        with vaezip.open(folder / f"{name}.vz", "wb", model=model, block_size=1000) as file:
+            file.write(text.encode())
+    (folder / "logs" / "plain.txt").write_text("plain")
+
+
+@pytest.fixture(scope="module")
+def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of files made with the tiny model."""
+    folder = tmp_path_factory.mktemp("tiny")
+    write_files(folder, TINY)
+    return folder
+
+
+@pytest.fixture
+def here(tiny_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of those files as the working directory."""
+    shutil.copytree(tiny_files, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def files(here: Path) -> Any:
+    """The file system `vz://`."""
+    return pytest.importorskip("fsspec").filesystem("vz", **MODEL)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of processes that find vaezip installed as pyproject.toml says now."""
+    folder = tmp_path_factory.mktemp("installed")
+    setup = [sys.executable, "-W", "ignore", "setup.py", "-q", "egg_info", "--egg-base", str(folder)]
+    subprocess.run(setup, cwd=ROOT, check=True)
+    (folder / "vaezip").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vaezip "$@"\n')
+    (folder / "vaezip").chmod(0o755)
+    return {
+        **os.environ,
+        **{f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "PATH": os.pathsep.join([str(folder), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
+    }
+
+
+@pytest.mark.parametrize("missing", [[], ["fsspec"], ["smart_open"], ["fsspec", "smart_open"]])
+def test_importing_it_needs_nothing_and_brings_nothing_heavy(missing: list[str]) -> None:
+    code = f"""if True:
+        import shutil, sys
+        for name in {missing}:
+            sys.modules[name] = None
+        import vaezip.integrations
+        assert "vztar" in dict(shutil.get_archive_formats())
+        assert not {{"pandas", "dask", "distributed", "pyarrow", "boto3"}} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_importing_it_again_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    importlib.reload(vaezip.integrations)
+    assert not caplog.records  # smart_open warns of what is registered twice
+
+
+@needs_fsspec
+def test_fsspec_knows_the_suffix(tmp_path: Path) -> None:
+    import fsspec
+
+    path = tmp_path / "notes.txt.vz"
+    with fsspec.open(path, "wt", encoding="utf-8", newline="\n", compression="infer") as file:
+        file.write("Größe\n")
+    assert vaezip.decompress(path.read_bytes()) == "Größe\n".encode()
+    with fsspec.open(path, "rt", encoding="utf-8", compression="vz") as file:
+        assert file.read() == "Größe\n"
+    with fsspec.filesystem("file").open(str(path), "wb", compression="vz") as file:
+        file.write(b"more")
+    assert vaezip.decompress(path.read_bytes()) == b"more"
+
+
+def test_smart_open_knows_the_suffix(tmp_path: Path) -> None:
+    smart_open = pytest.importorskip("smart_open")
+    path = tmp_path / "notes.txt.vz"
+    with smart_open.open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write("Größe\n" * 3)
+    assert vaezip.decompress(path.read_bytes()) == "Größe\n".encode() * 3
+    with smart_open.open(path, encoding="utf-8") as file:
+        assert list(file) == ["Größe\n"] * 3
+    with smart_open.open(path, "rb") as file:
+        assert file.seek(8) == 8
+        assert file.read() == "Größe\n".encode() * 2
+
+
+def test_folders_look_as_if_their_files_were_not_compressed(files: Any, here: Path) -> None:
+    def names(found: list[str]) -> list[str]:
+        return [Path(name).relative_to(here).as_posix() for name in found]
+
+    for name, text in FILES.items():
+        for path in (name, f"{name}.vz", f"vz://{name}.vz", f"vz://{here.as_posix()}/{name}"):
+            assert files.info(path)["size"] == len(text)
+            assert files.cat(path) == text.encode()
+    assert names(files.ls("logs", detail=False)) == ["logs/a.log", "logs/b.log", "logs/old"]
+    assert [entry["size"] for entry in files.ls("logs")][:2] == [800, 1350]
+    assert names(files.ls("logs/a.log.vz", detail=False)) == ["logs/a.log"]
+    for pattern in ("logs/*.log.vz", "logs/*.log", "vz://logs/*.vz", "vz://logs/?.log.vz"):
+        assert set(names(files.glob(pattern))) - {"logs/old"} == {"logs/a.log", "logs/b.log"}
+    assert names(files.glob("vz://logs/**/*.log.vz")) == ["logs/a.log", "logs/b.log", "logs/old/c.log"]
+    assert names(files.find("")) == sorted(FILES, key=lambda name: (name == "table.csv", name))
+    assert files.du("logs") == 800 + 1350 + 9
+    assert files.isdir("logs/old")
+    assert files.isfile("vz://table.csv.vz")
+    assert not files.exists("logs/plain.txt")
+    with pytest.raises(FileNotFoundError, match=r"none\.csv\.vz"):
+        files.open("vz://none.csv.vz")
+    assert pickle.loads(pickle.dumps(files)) == files
+
+
+def test_a_folder_may_have_the_suffix(files: Any, here: Path) -> None:
+    (here / "logs").rename(here / "logs.vz")
+    assert len(files.glob("vz://logs.vz/*.log.vz")) == 2
+    (here / "logs").mkdir()
+    assert files.ls("logs") == []
+    shutil.copy("table.csv.vz", "logs.csv.vz")
+    (here / "logs.csv").mkdir()
+    assert files.isfile("logs.csv")
+
+
+def test_a_damaged_file_has_no_size_but_may_be_listed(files: Any, here: Path) -> None:
+    Path("logs/a.log.vz").write_bytes(b"not ours")
+    Path("logs/b.log.vz").write_bytes(b"")
+    assert [entry["size"] for entry in files.ls("logs") if entry["type"] == "file"] == [None, None]
+    for name in ("a", "b"):
+        with pytest.raises(vaezip.FormatError, match=rf"{name}\.log\.vz: .*not a \.vz file"):
+            files.info(f"logs/{name}.log")
+
+
+def test_what_lies_in_the_middle_costs_one_block(files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vaezip import fileobject
+
+    decoded: list[int] = []
+
+    def counted(*arguments: Any) -> bytes:
+        decoded.append(1)
+        return real(*arguments)
+
+    real = fileobject.decode_block
+    monkeypatch.setattr(fileobject, "decode_block", counted)
+    content = FILES["table.csv"].encode()
+    assert files.info("table.csv")["size"] == len(content)
+    assert not decoded
+    assert files.cat_file("table.csv", start=5100, end=5200) == content[5100:5200]
+    assert len(decoded) == 1
+    assert files.cat_file("table.csv", start=-100) == content[-100:]
+
+
+def test_files_are_written_appended_to_and_copied(files: Any) -> None:
+    files.makedirs("vz://new/deep")
+    with files.open("vz://new/deep/notes.txt.vz", "wt", newline="\n") as file:
+        file.write("one\n")
+    with files.open("new/deep/notes.txt", "ab") as file:
+        file.write(b"two\n")
+    assert vaezip.decompress(Path("new/deep/notes.txt.vz").read_bytes(), model=TINY) == b"one\ntwo\n"
+    files.get("new/deep/notes.txt", "notes.txt")
+    files.put("notes.txt", "new/again.txt.vz")
+    assert sorted(os.listdir("new")) == ["again.txt.vz", "deep"]
+    assert files.cat("new/again.txt") == b"one\ntwo\n"
+    with pytest.raises(NotImplementedError):
+        files.rm("new/again.txt")
+
+
+@needs_fsspec
+def test_urls_are_chained(here: Path) -> None:
+    import fsspec
+    from fsspec.implementations import memory
+
+    from vaezip.integrations.filesystem import CHAINS
+
+    if not CHAINS:
+        with pytest.raises(NotImplementedError, match="need fsspec"):
+            fsspec.open("vz::memory://bucket/table.csv.vz")
+        return
+    fsspec.filesystem("memory").pipe("/bucket/table.csv.vz", Path("table.csv.vz").read_bytes())
+    local = f"vz::file://{here.as_posix()}/table.csv.vz"
+    for url in ("vz::memory://bucket/table.csv.vz", "vz://::memory://bucket/table.csv.vz", local):
+        for options in ({}, {"compression": "infer"}):
+            with fsspec.open(url, "rt", newline="", vz=MODEL, **options) as file:
+                assert file.read() == FILES["table.csv"]
+        filesystem, name = fsspec.core.url_to_fs(url, vz=MODEL)
+        with fsspec.open(filesystem.unstrip_protocol(name), "rb", vz=MODEL) as file:
+            assert file.size == len(FILES["table.csv"])
+    with fsspec.open("vz::memory://bucket/new.txt.vz", "wb", vz=MODEL) as file:
+        file.write(b"new")
+    opened = fsspec.open_files("vz::memory://bucket/*.vz", vz=MODEL)
+    assert [file.path for file in opened] == ["/bucket/new.txt", "/bucket/table.csv"]
+    assert vaezip.decompress(fsspec.filesystem("memory").cat("/bucket/new.txt.vz"), model=TINY) == b"new"
+    memory.MemoryFileSystem.store.clear()
+
+
+def test_pandas_reads_and_writes(here: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    plain = pandas.read_csv(io.StringIO(FILES["table.csv"]))
+    with vaezip.open("table.csv.vz", model=TINY) as file:
+        pandas.testing.assert_frame_equal(pandas.read_csv(file), plain)
+    with vaezip.open("copy.csv.vz", "wt", model=TINY, newline="") as file:
+        plain.to_csv(file, index=False, lineterminator="\n")
+    assert vaezip.decompress(Path("copy.csv.vz").read_bytes(), model=TINY) == FILES["table.csv"].encode()
+    pytest.importorskip("fsspec")
+    pandas.testing.assert_frame_equal(pandas.read_csv("vz://copy.csv.vz", storage_options=MODEL), plain)
+    plain.to_json("vz://lines.json.vz", orient="records", lines=True, storage_options=MODEL)
+    again = pandas.read_json("vz://lines.json.vz", lines=True, storage_options=MODEL)
+    pandas.testing.assert_frame_equal(again, plain)
+
+
+def test_dask_reads_in_parts_and_writes(here: Path) -> None:
+    dataframe = pytest.importorskip("dask.dataframe")
+    bag = pytest.importorskip("dask.bag")
+    import dask
+
+    Path("table.csv").write_text(FILES["table.csv"], newline="\n")
+    with dask.config.set(scheduler="threads", num_workers=2):
+        plain = dataframe.read_csv("table.csv").compute()
+        url = f"vz::file://{here.as_posix()}/table.csv.vz"
+        chained = (
+            {"urlpath": url, "storage_options": {"vz": MODEL}},
+            {"urlpath": [url], "storage_options": {"vz": MODEL}, "compression": None},
+        )
+        for options in (
+            {"urlpath": "vz://table.csv.vz", "storage_options": MODEL},
+            {"urlpath": ["vz://table.csv.vz"], "storage_options": MODEL},
+            *(chained if importlib.import_module("vaezip.integrations.filesystem").CHAINS else ()),
+        ):
+            frame = dataframe.read_csv(blocksize=1200, **options)
+            assert frame.npartitions > 4
+            assert frame.compute().reset_index(drop=True).equals(plain)
+        lines = bag.read_text("vz://logs/*.log.vz", blocksize=500, storage_options=MODEL)
+        assert lines.npartitions > 2
+        assert lines.compute() == (FILES["logs/a.log"] + FILES["logs/b.log"]).splitlines(keepends=True)
+        frame.to_csv("vz://parts/*.csv.vz", index=False, storage_options=MODEL)
+        assert all(name.endswith(".csv.vz") for name in os.listdir("parts"))
+        parts = dataframe.read_csv("vz://parts/*.csv.vz", storage_options=MODEL)
+        assert parts.compute().reset_index(drop=True).equals(plain)
+
+
+CLUSTER = """
+import sys
+
+import dask.bag
+import dask.dataframe
+import pandas
+from dask.distributed import Client, LocalCluster
+
+if __name__ == "__main__":
+    options = {"model": sys.argv[1]}
+    frame = dask.dataframe.read_csv("vz://table.csv.vz", blocksize=1200, storage_options=options)
+    lines = dask.bag.read_text("vz://logs/*.log.vz", blocksize=500, storage_options=options)
+    assert frame.npartitions > 4
+    print(len(frame.compute(scheduler="processes", num_workers=1)))
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
+        assert not any(client.run(lambda: "vaezip" in sys.modules).values())
+        print(len(client.submit(pandas.read_csv, "vz://table.csv.vz", storage_options=options).result()))
+        print(frame.id.sum().compute(), lines.filter(lambda line: "ERROR" in line).count().compute())
+        assert all(client.run(lambda: "vaezip" in sys.modules).values())
+"""
+
+
+def test_processes_and_workers_of_a_cluster_need_to_import_nothing(
+    tmp_path: Path, here: Path, installed: dict[str, str]
+) -> None:
+    pytest.importorskip("dask.dataframe")
+    pytest.importorskip("distributed")
+    script = tmp_path / "cluster.py"
+    script.write_text(CLUSTER)
+    command = [sys.executable, script, TINY]
+    shown = subprocess.run(
+        command, env=installed, stdout=subprocess.PIPE, text=True, timeout=600, check=True
+    ).stdout
+    assert shown.split() == ["400", "400", str(sum(range(400))), "150"]
+
+
+@needs_links
+def test_shutil_makes_and_unpacks_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "notes.txt").write_text("It was the best of times")
+    (folder / "deep" / "link").symlink_to("../notes.txt")
+    made = shutil.make_archive("out/backup", "vztar", "folder", owner="root", group="no such group")
+    assert made == str(tmp_path / "out" / "backup.tar.vz")
+    assert shutil.make_archive("whole", "vztar", None, "folder", dry_run=True) == "whole.tar.vz"
+    assert not Path("whole.tar.vz").exists()
+    shutil.make_archive("whole", "vztar", None, str(folder))
+    with vaezip.open(made) as packed, tarfile.open(fileobj=packed) as archive:
+        assert {member.uname for member in archive} == {"root"}
+        assert sorted(archive.getnames()) == [".", "./deep", "./deep/link", "./notes.txt"]
+    shutil.unpack_archive(Path(made), "back")
+    assert Path("back/deep/link").read_text() == "It was the best of times"
+    shutil.unpack_archive("whole.tar.vz", "whole", filter="tar")
+    assert (tmp_path / "whole").joinpath(*folder.parts[1:], "deep", "link").is_symlink()
+
+
+def test_an_archive_may_lie_in_the_folder_and_is_replaced_only_when_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.txt").write_text("first")
+    for _ in range(2):
+        made = Path(shutil.make_archive(str(tmp_path / "backup"), "vztar", tmp_path))
+        with vaezip.open(made) as packed, tarfile.open(fileobj=packed) as archive:
+            assert sorted(archive.getnames()) == [".", "./notes.txt"]
+    before = made.read_bytes()
+
+    def fail(*arguments: object) -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", fail)
+    with pytest.raises(OSError, match="gone"):
+        shutil.make_archive(str(tmp_path / "backup"), "vztar", tmp_path)
+    assert made.read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["backup.tar.vz", "notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/outside.txt"])
+def test_nothing_is_extracted_to_outside_of_the_folder(tmp_path: Path, name: str) -> None:
+    with (
+        vaezip.open(tmp_path / "evil.tar.vz", "wb") as packed,
+        tarfile.open(fileobj=packed, mode="w|") as archive,
+    ):
+        archive.addfile(tarfile.TarInfo(name))
+    try:
+        shutil.unpack_archive(tmp_path / "evil.tar.vz", tmp_path / "folder")
+    except tarfile.FilterError:
+        pass
+    else:  # a leading slash is dropped
+        assert (tmp_path / "folder" / "outside.txt").exists()
+    assert not (tmp_path / "outside.txt").exists()
+    assert not Path("/outside.txt").exists()
+
+
+def test_what_is_no_whole_archive_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "random").write_bytes(os.urandom(30_000))
+    made = Path(shutil.make_archive(str(tmp_path / "backup"), "vztar", tmp_path / "folder"))
+    whole = made.read_bytes()
+    for content in (b"", b"plain", vaezip.compress(b"no tar"), whole[:-200]):
+        made.write_bytes(content)
+        with pytest.raises(shutil.ReadError, match=r"backup\.tar\.vz is not a whole \.tar\.vz"):
+            shutil.unpack_archive(made, tmp_path / "folder")
+
+
+# What a recipe prints, or which files it makes.
+EXPECTED = {
+    "tar 0": ["folder/notes.txt", "folder.tar.vz"],
+    "tar 1": ["folder/notes.txt 24", "folder.tar.vz"],
+    "shutil 0": ["backup.tar.vz", "restored/notes.txt"],
+    "Backups 0": ["restored/folder/notes.txt"],
+    "Log files 0": ["request", "app.log.1.vz", "app.log.2.vz"],
+    "pandas 0": ["Grace", "people.csv.vz"],
+    "pandas 1": ["copy.csv.vz"],
+    "Dask 0": ["400", "150", "parts/0.csv.vz"],
+    "fsspec 0": ["It was the best of times", "logs/b.log", str(len(FILES["table.csv"]))],
+    "smart_open 0": ["It was the best of times"],
+    "Many files, many machines 0": ["12\n", "texts/1.txt.vz"],
+    "git 0": ["-It was the best of times", "+It was the worst of times"],
+}
+
+
+def recipes() -> Iterator[Any]:
+    """The code of the documents, by the title above it and a number."""
+    page = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("recipes.md", "scale.md"))
+    for title, body in re.findall(r"^##? (.*?)\n(.*?)(?=^##? |\Z)", page, re.MULTILINE | re.DOTALL):
+        fenced = re.findall(r"(<!-- not run -->\n)?^```(\w+)\n(.*?)```", body, re.MULTILINE | re.DOTALL)
+        for number, (language, code) in enumerate((rest for mark, *rest in fenced if not mark)):
+            yield pytest.param(f"{title} {number}", language, code, id=f"{title} {number}")
+
+
+@pytest.fixture(scope="module")
+def standard_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same files as everybody makes them, and a folder to be packed."""
+    folder = tmp_path_factory.mktemp("standard")
+    write_files(folder, None)
+    (folder / "folder").mkdir()
+    (folder / "folder" / "notes.txt").write_text("It was the best of times")
+    (folder / "texts").mkdir()
+    for number in range(2):
+        (folder / "texts" / f"{number}.txt").write_text("It was the best of times")
+    return folder
+
+
+@pytest.mark.parametrize(("title", "language", "code"), list(recipes()))
+def test_recipes_run(
+    title: str, language: str, code: str, standard_files: Path, tmp_path: Path, installed: dict[str, str]
+) -> None:
+    here = tmp_path / "here"
+    shutil.copytree(standard_files, here)
+    if title == "git 0":
+        commit_and_change(here, installed)
+    if language == "python":
+        for name in re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE):
+            pytest.importorskip(name)
+        if "::" in code and not importlib.import_module("vaezip.integrations.filesystem").CHAINS:
+            pytest.skip("needs a newer fsspec")
+        command = [sys.executable, "-c", code]
+    else:
+        if os.name == "nt" or not all(map(shutil.which, ("bash", "tar", "git"))):
+            pytest.skip("needs bash, tar and git")
+        command = ["bash", "-euo", "pipefail", "-c", re.sub(r"^\$ ", "", code, flags=re.MULTILINE)]
+    shown = subprocess.run(
+        command, cwd=here, env=installed, stdout=subprocess.PIPE, text=True, timeout=600, check=True
+    )
+    made = "\n".join(path.relative_to(here).as_posix() for path in here.rglob("*"))
+    missing = [text for text in EXPECTED.get(title, []) if text not in shown.stdout + made]
+    assert not missing
+
+
+def test_logs_rotated_by_time_are_compressed_and_old_ones_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = (recipe.values[2] for recipe in recipes() if recipe.values[0] == "Log files 0")
+    names: dict[str, Any] = {}
+    exec(code.partition("\nhandler =")[0], names)
+    for year in range(2001, 2005):
+        Path(f"app.log.{year}-01-01_00-00-00.vz").touch()
+    handler = logging.handlers.TimedRotatingFileHandler("app.log", when="S", backupCount=2)
+    handler.namer = lambda name: name + ".vz"
+    handler.rotator = names["rotator"]
+    handler.emit(logging.makeLogRecord({"msg": "It was the best of times"}))
+    handler.doRollover()
+    handler.close()
+    current, older, newer = sorted(os.listdir(), key=lambda name: (name != "app.log", name))
+    assert (current, older) == ("app.log", "app.log.2004-01-01_00-00-00.vz")
+    assert vaezip.decompress(Path(newer).read_bytes()) == b"It was the best of times" + os.linesep.encode()
+
+
+def commit_and_change(folder: Path, environment: dict[str, str]) -> None:
+    """Make it a repository in which a compressed file was changed since the last commit."""
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
+    (folder / "notes.txt.vz").write_bytes(vaezip.compress(b"It was the best of times\n"))
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run(["git", *words], cwd=folder, env=environment, check=True)
+    (folder / "notes.txt.vz").write_bytes(vaezip.compress(b"It was the worst of times\n"))

@@ -1,0 +1,159 @@
+"""`vz://` for fsspec: folders of `.vz` files as if they were not compressed.
+
+`vz://logs/a.log.vz` is a local file; `vz::s3://bucket/a.log.vz` is one on any other file system. Names are
+shown without `.vz`, or else whoever goes by suffixes would decompress twice. Sizes are those of the contents,
+read from the index at the end of a file: so Dask splits large files, and a part costs its blocks.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from vaezip.blockmap import BlockMap
+from vaezip.errors import FormatError
+from vaezip.integrations.compression import ClosingFile
+from vaezip.known_models import ModelLike
+from vaezip.naming import SUFFIX
+
+# Before, a chained URL gave a path to some file systems of fsspec's own only, or took the others' from them.
+CHAINS = [int(number) for number in re.findall(r"\d+", fsspec.__version__)[:2]] >= [2025, 12]
+if CHAINS:
+    from fsspec.implementations.chained import ChainedFileSystem
+else:
+    ChainedFileSystem = fsspec.AbstractFileSystem
+
+_LOCAL = "vz://"
+_NEAR = 64 << 10  # bytes to fetch at once, where only headers and the index of a remote file are read
+
+Info = dict[str, Any]
+
+
+def register() -> None:
+    """For those who run vaezip from where fsspec finds no entry points of it."""
+    fsspec.register_implementation(VaezipFileSystem.protocol, VaezipFileSystem)
+
+
+class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
+    """The `.vz` files of another file system, and its folders; they can be read, and written whole.
+
+    Everything else in a folder is hidden. Files are removed and renamed on the file system below.
+    """
+
+    protocol = "vz"
+
+    def __init__(
+        self,
+        fo: str = "",
+        target_protocol: str | None = None,
+        target_options: Info | None = None,
+        model: ModelLike = None,
+        **options: Any,
+    ) -> None:
+        """model: as in `vaezip.open`; a path must lead to the model on every machine that reads.
+
+        fo, target_protocol, target_options: what fsspec makes of a chained URL.
+        """
+        super().__init__(**options)
+        if fo and not CHAINS:
+            raise NotImplementedError("chained URLs need fsspec 2025.12 or newer")
+        self.fs = fsspec.filesystem(target_protocol or "file", **(target_options or {}))
+        self._model = model
+        # Of an instance, since the file system below has rules of its own. That of the class sees whole URLs.
+        self._strip_protocol = self._shown_path  # type: ignore[method-assign]
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(each) for each in path]
+        path = fsspec.utils.stringify_path(path)
+        local = path.removeprefix(_LOCAL)
+        if local != path:  # else it is a path, or empty in a chained URL
+            path = LocalFileSystem._strip_protocol(local) if local else ""
+        return path.removesuffix(SUFFIX)
+
+    def _shown_path(self, path: Any) -> Any:
+        if isinstance(path, list):
+            return [self._shown_path(each) for each in path]
+        return self.fs._strip_protocol(type(self)._strip_protocol(path)).removesuffix(SUFFIX)
+
+    def unstrip_protocol(self, name: str) -> str:
+        """The URL of a name."""
+        return f"{self.protocol}::{self.fs.unstrip_protocol(self._strip_protocol(name))}"
+
+    def info(self, path: str, **options: Any) -> Info:
+        """Of a file, with the size of its content; raises FormatError if it is not a `.vz`. Of a folder."""
+        path = self._strip_protocol(path)
+        info = self._info_below(path + SUFFIX, options)
+        if info is not None and info["type"] != "directory":
+            return self._shown(info)
+        folder = self._info_below(path, options)
+        if folder is not None and folder["type"] == "directory":
+            return folder
+        if info is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path + SUFFIX)
+        return info  # a folder whose name ends in .vz
+
+    def _info_below(self, path: str, options: Info) -> Info | None:
+        try:
+            return dict(self.fs.info(path, **options))
+        except FileNotFoundError:
+            return None
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
+        """What is in a folder. The size of a damaged file is None."""
+        found = [self.info(path)]
+        if found[0]["type"] == "directory":
+            every = self.fs.ls(found[0]["name"], detail=True, **options)
+            found = [info for info in every if info["type"] == "directory"]
+            found += [self._shown(info, damaged_too=True) for info in every if _is_ours(info)]
+        return sorted(found, key=lambda i: i["name"]) if detail else sorted(info["name"] for info in found)
+
+    def _shown(self, info: Info, damaged_too: bool = False) -> Info:
+        size = None
+        if info["size"] is not None:
+            try:
+                size = self._content_size(info["name"])
+            except FormatError:
+                if not damaged_too:
+                    raise
+        return {**info, "name": info["name"].removesuffix(SUFFIX), "size": size}
+
+    def _content_size(self, name: str) -> int:
+        with self.fs.open(name, "rb", block_size=_NEAR) as file:
+            try:
+                return BlockMap(file).size
+            except FormatError as error:
+                raise type(error)(f"{name}: {error}") from error
+
+    def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:
+        """On the file system below."""
+        self.fs.mkdir(path.removeprefix(_LOCAL), create_parents, **options)
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """On the file system below."""
+        self.fs.makedirs(path.removeprefix(_LOCAL), exist_ok)
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: Info | None = None,
+        **options: Any,
+    ) -> ClosingFile:
+        """As `vaezip.open`; the rest is for the file below."""
+        if not autocommit:
+            raise NotImplementedError("vz:// has no transactions")
+        below = self.fs.open(path + SUFFIX, mode, block_size, cache_options, **options)
+        return ClosingFile(below, mode, model=self._model)
+
+
+def _is_ours(info: Info) -> bool:
+    return info["type"] != "directory" and str(info["name"]).endswith(SUFFIX)
