@@ -147,7 +147,8 @@ def test_starts_learn_different_texts(tiny: vaezip.Model) -> None:
         for text in texts
     ]
     chosen = [bitsback.Beginning(model, text).start for text in texts]
-    assert [of_text[k] for of_text, k in zip(sizes, chosen, strict=True)] == list(map(min, sizes))
+    for of_text, start in zip(sizes, chosen, strict=True):
+        assert of_text[start] <= 1.01 * min(of_text)
     assert chosen[0] != chosen[1]
     assert sum(map(min, sizes)) < min(map(sum, zip(*sizes, strict=True)))  # no start suits both as well
 
