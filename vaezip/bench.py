@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip import ans, bitsback, stream
-from vaezip.block import DEFAULT_BLOCK_SIZE, methods_to_try
+from vaezip.block import DEFAULT_BLOCK_SIZE, encode_block
 from vaezip.container import Method
 from vaezip.engine import load_engine
 from vaezip.errors import IntegrityError
@@ -167,21 +167,17 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = DEFAULT_BLOCK
     returned = drawn = mode = null = fixed = 0
     for at in range(0, max(1, len(text)), block_size):
         block = text[at : at + block_size]
-        sizes = {Method.STORED: len(block) + 4}
         start = bitsback.Beginning(model, block[: bitsback.LOOK]).start
         encoded = bitsback.encode(model, block, latent=False, start=start)
-        sizes[Method.VAE_NULL] = len(encoded.payload)
-        null += sizes[Method.VAE_NULL]
+        null += len(encoded.payload)
         fixed += len(bitsback.encode(model, block, latent=False, start=0).payload)
         if bitsback.can_carry_latent(model, len(block)):
             encoded = bitsback.encode(model, block, latent=True, start=start)
-            sizes[Method.VAE] = len(encoded.payload)
             bits = account(model, block, encoded, start)
             x_bits, z_bits = x_bits + bits.x_bits, z_bits + bits.z_bits
             returned, drawn = returned + encoded.returned_bits, drawn + len(encoded.payload)
             mode += _without_bits_back(model, block, start)
-        tried = [Method.STORED, *methods_to_try(model, block)]
-        kept[_KEPT[min(tried, key=lambda method: sizes[method])]] += 1
+        kept[_KEPT[encode_block(model, block).method]] += 1
     sums = x_bits, z_bits, returned, drawn, mode, null, fixed
     return Ablation(name, len(text), *sums, kept.most_common(1)[0][0])
 
