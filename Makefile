@@ -44,8 +44,9 @@ lint: $(VENV)/dev  ## Check format, style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Not with --quiet: warnings would no longer be errors.
 docs: $(VENV)/docs  ## Build the documentation's site in build/site; a wrong link in it is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 check: lint test  ## Everything that must pass before a commit
 
