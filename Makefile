@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SAMPLE := README.md
 MINUTES := 5
 
-.PHONY: help demo test check lint sanitize fuzz arch oldest package bench stages model clean
+.PHONY: help demo test check lint docs sanitize fuzz arch oldest package bench stages model clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -18,6 +18,11 @@ $(VENV)/run: pyproject.toml setup.py $(wildcard vaezip/kernel/*.[ch])
 $(VENV)/dev: $(VENV)/run
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/docs: $(VENV)/run
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --group docs
 	@touch $@
 
 demo: $(VENV)/run  ## Install, compress a real file, decompress it, compare sizes with gzip and xz
@@ -38,6 +43,10 @@ lint: $(VENV)/dev  ## Check format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Not with --quiet: warnings would no longer be errors.
+docs: $(VENV)/docs  ## Build the documentation's site in build/site; a wrong link in it is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 check: lint test  ## Everything that must pass before a commit
 

@@ -58,6 +58,30 @@ def test_links_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_all_public_names_are_documented() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^::: vaezip\.(\w+)$", page, re.MULTILINE)) == sorted(vaezip.__all__)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/python.md"])
+def test_examples_in_python_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, each with what the ones before it have left."""
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+    names: dict[str, object] = {}
+    for example in examples:
+        exec(compile(example, page, "exec"), names)
+    assert examples
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_figures_of_the_first_pages_are_those_of_the_benchmarks(page: str) -> None:
+    benchmarks = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8").splitlines()
+    figures = re.findall(r"^\|.*\| *\d.*$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert figures
+    assert [row for row in figures if row not in benchmarks] == []
+
+
 def test_the_changelog_knows_this_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{vaezip.__version__}]" in changelog

@@ -14,8 +14,9 @@ from vaezip.known_models import ModelLike, loaded, models
 class VaezipCompressor:
     """Makes one frame of what it is given.
 
-    >>> compressor = VaezipCompressor()
-    >>> frame = compressor.compress(b"It was the best of times, ") + compressor.flush()
+    Example:
+        >>> compressor = VaezipCompressor()
+        >>> frame = compressor.compress(b"It was the best of times, ") + compressor.flush()
     """
 
     def __init__(

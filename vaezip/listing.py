@@ -16,10 +16,15 @@ class FrameInfo(NamedTuple):
     """One frame; sizes are in bytes."""
 
     compressed_size: int
+    """Of the whole frame, header and index included."""
     content_size: int
+    """Of what it decodes to."""
     blocks: int
-    block_size: int | None  # at most; None in the short form, which is one block
-    fingerprint: bytes  # the first bytes of that of its model: 8, in the short form 1
+    """How many there are."""
+    block_size: int | None
+    """Of content, at most; None in the short form, which is one block."""
+    fingerprint: bytes
+    """The first bytes of that of its model: 8, in the short form 1."""
 
 
 def list_frames(file: str | os.PathLike[str] | Readable) -> Iterator[FrameInfo]:

@@ -45,15 +45,19 @@ class Model:
     """A loaded model: all that compressing and decompressing need."""
 
     name: str
-    fingerprint: bytes  # SHA-256 of the file
+    """That of its file, without `.vzm`."""
+    fingerprint: bytes
+    """SHA-256 of the file."""
     architecture: Architecture
     encoder: Encoder
     decoder: Decoder
     latent: Latent
     mixer: MixerParameters
     engine: Engine
-    info: dict[str, str]  # the file's metadata
-    source: str | None = None  # a shipped model's name or an absolute path; None if made of bytes
+    info: dict[str, str]
+    """The file's metadata."""
+    source: str | None = None
+    """A shipped model's name or an absolute path; None if made of bytes."""
 
     def predictor(self, z: Int32, start: int, size: int) -> Predictor:
         """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's start."""

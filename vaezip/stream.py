@@ -34,9 +34,9 @@ def compress(
 ) -> bytes:
     """The `.vz` frame of `data`.
 
-    model: a loaded model, a path or the name of a shipped one; the standard model by default. threads: how
-    many blocks to work on at once, 0 for one per core; the frame is the same. Raises ModelError if the
-    model cannot be used, ValueError for a block size outside 1 .. 16 MiB.
+    model: a loaded model, or the path or name of one; the standard model by default. block_size: bytes of
+    text that are coded as one. threads: how many blocks to work on at once, 0 for one per core; the frame is
+    the same. Raises ModelError if the model cannot be used, ValueError for a block size outside 1 .. 16 MiB.
     """
     sink, size = io.BytesIO(), memoryview(data).nbytes
     compress_stream(
@@ -54,7 +54,9 @@ def decompress(
 ) -> bytes:
     """The content of all frames of `data`.
 
-    threads: how many blocks to work on at once, 0 for one per core.
+    model: the only one to use; by default that which the frame names, among all at hand. threads: as in
+    `compress`.
+
     Raises FormatError (or TruncatedError, VersionError) if it is not a whole `.vz`, ModelMismatchError
     if it needs another model, IntegrityError if a checksum disagrees, and LimitError, before decoding
     any further, if the output would exceed `max_output_size` bytes.
