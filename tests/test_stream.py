@@ -253,3 +253,14 @@ def test_errors_are_those_that_gzips_users_catch(tiny: Model) -> None:
         vaezip.decompress(blob, model=tiny)
     with pytest.raises(OSError, match="cannot read the model"):
         vaezip.load_model("/nowhere.vzm")
+
+
+@pytest.mark.parametrize("back", [b"another text", None])
+def test_a_compressor_that_loses_the_text_is_not_compared(back: bytes | None) -> None:
+    def decompress(data: bytes, size: int) -> bytes:
+        if back is None:
+            raise RuntimeError("corrupted input")
+        return back
+
+    with pytest.raises(vaezip.IntegrityError, match=r"a\.txt: lossy does not give the text back"):
+        bench.measure(bench.Compressor("lossy", lambda data: data, decompress), "a.txt", b"text")

@@ -120,7 +120,10 @@ def measure(compressor: Compressor, name: str, text: bytes) -> Measurement:
     start = time.perf_counter()
     compressed = compressor.compress(text)
     middle = time.perf_counter()
-    back = compressor.decompress(compressed, len(text))
+    try:
+        back = compressor.decompress(compressed, len(text))
+    except Exception as error:  # whatever others raise
+        raise IntegrityError(f"{name}: {compressor.name} does not give the text back: {error}") from error
     end = time.perf_counter()
     if back != text:
         raise IntegrityError(f"{name}: {compressor.name} does not give the text back")

@@ -50,9 +50,10 @@ def bench(files: tuple[str, ...], ablation: bool, shares: bool, as_json: bool, m
         rows = []
         for name, text in texts:
             for compressor in library.compressors(loaded):
-                rows.append(library.measure(compressor, name, text)._asdict())
-                if not as_json:
-                    note(f"{name}: {compressor.name} done")
+                with report.catch():
+                    rows.append(library.measure(compressor, name, text)._asdict())
+                    if not as_json:
+                        note(f"{name}: {compressor.name} done")
         show = _show_comparison
     if as_json:
         say(json.dumps(rows, indent=2))
