@@ -173,7 +173,7 @@ def test_the_environment_gives_model_and_threads(sh: Run, text: Path, programs: 
     ends(sh("VAEZIP_THREADS= VAEZIP_MODEL=standard vaezip -c in"), 0, standard)
     ends(sh("VAEZIP_THREADS=many vaezip -c in"), 1, b"", "VAEZIP_THREADS")
     ends(sh("VAEZIP_THREADS=many vaezip -T1 -c in"), 0, blob)
-    for model, problem in (("missing.vzm", "No such file"), ("in", "not a vaezip model"), (".", "")):
+    for model, problem in (("missing.vzm", "no such file"), ("in", "not a vaezip model"), (".", "")):
         wrong = sh(f"VAEZIP_MODEL={model} vaezip -c in in in")
         ends(wrong, 1, b"", problem)
         assert wrong.stderr.startswith(b"vaezip: VAEZIP_MODEL: ")

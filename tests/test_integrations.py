@@ -21,6 +21,7 @@ from conftest import ROOT, TINY
 
 import vaezip
 import vaezip.integrations
+from vaezip import container
 
 ROWS = "".join(f"{i},name {i % 7},{i * i}\n" for i in range(400))
 FILES = {
@@ -159,7 +160,21 @@ def test_a_folder_may_have_the_suffix(files: Any, here: Path) -> None:
     assert files.ls("logs") == []
     shutil.copy("table.csv.vz", "logs.csv.vz")
     (here / "logs.csv").mkdir()
-    assert files.isfile("logs.csv")
+    (here / "logs.csv" / "a.csv.vz").write_bytes((here / "table.csv.vz").read_bytes())
+    assert files.isdir("logs.csv")  # the file of that name is hidden
+    assert [name for name in files.find("") if "logs.csv" in name] == [f"{here}/logs.csv/a.csv"]
+
+
+def test_what_cannot_be_read_hides_no_other_file(files: Any, here: Path) -> None:
+    good = files.glob("logs/*.log.vz")
+    (here / "logs/current.log.vz").symlink_to("nowhere")
+    os.mkfifo(here / "logs/pipe.log.vz")
+    shutil.copy("logs/a.log.vz", "logs/twice.log.vz.vz")
+    (here / "logs/large.log.vz").write_bytes(
+        container.frame_header(bytes(8), 1 << 30, None) + container.Index(20).to_bytes()
+    )
+    assert files.glob("logs/*.log.vz") == sorted([*good, f"{here}/logs/large.log"])
+    assert len(files.ls("logs")) == len(good) + 1
 
 
 def test_a_damaged_file_has_no_size_but_may_be_listed(files: Any, here: Path) -> None:

@@ -87,6 +87,20 @@ def test_models_are_listed(folder: Path, tiny: vaezip.Model, run: Run) -> None:
     assert rows["mine"]["fingerprint"] == tiny.fingerprint.hex()
     assert rows["mine"]["bytes"] == TINY.stat().st_size
     assert rows["mine"]["bytes_per_second"] > 0
+    (folder / "bad.vzm").write_bytes(b"no model")
+    result = run("models", env={"VAEZIP_MODEL_PATH": str(folder)})
+    assert (result.returncode, result.stderr.count(b"\n")) == (2, 1)
+    assert result.stdout.count(b"\n") == 3
+
+
+def test_a_name_that_means_nothing_is_said_once(folder: Path, run: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(TEXT)
+    result = run("-m", "nosuch", "-c", "a", "b")
+    assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
+    assert b"no model of that name" in result.stderr
+    for name in ("mine", "mine.vzm"):
+        assert run("-m", name, "-c", "a", env={"VAEZIP_MODEL_PATH": str(folder)}).returncode == 0
 
 
 def test_the_usual_model_compresses_and_stands_in_no_ones_way(

@@ -68,3 +68,10 @@ def test_damage_raises_as_decompress_does(tiny: Model, damage: bytes | None) -> 
     for source in (io.BytesIO(data), Pipe(data)):
         with pytest.raises(vaezip.FormatError):
             list(vaezip.list_frames(source))
+
+
+def test_what_follows_the_last_frame_is_told_from_what_is_no_file_at_all(tiny: Model) -> None:
+    data = vaezip.compress(bytes(300), model=tiny, block_size=100) + b"junk"
+    for source in (io.BytesIO(data), Pipe(data)):
+        with pytest.raises(vaezip.FormatError, match="after the last frame"):
+            list(vaezip.list_frames(source))

@@ -51,8 +51,13 @@ def _heed_signals() -> None:
 
 def _end(number: int, frame: object) -> NoReturn:
     """Leave at once: an exception could be raised anywhere, and be lost there."""
-    # The module may be missing, or about to be imported: then there are no temporary files either.
-    getattr(sys.modules.get("vaezip.publish"), "discard_temporaries", lambda: None)()
+    # The modules may be missing, or about to be imported: then there is nothing to tidy up either.
+    for module, tidy_up in (("vaezip.publish", "discard_temporaries"), ("vaezip.cli.report", "clear_bar")):
+        getattr(sys.modules.get(module), tidy_up, lambda: None)()
+    # Of the signal itself, or else a shell that runs a script would go on with the next command.
+    if os.name == "posix":
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
     os._exit(128 + number)
 
 

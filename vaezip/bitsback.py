@@ -27,7 +27,7 @@ LOOK = 4096  # bytes: which start suits a block shows at its beginning
 _BIT = 45426  # nats, unit 2**-16
 _WIDEST = 24 * _BIT
 _ROUND = 32  # bytes, the fewest between two looks at which start is ahead
-_BEHIND = 8 * _BIT  # a start that is so much behind is given up
+_BEHIND = _BIT // 4  # a start that is so much behind, times the root of the bytes to come, is given up
 _GLIMPSE = 128  # bytes that show what a latent is worth
 _STEP = 4096  # bytes between two looks at what Python has to do: to tell of progress, to be interrupted
 _SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
@@ -70,7 +70,8 @@ class Beginning:
             rounds.append((intervals, tuple(starts)))
             nats += _nats(model, intervals)
             # One that is behind may come to the front again, but the less, the less there is to come.
-            limit = nats.min() + (_BEHIND * (end - self._at) // end + _BIT if self._at < end else 0)
+            left = end - self._at
+            limit = nats.min() + (_BIT + isqrt(left) * _BEHIND if left else 0)
             for i in reversed(np.flatnonzero(nats > limit).tolist()):
                 self._comparison.drop(i)
                 del starts[i]

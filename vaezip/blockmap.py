@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from vaezip import container
 from vaezip.byteio import ByteReader
-from vaezip.container import Block, Header, Index, IndexEntry
+from vaezip.container import Block, Extents, Header, Index
 from vaezip.errors import FormatError, TruncatedError
 
 _LENGTH = 4  # bytes at the end of a frame that say how long its index is
@@ -51,10 +51,11 @@ class BlockMap:
 
     def __init__(self, file: Seekable, begin: int = 0) -> None:
         """Raises FormatError as `vaezip.decompress` does, and what `file` raises."""
-        self._file = file
+        self._file, self._begin = file, begin
         self._frames: list[_Frame] = []
         self._contents = array("Q", [0])  # where the content of each block begins, and where all ends
-        self._places = array("Q")  # where each block begins in the file
+        self._places = array("Q")  # where each block begins in the file ...
+        self._encoded_sizes = array("I")  # ... and how many bytes it has there
         self._end = file.seek(0, os.SEEK_END)
         if begin >= self._end:
             raise TruncatedError("the input is empty: not a .vz file")
@@ -90,14 +91,16 @@ class BlockMap:
         """A block, and its frame's header; raises FormatError if it is not what the index says."""
         frame = self._frames[bisect_right(self._frames, number, key=lambda f: f.first_block) - 1]
         self._file.seek(self._places[number])
-        block = container.read_block(ByteReader(self._file), frame.header, Index(0))
-        if block is None or block.size != self._contents[number + 1] - self._contents[number]:
+        reader = ByteReader(self._file)
+        block = container.read_block(reader, frame.header, Index(0))
+        size = self._contents[number + 1] - self._contents[number]
+        if block is None or (block.size, reader.position) != (size, self._encoded_sizes[number]):
             raise FormatError("damaged index")
         return frame.header, block
 
-    def _indexed_frames(self, begin: int, end: int) -> dict[int, tuple[list[IndexEntry], int]]:
+    def _indexed_frames(self, begin: int, end: int) -> dict[int, tuple[Extents, int]]:
         """Of the last frames that have one: the index, and where the frame ends, by where it begins."""
-        found: dict[int, tuple[list[IndexEntry], int]] = {}
+        found: dict[int, tuple[Extents, int]] = {}
         while end - begin > _LENGTH:
             frame_end = end
             self._file.seek(end - _LENGTH)
@@ -107,37 +110,49 @@ class BlockMap:
                 break
             self._file.seek(index_at)
             try:
-                header_size, entries = container.read_index(ByteReader(self._file).read(length))
+                extents = container.read_index(ByteReader(self._file).read(length), index_at - begin)
             except FormatError:
                 break
-            end = index_at - header_size - sum(entry.encoded_size for entry in entries)
-            if end < begin:
-                break
-            found[end] = entries, frame_end
+            end = index_at - extents.header_size - sum(extents.encoded_sizes)
+            found[end] = extents, frame_end
         return found
 
-    def _add_frame(self, begin: int, indexed: tuple[list[IndexEntry], int] | None) -> int:
+    def _add_frame(self, begin: int, indexed: tuple[Extents, int] | None) -> int:
         """Take note of a frame, whose index may be known; returns where it ends."""
         self._file.seek(begin)
         reader = ByteReader(self._file)
+        reader.position = begin - self._begin  # so that it knows whether this is the first frame
         header = container.read_header(reader)
         if header is None:
             raise TruncatedError("the file ends too early: it is truncated")
         self._frames.append(_Frame(header, begin, len(self)))
-        at = header.encoded_size  # counted from the frame's beginning
         if indexed is not None and not header.is_short:
-            entries, end = indexed
-            for entry in entries:
-                self._add_block(begin + at, entry.size)
-                at += entry.encoded_size
+            extents, end = indexed
+            _check(extents, header)
+            at = begin + header.encoded_size
+            for size, encoded_size in zip(extents.sizes, extents.encoded_sizes, strict=True):
+                self._add_block(at, size, encoded_size)
+                at += encoded_size
             return end
-        blocks = container.read_blocks(reader, header)
-        place = reader.position
-        for block in blocks:
-            self._add_block(begin + place, block.size)
-            place = reader.position
-        return begin + reader.position
+        place = begin + header.encoded_size
+        for block in container.read_blocks(reader, header):
+            end = self._begin + reader.position
+            self._add_block(place, block.size, end - place)
+            place = end
+        return self._begin + reader.position
 
-    def _add_block(self, place: int, size: int) -> None:
+    def _add_block(self, place: int, size: int, encoded_size: int) -> None:
         self._places.append(place)
+        self._encoded_sizes.append(encoded_size)
         self._contents.append(self._contents[-1] + size)
+
+
+def _check(extents: Extents, header: Header) -> None:
+    """Raise FormatError if an index is not that of a frame with such a header."""
+    largest, content_size = max(extents.sizes, default=0), sum(extents.sizes)
+    if (
+        extents.header_size != header.encoded_size
+        or largest > (header.block_size or 0)
+        or header.content_size not in (None, content_size)
+    ):
+        raise FormatError("damaged index")

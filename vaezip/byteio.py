@@ -32,6 +32,12 @@ class Writable(Protocol):
         """Take some of `data`, and say how many bytes."""
 
 
+def flat(data: bytes | bytearray | memoryview) -> memoryview:
+    """The bytes of a buffer of any shape; raises TypeError if there are gaps between them."""
+    view = memoryview(data)
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
 class ByteReader:
     """Reads exact numbers of bytes from a binary stream, and remembers how many."""
 

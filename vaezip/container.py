@@ -7,6 +7,7 @@ an end mark and an index. Frames can be concatenated.
 from __future__ import annotations
 
 import io
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -136,29 +137,35 @@ class Index:
         return body + len(body).to_bytes(4, "little")
 
 
-class IndexEntry(NamedTuple):
-    """Of a block: bytes of content, and bytes in the frame."""
+class Extents(NamedTuple):
+    """What an index says: bytes of the frame's header; of every block, bytes of content and in the frame."""
 
-    size: int
-    encoded_size: int
+    header_size: int
+    sizes: array[int]
+    encoded_sizes: array[int]
 
 
-def read_index(data: bytes) -> tuple[int, list[IndexEntry]]:
-    """The size of the frame's header and all entries, of the bytes from end mark to check, both included.
+def read_index(data: bytes, room: int) -> Extents:
+    """What an index says, of its bytes from end mark to check, both included.
 
-    Raises FormatError if this is no index.
+    room: bytes before it, in which all blocks lie. Raises FormatError if this is no index.
     """
     body, check = data[:-4], data[-4:]
     if body[:1] != bytes([_END]) or check != _check(body):
         raise FormatError("damaged index")
     reader = ByteReader(io.BytesIO(body[1:]))
     header_size, count = read_number(reader), read_number(reader)
-    entries = []
+    extents, room = Extents(header_size, array("Q"), array("Q")), room - header_size
     while reader.position < len(body) - 1:
-        entries.append(IndexEntry(read_number(reader), read_number(reader)))
-    if len(entries) != count:
+        size, encoded_size = read_number(reader), read_number(reader)
+        room -= encoded_size
+        if not 0 < size <= MAX_BLOCK_SIZE or not encoded_size or room < 0:
+            raise FormatError("damaged index")
+        extents.sizes.append(size)
+        extents.encoded_sizes.append(encoded_size)
+    if len(extents.sizes) != count:
         raise FormatError("damaged index")
-    return header_size, entries
+    return extents
 
 
 def check_block_size(size: int) -> None:

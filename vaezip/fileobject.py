@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import builtins
 import io
+import itertools
 import operator
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any, Literal, cast
 
 from vaezip import container
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.blockmap import BlockMap
-from vaezip.byteio import ByteReader, ByteWriter
+from vaezip.byteio import ByteReader, ByteWriter, flat
 from vaezip.container import Block, Header
-from vaezip.errors import TruncatedError
+from vaezip.errors import TruncatedError, VaezipError
 from vaezip.incremental import VaezipCompressor
 from vaezip.known_models import ModelLike, models
-from vaezip.workers import in_order
+from vaezip.workers import in_order, thread_count
 
 _MODES = {"r": "rb", "rb": "rb", "w": "wb", "wb": "wb", "a": "ab", "ab": "ab", "x": "xb", "xb": "xb"}
 
@@ -39,8 +41,12 @@ def open(
     go together, and as `VaezipFile`.
     """
     text = "t" in mode
-    if (text and "b" in mode) or (not text and (encoding, errors, newline) != (None, None, None)):
-        raise ValueError(f"invalid mode {mode!r}, or encoding, errors or newline in binary mode")
+    if text and ("b" in mode or mode.count("t") > 1):
+        raise ValueError(f"invalid mode: {mode!r}")
+    if not text and (encoding, errors, newline) != (None, None, None):
+        raise ValueError("encoding, errors and newline are for a text mode, such as rt")
+    if text:  # before a file is opened, and perhaps emptied
+        io.TextIOWrapper(io.BytesIO(), encoding, errors, newline)
     binary = VaezipFile(file, mode.replace("t", ""), model=model, block_size=block_size, threads=threads)
     return io.TextIOWrapper(binary, encoding, errors, newline) if text else binary
 
@@ -51,6 +57,8 @@ class VaezipFile(io.BufferedIOBase):
     Reading may begin anywhere: what `seek` and `read` cost is the decoding of one block, if the file below
     can seek. Memory is bounded by blocks and threads, whatever the size of the file.
     """
+
+    _file: Any = None  # below; None before it is opened, and once it is closed
 
     def __init__(
         self,
@@ -74,15 +82,19 @@ class VaezipFile(io.BufferedIOBase):
         ):
             raise TypeError("neither a path nor a file object")
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
-        opened = builtins.open(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
-        self._file: Any = opened
         self._reader: io.BufferedReader | None = None
         self._compressor: VaezipCompressor | None = None
+        self._is_broken = False  # since something that was to be written may be missing
+        thread_count(threads)
+        if self._mode != "rb":  # what is wrong with the options comes out before a file is emptied
+            self._compressor = VaezipCompressor(model=model, block_size=block_size, threads=threads)
+        opened = builtins.open(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
+        self._file = opened
         if self._mode == "rb":
-            raw = _Content(opened, model, threads)
+            name = getattr(opened, "name", getattr(opened, "path", None))  # the latter of fsspec's files
+            raw = _Content(opened, model, threads, name if isinstance(name, str) else None)
             self._reader = io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE)
         else:
-            self._compressor = VaezipCompressor(model=model, block_size=block_size, threads=threads)
             self._writer, self._position = ByteWriter(opened), 0
 
     @property
@@ -102,17 +114,30 @@ class VaezipFile(io.BufferedIOBase):
         return self._file is None
 
     def close(self) -> None:
-        """Finish the frame, if the file was written; close the file below if it was opened here."""
+        """Finish the frame, if the file was written; close the file below if it was opened here.
+
+        Raises OSError if `write` failed or was interrupted before: the file ends without what was left.
+        """
         if self.closed:
             return
-        file, compressor = self._file, self._compressor
+        file, compressor, is_broken = self._file, self._compressor, self._is_broken
         try:
+            if is_broken:
+                raise OSError("the file is not complete: writing it failed or was interrupted")
             if compressor is not None:
                 self._writer.write(compressor.flush())
         finally:
             self._file = self._reader = self._compressor = None
             if self._is_ours:
                 file.close()
+
+    def __exit__(self, *exception: Any) -> None:
+        """Close the file; an exception that has left it incomplete is not hidden by another one."""
+        try:
+            self.close()
+        except OSError:
+            if not self._is_broken or exception == (None, None, None):
+                raise
 
     def fileno(self) -> int:
         """Of the file below."""
@@ -188,10 +213,14 @@ class VaezipFile(io.BufferedIOBase):
         self._check_open()
         if self._compressor is None:
             raise io.UnsupportedOperation("the file was opened for reading")
-        size = memoryview(data).nbytes
-        self._writer.write(self._compressor.compress(data))
-        self._position += size
-        return size
+        content = flat(data)
+        if self._is_broken:
+            raise OSError("writing failed or was interrupted before: nothing can be added")
+        self._is_broken = True
+        self._writer.write(self._compressor.compress(content))
+        self._is_broken = False
+        self._position += len(content)
+        return len(content)
 
     def flush(self) -> None:
         """Flush the file below; a block that is not full is not written before the file is closed."""
@@ -213,7 +242,11 @@ class VaezipFile(io.BufferedIOBase):
 class _Content(io.RawIOBase):
     """The content of a file: block after block, or from the block that holds a position."""
 
-    def __init__(self, file: IO[bytes], model: ModelLike, threads: int) -> None:
+    def __init__(self, file: IO[bytes], model: ModelLike, threads: int, name: str | None) -> None:
+        """name: of the file, for errors."""
+        self._name = name
+        self._failure: Exception | None = None  # until we go elsewhere
+        self._has_stopped = False  # so that decoding has to begin again where we are
         self._file, self._threads = file, threads
         self._models = models(model)
         self._can_seek = hasattr(file, "seekable") and file.seekable()
@@ -227,7 +260,13 @@ class _Content(io.RawIOBase):
         )  # what is decoded, where we are in it, bytes before it
 
     def _decode(self, blocks: Iterable[tuple[Header, Block]]) -> Iterator[bytes]:
-        return in_order(lambda b: decode_block(self._models, b[0].fingerprint, b[1]), blocks, self._threads)
+        """One after the other, the first one alone: whoever goes on elsewhere has paid for no more."""
+        waiting = iter(blocks)
+        yield from map(self._decode_block, itertools.islice(waiting, 1))
+        yield from in_order(self._decode_block, waiting, self._threads)
+
+    def _decode_block(self, block: tuple[Header, Block]) -> bytes:
+        return decode_block(self._models, block[0].fingerprint, block[1])
 
     def readable(self) -> bool:
         return True
@@ -240,7 +279,12 @@ class _Content(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while self._at >= len(self._block):
-            block = next(self._decoded, None)
+            if self._failure is not None:  # what is damaged does not end there
+                raise self._failure
+            if self._has_stopped:
+                self._decode_from(self._before + len(self._block))
+            with self._errors_named():
+                block = next(self._decoded, None)
             if block is None:
                 return 0
             self._before += len(self._block)
@@ -267,15 +311,35 @@ class _Content(io.RawIOBase):
         self._at = offset - self._before
         return offset
 
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        """Of many files, say, which one is damaged. What else stops reading may be over the next time."""
+        try:
+            yield
+        except VaezipError as error:
+            if self._name is not None:
+                error.args = (f"{self._name}: {error}",)
+            self._failure = error
+            raise
+        except BaseException:
+            self._has_stopped = self._can_seek
+            if not self._can_seek:
+                self._failure = OSError(
+                    "an earlier read failed or was interrupted: the file cannot be read on"
+                )
+            raise
+
     def _blocks(self) -> BlockMap:
         if self._map is None:
-            self._map = BlockMap(self._file, self._begin)
+            with self._errors_named():
+                self._map = BlockMap(self._file, self._begin)
             self._decode_from(self._before + len(self._block))  # the file below is elsewhere now
         return self._map
 
     def _decode_from(self, offset: int) -> int:
         """Let the next block be that which holds a position; returns where it begins."""
         blocks = self._blocks()
+        self._failure, self._has_stopped = None, False
         number, begin = blocks.find(offset)
         self._decoded = self._decode(map(blocks.read, range(number, len(blocks))))
         return begin

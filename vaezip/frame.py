@@ -34,9 +34,9 @@ class FrameEncoder:
         self._blocks: Queue[bytes, container.Block] = Queue(self._encode, threads)
         self._index: Index | None = None  # once there is more than one block
 
-    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-        """Take more content; yields what is ready of the frame."""
-        self._rest += memoryview(data).cast("B")
+    def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
+        """Take more content; yields what is ready of the frame, all of which has to be taken."""
+        self._rest += data
         while len(self._rest) > self._block_size:
             content = bytes(self._rest[: self._block_size])
             del self._rest[: self._block_size]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vaezip import container
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
-from vaezip.byteio import ByteReader
+from vaezip.byteio import ByteReader, flat
 from vaezip.container import Header, Index
-from vaezip.errors import TruncatedError
+from vaezip.errors import TruncatedError, VaezipError
 from vaezip.frame import FrameEncoder
 from vaezip.known_models import ModelLike, loaded, models
 
@@ -24,20 +26,30 @@ class VaezipCompressor:
     ) -> None:
         """As in `vaezip.compress`. At most two blocks more than there are threads are held at once."""
         self._encoder = FrameEncoder(loaded(model), block_size, threads)
-        self._finished = False
+        self._finished = self._broken = False
 
     def compress(self, data: bytes | bytearray | memoryview) -> bytes:
-        """Take more of the text; returns what is ready of the frame, often nothing."""
-        if self._finished:
-            raise ValueError("the frame has been finished")
-        return b"".join(self._encoder.feed(data))
+        """Take more of the text; returns what is ready of the frame, often nothing.
+
+        After an error or an interruption, something may be missing: the frame can only be thrown away.
+        """
+        return self._whole(self._encoder.feed(flat(data)))
 
     def flush(self) -> bytes:
         """The rest of the frame; nothing can be added to it."""
+        rest = self._whole(self._encoder.finish())
+        self._finished = True
+        return rest
+
+    def _whole(self, parts: Iterator[bytes]) -> bytes:
         if self._finished:
             raise ValueError("the frame has been finished")
-        self._finished = True
-        return b"".join(self._encoder.finish())
+        if self._broken:
+            raise ValueError("the frame cannot be finished: compressing it failed or was interrupted")
+        self._broken = True
+        data = b"".join(parts)
+        self._broken = False
+        return data
 
 
 class VaezipDecompressor:
@@ -52,6 +64,7 @@ class VaezipDecompressor:
         self._output = b""  # of the last block, and where what was returned of it ends
         self._returned = 0
         self._at_end = False
+        self._failure: Exception | None = None  # which stays
 
     @property
     def eof(self) -> bool:
@@ -75,6 +88,8 @@ class VaezipDecompressor:
         """
         if self.eof:
             raise EOFError("the frame has ended")
+        if self._failure is not None:
+            raise self._failure
         self._input.feed(data)
         parts = []
         while max_length and not self.eof:
@@ -100,11 +115,18 @@ class VaezipDecompressor:
         except TruncatedError:
             self._input.back()
             return False
+        except VaezipError as error:
+            self._failure = error
+            raise
         self._input.drop()
         self._at_end = block is None or self._header.is_short
         self._output, self._returned = b"", 0
         if block is not None:
-            self._output = decode_block(self._models, self._header.fingerprint, block)
+            try:
+                self._output = decode_block(self._models, self._header.fingerprint, block)
+            except BaseException as error:  # an interruption, too: the block is gone
+                self._failure = error if isinstance(error, Exception) else VaezipError("was interrupted")
+                raise
         return True
 
 
@@ -123,7 +145,7 @@ class _Feed(ByteReader):
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """What comes next."""
-        self._data += memoryview(data).cast("B")
+        self._data += flat(data)
 
     def read_some(self, n: int) -> bytes:
         """As of any ByteReader; notes how much would have been needed."""

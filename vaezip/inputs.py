@@ -46,6 +46,8 @@ def find_inputs(
 
 def _read_list(path: str, end: bytes) -> list[str]:
     """The names in a list; none of them means standard input."""
+    if os.path.isdir(path):
+        raise FileError(f"{path}: is a directory, and no list of files")
     with standard_input() if path == STDIO else open_source(path, any_kind=True) as source:
         names = [os.fsdecode(name) for name in ByteReader(source).read_all().split(end) if name]
     return [os.path.join(os.curdir, name) if name == STDIO else name for name in names]

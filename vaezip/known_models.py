@@ -6,7 +6,6 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -44,7 +43,11 @@ def models(model: ModelLike | Models) -> Models:
     """For decoding: that model alone, or without one all that are at hand."""
     if model is None:
         return ModelsAtHand()
-    return OneModel(model) if isinstance(model, (Model, str, os.PathLike)) else model
+    if isinstance(model, (Model, str, os.PathLike)):
+        return OneModel(model)
+    if not hasattr(model, "matching"):
+        raise TypeError(f"neither a model nor the name or path of one: {model!r}")
+    return model
 
 
 def known_models(*others: str) -> Iterator[KnownModel]:
@@ -55,15 +58,20 @@ def known_models(*others: str) -> Iterator[KnownModel]:
     seen = set()
     users = user_files()
     for which in (DEFAULT, *others, *shipped_files(), *users.values()):
-        with suppress(*[ModelError] if which in users.values() else []), ModelFile(which) as file:
-            if file.source not in seen:
-                seen.add(file.source)
+        try:
+            with ModelFile(which) as file:
                 path = shipped_files().get(file.source, file.source)
                 fingerprint = _fingerprint(path, file.identity)
-                yield KnownModel(file.name, path, fingerprint, file.size, file.source in shipped_files())
+        except ModelError:
+            if which not in users.values():
+                raise
+            continue
+        if file.source not in seen:
+            seen.add(file.source)
+            yield KnownModel(file.name, path, fingerprint, file.size, file.source in shipped_files())
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _fingerprint(path: str, identity: tuple[int, ...]) -> bytes:
     """Of a file that is as it was then."""
     with ModelFile(path) as file:
@@ -119,6 +127,11 @@ class ModelsAtHand:
     def _search(self, fingerprint: bytes) -> Iterator[Model]:
         for known in known_models(*self._others):
             if known.fingerprint.startswith(fingerprint):
-                model = load_model(known.name if known.shipped else known.path)
+                try:
+                    model = load_model(known.name if known.shipped else known.path)
+                except ModelError:
+                    if known.shipped:
+                        raise
+                    continue
                 if model.fingerprint.startswith(fingerprint):  # the file may have changed
                     yield model

@@ -52,7 +52,7 @@ def _found(which: str) -> str:
     """The path of a model, given a path or a name."""
     if which in shipped_files() or os.path.dirname(which) or os.path.exists(which):
         return shipped_files().get(which, which)
-    return user_files().get(which, which)
+    return user_files().get(which.removesuffix(SUFFIX), which)
 
 
 class ModelFile:
@@ -95,7 +95,10 @@ def _reported(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        reason = error.strerror if isinstance(error, OSError) else "no file has such a name"
+        if isinstance(error, FileNotFoundError) and not os.path.dirname(name):
+            reason = "there is no such file, and no model of that name (vaezip models shows those at hand)"
+        else:
+            reason = str(error.strerror) if isinstance(error, OSError) else "no file has such a name"
         raise ModelError(one_line(f"{name or repr(name)}: cannot read the model: {reason}")) from error
 
 

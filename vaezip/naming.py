@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,12 +36,14 @@ class Naming:
 
     def compressed(self, source: str) -> str:
         """Where `source` is compressed to; raises SkippedError if it bears the suffix already."""
+        _refuse_nothing(source)
         if has_suffix(source, self.suffix):
             raise SkippedError(f"{source}: already has the suffix {self.suffix}, skipped")
         return self._placed(source + self.suffix)
 
     def decompressed(self, source: str) -> str:
         """Where `source` is decompressed to; raises SkippedError if its name does not tell."""
+        _refuse_nothing(source)
         if not has_suffix(source, self.suffix):
             what = "is nothing but" if source.lower().endswith(self.suffix.lower()) else "does not end in"
             raise SkippedError(f"{source}: {what} {self.suffix}, skipped (give a name with -o)")
@@ -50,6 +53,16 @@ class Naming:
         if self.folder is None:
             return path
         return os.path.join(self.folder, _below(path) if self.mirror else os.path.basename(path))
+
+
+def _refuse_nothing(source: str) -> None:
+    """Raise FileError or SkippedError where there is no file: what is wrong with its name matters less."""
+    try:
+        is_folder = stat.S_ISDIR(os.stat(source).st_mode)
+    except (OSError, ValueError) as error:
+        raise FileError(f"{source or repr(source)}: {reason(error)}") from error
+    if is_folder:
+        raise SkippedError(f"{source}: is a directory, skipped (-r takes the files in it)")
 
 
 def _below(path: str) -> str:

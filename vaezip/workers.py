@@ -29,8 +29,13 @@ def thread_count(threads: int) -> int:
 def _begin(pool: ThreadPoolExecutor, function: Callable[[T], R], item: T) -> Future[R]:
     try:
         return pool.submit(function, item)
-    except RuntimeError as error:  # which is what Python makes of a system that has no thread to spare
-        raise MemoryError(str(error)) from error
+    except RuntimeError:  # the system has no thread to spare, or Python is about to end: then by ourselves
+        future: Future[R] = Future()
+        try:
+            future.set_result(function(item))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 class Queue(Generic[T, R]):
@@ -67,8 +72,8 @@ class Queue(Generic[T, R]):
 def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
     """Like `map`, but in threads; at most one item more than there are threads is ahead of the caller.
 
-    After an error, threads finish the items that they have begun, but nobody waits for them. Raises
-    MemoryError if the system refuses a thread.
+    After an error, threads finish the items that they have begun, but nobody waits for them. If the system
+    refuses a thread, the caller's does the work.
     """
     queue, iterator, failure = Queue(function, threads), iter(items), None
     try:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from vaezip.cli.report import say
+from vaezip.cli.report import Report, say
 from vaezip.errors import printable
 
 _LINE = "{:20} {:16} {:>10} {:>15} {}"
@@ -22,27 +22,34 @@ def models_command(as_json: bool) -> int:
     which one a file was made. Speed is that of compressing 32 KB on one core of this machine, just now.
     """
     from vaezip.bench import model_speed
+    from vaezip.errors import ModelError
     from vaezip.known_models import known_models
 
-    rows = [
-        {
-            "name": known.name,
-            "fingerprint": known.fingerprint.hex(),
-            "bytes": known.size,
-            "bytes_per_second": round(model_speed(known.path)),
-            "path": known.path,
-        }
-        for known in known_models()
-    ]
+    report, rows = Report(quiet=False), []
+    for known in known_models():
+        try:
+            speed = model_speed(known.path)
+        except ModelError as error:
+            report.warn(str(error))
+            continue
+        rows.append(
+            {
+                "name": known.name,
+                "fingerprint": known.fingerprint.hex(),
+                "bytes": known.size,
+                "bytes_per_second": round(speed),
+                "path": known.path,
+            }
+        )
     if as_json:
         say(json.dumps(rows, indent=2))
-        return 0
+        return report.exit_code
     say(_LINE.format("name", "fingerprint", "bytes", "compresses", "file"))
     for row in rows:
-        speed = f"{int(str(row['bytes_per_second'])) / 1000:.0f} KB/s"
+        shown = f"{int(str(row['bytes_per_second'])) / 1000:.0f} KB/s"
         say(
             _LINE.format(
-                printable(str(row["name"])), str(row["fingerprint"])[:16], row["bytes"], speed, row["path"]
+                printable(str(row["name"])), str(row["fingerprint"])[:16], row["bytes"], shown, row["path"]
             )
         )
-    return 0
+    return report.exit_code

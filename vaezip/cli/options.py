@@ -76,6 +76,14 @@ def _complete_files(ctx: click.Context, param: click.Parameter, incomplete: str)
     ]
 
 
+def _complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files, and names of models."""
+    from vaezip.model_files import shipped_files, user_files
+
+    names = [name for name in (*shipped_files(), *user_files()) if name.startswith(incomplete)]
+    return [CompletionItem(incomplete, type="file"), *map(CompletionItem, names)]
+
+
 def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     """One decorator for several, in the order of the help."""
 
@@ -154,6 +162,7 @@ model_option = click.option(
     "--model",
     metavar="MODEL",
     type=PATH,
+    shell_complete=_complete_models,
     envvar="VAEZIP_MODEL",
     show_envvar=True,
     help="Model file, or the name of a model that vaezip models shows.",
@@ -179,19 +188,19 @@ verbosity_options = _options(
 def chosen_model(model: str | None) -> tuple[str | None, str | None]:
     """What -m says; and what VAEZIP_MODEL says: the usual model, which is none that a file must be made with.
 
-    The latter is tried at once, so that an error can name the variable. Raises ModelError.
+    It is tried at once: what is wrong with it is wrong for all inputs. Raises ModelError.
     """
-    source = click.get_current_context().get_parameter_source("model")
-    if model is None or source is not ParameterSource.ENVIRONMENT:
-        return model, None
+    if model is None:
+        return None, None
     from vaezip.errors import ModelError
     from vaezip.model import load_model
 
+    is_usual = click.get_current_context().get_parameter_source("model") is ParameterSource.ENVIRONMENT
     try:
         load_model(model)
     except ModelError as error:
-        raise ModelError(f"VAEZIP_MODEL: {error}") from error
-    return None, model
+        raise ModelError(f"VAEZIP_MODEL: {error}" if is_usual else str(error)) from error
+    return (None, model) if is_usual else (model, None)
 
 
 def chosen_inputs(

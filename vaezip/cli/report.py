@@ -33,12 +33,21 @@ def note(text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)
 
 
+_bar: Any = None  # while there is one
+
+
+def clear_bar() -> None:
+    """Leave an empty line where the bar was; for whoever ends the process."""
+    if _bar is not None:
+        with suppress(OSError):
+            os.write(2, b"\r\x1b[K")
+
+
 class Report:
     """Tells the user how things go and what went wrong, and remembers the exit code: 1 beats 2 beats 0."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._bar: Any = None  # while there is one
         self.exit_code = 0
 
     @contextmanager
@@ -61,8 +70,8 @@ class Report:
 
     def _tell(self, text: str, exit_code: int) -> None:
         if exit_code == 1 or not self._quiet:
-            if self._bar is not None:
-                self._bar.clear()
+            if _bar is not None:
+                _bar.clear()
             complain(text)
         if self.exit_code != 1:
             self.exit_code = exit_code
@@ -78,10 +87,11 @@ class Report:
             return
         from tqdm import tqdm  # a tenth of the time that a small file takes
 
+        global _bar
         columns = (os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS) - 1
         name, room = printable(path or STDIO), min(40, max(8, columns - _FIGURES))
         name = name if len(name) <= room else "..." + name[3 - room :]
-        self._bar = tqdm(
+        _bar = tqdm(
             total=_file_size(path),
             desc=name if count == 1 else f"{number}/{count} {name}",
             unit="B",
@@ -94,10 +104,10 @@ class Report:
             ncols=columns,
         )
         try:
-            with self._bar:
-                yield self._bar.update
+            with _bar:
+                yield _bar.update
         finally:
-            self._bar = None
+            _bar = None
 
 
 def _file_size(path: str | None) -> int | None:

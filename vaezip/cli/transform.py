@@ -119,8 +119,8 @@ def _target(
 
 def _summary(compressing: bool, sizes: Sizes) -> str:
     text, coded = (sizes.read, sizes.written) if compressing else (sizes.written, sizes.read)
-    ratio = f"{100 * coded / max(1, text):.1f} %, {8 * coded / max(1, text):.3f} bits/byte"
-    return f"{sizes.read} -> {sizes.written} bytes ({ratio})"
+    ratio = f" ({100 * coded / text:.1f} %, {8 * coded / text:.3f} bits/byte)" if text else ""
+    return f"{sizes.read} -> {sizes.written} bytes{ratio}"
 
 
 def _refuse_contradictions(

@@ -16,7 +16,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from vaezip.blockmap import BlockMap
-from vaezip.errors import FormatError
+from vaezip.errors import VaezipError
 from vaezip.integrations.compression import ClosingFile
 from vaezip.known_models import ModelLike
 from vaezip.naming import SUFFIX
@@ -89,12 +89,12 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
     def info(self, path: str, **options: Any) -> Info:
         """Of a file, with the size of its content; raises FormatError if it is not a `.vz`. Of a folder."""
         path = self._strip_protocol(path)
+        folder = self._info_below(path, options)
+        if folder is not None and folder["type"] == "directory":
+            return folder  # a file of that name is hidden behind it
         info = self._info_below(path + SUFFIX, options)
         if info is not None and info["type"] != "directory":
             return self._shown(info)
-        folder = self._info_below(path, options)
-        if folder is not None and folder["type"] == "directory":
-            return folder
         if info is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path + SUFFIX)
         return info  # a folder whose name ends in .vz
@@ -106,12 +106,14 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
             return None
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
-        """What is in a folder. The size of a damaged file is None."""
+        """What is in a folder. The size of a file that is damaged or cannot be read is None."""
         found = [self.info(path)]
         if found[0]["type"] == "directory":
             every = self.fs.ls(found[0]["name"], detail=True, **options)
             found = [info for info in every if info["type"] == "directory"]
-            found += [self._shown(info, damaged_too=True) for info in every if _is_ours(info)]
+            names = {info["name"] for info in found}
+            files = [info for info in every if _is_ours(info) and _stem(info) not in names]
+            found += [self._shown(info, damaged_too=True) for info in files]
         return sorted(found, key=lambda i: i["name"]) if detail else sorted(info["name"] for info in found)
 
     def _shown(self, info: Info, damaged_too: bool = False) -> Info:
@@ -119,16 +121,16 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
         if info["size"] is not None:
             try:
                 size = self._content_size(info["name"])
-            except FormatError:
+            except (VaezipError, OSError):
                 if not damaged_too:
                     raise
-        return {**info, "name": info["name"].removesuffix(SUFFIX), "size": size}
+        return {**info, "name": _stem(info), "size": size}
 
     def _content_size(self, name: str) -> int:
         with self.fs.open(name, "rb", block_size=_NEAR) as file:
             try:
                 return BlockMap(file).size
-            except FormatError as error:
+            except VaezipError as error:
                 raise type(error)(f"{name}: {error}") from error
 
     def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:
@@ -156,4 +158,9 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
 
 
 def _is_ours(info: Info) -> bool:
-    return info["type"] != "directory" and str(info["name"]).endswith(SUFFIX)
+    """Whether it is a file that is compressed; of one that is twice, the name would be shown as another's."""
+    return info["type"] == "file" and str(info["name"]).endswith(SUFFIX) and not _stem(info).endswith(SUFFIX)
+
+
+def _stem(info: Info) -> str:
+    return str(info["name"]).removesuffix(SUFFIX)
