@@ -70,7 +70,9 @@ def test_the_recipes_for_looking_into_files_work(shell: str, sh: Run, tmp_path: 
     for line, code, out in (
         ("vzgrep tw 'a b.vz' c.vz", 0, b"a b.vz:two\n"),
         ("vzgrep -i -n tw 'a b.vz' c.vz", 0, b"a b.vz:2:two\nc.vz:2:Two\n"),
-        ("vzgrep -A1 two 'a b.vz'", 0, b"a b.vz:two\na b.vz-three\n"),
+        ("vzgrep -A1 two 'a b.vz'", 0, b"two\nthree\n"),
+        ("cat c.vz | vzgrep one", 0, b"one\n"),
+        ("vzgrep -- -v c.vz", 1, b""),
         ("vzgrep four 'a b.vz' c.vz", 1, b""),
         ("vzless 'a b.vz' c.vz", 0, b"one\ntwo\nthree\none\nTwo\n"),
         ("vzdiff 'a b.vz' c.vz | tail -n 1", 0, b"> Two\n"),
