@@ -54,20 +54,18 @@ def split_characters(data: bytes) -> Characters:
     )
     points, which = np.unique(codes, return_inverse=True)
     shown, kinds, marks = zip(*map(_describe, points.tolist()), strict=True) if len(points) else ((), (), ())
-    first = ~_joined(codes, np.array(marks, bool)[which], np.array(kinds, np.uint8)[which])
-    firsts = np.flatnonzero(first)
-    kind_of = np.array(kinds, np.uint8)[which][firsts]
+    combining, kind_of = np.array(marks, bool)[which], np.array(kinds, np.uint8)[which]
+    firsts = np.flatnonzero(~_joined(codes, combining, kind_of))
     pieces = [shown[i] for i in which.tolist()]
     if len(firsts) < len(codes):
         bounds = [*firsts.tolist(), len(codes)]
         pieces = ["".join(pieces[a:b]) for a, b in itertools.pairwise(bounds)]
-    bare = np.array(marks, bool)[which][firsts]  # with nothing to combine with
-    for i in np.flatnonzero(bare).tolist():
+    for i in np.flatnonzero(combining[firsts]).tolist():  # with nothing to combine with
         pieces[i] = "◌" + pieces[i]
     starts = np.append(np.cumsum(lengths)[firsts] - lengths[firsts], len(data)).astype(np.int64)
     newlines = np.flatnonzero(codes[firsts] == ord("\n")) + 1
     lines = np.unique(np.concatenate([[0], newlines, [len(firsts)]])).astype(np.int64)
-    return Characters(starts, kind_of, pieces, lines)
+    return Characters(starts, kind_of[firsts], pieces, lines)
 
 
 def _sums(bits: NDArray[np.float64], bounds: NDArray[np.int64]) -> NDArray[np.float64]:
