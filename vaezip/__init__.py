@@ -31,6 +31,7 @@ TYPE_CHECKING = False  # as that of typing, which takes longer to import than al
 if TYPE_CHECKING:
     from typing import Any
 
+    from vaezip.costs import BlockCosts, Costs, measure_costs
     from vaezip.fileobject import VaezipFile, open
     from vaezip.incremental import VaezipCompressor, VaezipDecompressor
     from vaezip.listing import FrameInfo, list_frames
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BlockCosts",
     "CheckpointError",
     "CorpusError",
+    "Costs",
     "EngineError",
     "FileError",
     "FormatError",
@@ -65,6 +68,7 @@ __all__ = [
     "decompress_stream",
     "list_frames",
     "load_model",
+    "measure_costs",
     "open",
     "shipped_models",
 ]
@@ -75,6 +79,9 @@ _LATE = {
     "shipped_models": "vaezip.model",
     "FrameInfo": "vaezip.listing",
     "list_frames": "vaezip.listing",
+    "BlockCosts": "vaezip.costs",
+    "Costs": "vaezip.costs",
+    "measure_costs": "vaezip.costs",
     "compress": "vaezip.stream",
     "compress_stream": "vaezip.stream",
     "decompress": "vaezip.stream",

@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 
 from vaezip import ans, bitsback, stream
 from vaezip.block import DEFAULT_BLOCK_SIZE, encode_block
-from vaezip.container import Method
+from vaezip.costs import METHODS
 from vaezip.engine import load_engine
 from vaezip.errors import IntegrityError
+from vaezip.evidence import network_costs
 from vaezip.huffman import huffman_compress, huffman_decompress
 from vaezip.lzw import lzw_compress, lzw_decompress
 from vaezip.model import Model, load_model
-from vaezip.network.features import context_slots
 from vaezip.network.ops import Int32, Linear
-
-_CHUNK = 4096  # positions that the network runs at once
 
 
 class Compressor(NamedTuple):
@@ -180,7 +178,7 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = DEFAULT_BLOCK
             x_bits, z_bits = x_bits + bits.x_bits, z_bits + bits.z_bits
             returned, drawn = returned + encoded.returned_bits, drawn + len(encoded.payload)
             mode += _without_bits_back(model, block, start)
-        kept[_KEPT[encode_block(model, block).method]] += 1
+        kept[METHODS[encode_block(model, block).method]] += 1
     sums = x_bits, z_bits, returned, drawn, mode, null, fixed
     return Ablation(name, len(text), *sums, kept.most_common(1)[0][0])
 
@@ -234,17 +232,4 @@ def _silent_head(width: int) -> Linear:
 
 def network_bits(model: Model, x: NDArray[np.uint8], z: Int32) -> float:
     """-log2 p(x|z) of a block, uint8 (n,), by the decoder network alone; z: int32 (latents,), grid steps."""
-    style = model.decoder.style(z[None])
-    slots = context_slots(model.architecture, x[None])
-    seen = np.concatenate([np.zeros(1, np.uint8), x[:-1]])[None]
-    state, bits = style.start, 0.0
-    for at in range(0, len(x), _CHUNK):
-        part = slice(at, at + _CHUNK)
-        logits, state = model.decoder(seen[:, part], slots[:, part], style, state)
-        frequencies = ans.quantise(model.decoder.exponentials(logits[0]))
-        found = np.take_along_axis(frequencies, x[part, None].astype(np.int64), 1)
-        bits -= float(np.log2(found / ans.TOTAL).sum())
-    return bits
-
-
-_KEPT = {Method.VAE: "latent", Method.VAE_NULL: "null", Method.STORED: "stored"}
+    return float(network_costs(model, x, z).sum())

@@ -148,7 +148,12 @@ def encode(
 
 def checksum(block: bytes) -> int:
     """What lies at the bottom of a block's stack: its CRC-32, of a short block the low 24 bits."""
-    return crc32(block) if len(block) > _SHORT else crc32(block) & 0xFFFFFF
+    return crc32(block) & (1 << checksum_bits(block)) - 1
+
+
+def checksum_bits(block: bytes) -> int:
+    """How many bits the checksum of a block has."""
+    return 32 if len(block) > _SHORT else 24
 
 
 def can_carry_latent(model: Model, size: int) -> bool:

@@ -61,7 +61,7 @@ def compress_file(
             progress=progress,
         )
 
-    return _transform(source, target, job, work)
+    return transform_file(source, target, job, work)
 
 
 def decompress_file(
@@ -82,12 +82,12 @@ def decompress_file(
             progress=progress,
         )
 
-    return _transform(source, target, job, work)
+    return transform_file(source, target, job, work)
 
 
 def check_file(source: str | None, job: Job, progress: Ticker | None = None) -> Sizes:
     """Decompress a file, None for standard input, and drop the result; errors as `decompress_file`."""
-    with _opened(source, any_kind=True) as data:
+    with opened(source, any_kind=True) as data:
         return decompress_stream(
             data,
             None,
@@ -127,7 +127,7 @@ def summarise_file(source: str | None) -> Summary:
     """Sizes and models of a file, or of standard input (None), without decoding it; errors as above."""
     frames = blocks = compressed = content = 0
     prefixes: dict[bytes, None] = {}  # in the order in which they come
-    with _opened(source, any_kind=True) as data:
+    with opened(source, any_kind=True) as data:
         for frame in list_frames(data):
             frames += 1
             blocks += frame.blocks
@@ -143,13 +143,17 @@ def _mention(prefix: bytes) -> ModelMention:
     return {"fingerprint": prefix.hex(), "name": next(names, None)}
 
 
-def _transform(
+def transform_file(
     source: str | None, target: Target | None, job: Job, work: Callable[[Source, Sink], Sizes]
 ) -> Sizes:
+    """Have `work` make a file of another, as `job` says; None is standard input or output.
+
+    A VaezipError begins with the name of the file that it concerns.
+    """
     if target is None:
-        with _opened(source, any_kind=True) as data:
+        with opened(source, any_kind=True) as data:
             return work(data, standard_output())
-    with _opened(source, any_kind=target.named) as data:
+    with opened(source, any_kind=target.named) as data:
         if target.make_folders:
             make_folders(os.path.dirname(target.path), os.path.dirname(source or ""))
         with open_target(
@@ -171,7 +175,7 @@ def _transform(
 
 
 @contextmanager
-def _opened(source: str | None, *, any_kind: bool) -> Iterator[Source]:
+def opened(source: str | None, *, any_kind: bool) -> Iterator[Source]:
     """Open an input; put its name in front of errors that do not begin with one."""
     name = "standard input" if source is None else source
     try:

@@ -41,19 +41,50 @@ class Match:
     position: int = 0  # of the byte that should come
     length: int = 0  # bytes that agreed before it; 0 if there is no match
 
+    def find(self, text: bytes | bytearray, end: int, recent: int) -> None:
+        """Go on by a byte: the block so far is the first `end` bytes of `text`, the last eight `recent`."""
+        if self.length and text[self.position] == text[end - 1]:
+            self.length += 1
+            self.position += 1
+        else:
+            self.length = 0
+        if end < self.least:
+            return
+        bits = len(self.ends).bit_length() - 1
+        at = hash64((recent << 64 - 8 * self.least) + 1 & _MASK) >> (64 - bits)
+        before = int(self.ends[at])
+        if not self.length and before:
+            length = 0
+            while length < min(LONGEST_MATCH, before) and text[before - 1 - length] == text[end - 1 - length]:
+                length += 1
+            if length >= self.least:
+                self.length, self.position = length, before
+        self.ends[at] = end
+
+
+def hash_bits(size: int) -> int:
+    """log2 of the places in each table of a block of so many bytes."""
+    bits = 10
+    while bits < 18 and 1 << bits < 2 * size:
+        bits += 1
+    return bits
+
+
+def new_matches(size: int) -> list[Match]:
+    """Those that a block of so many bytes begins with."""
+    return [Match(least, np.zeros(1 << hash_bits(size), np.int64)) for least in _LEAST_MATCH]
+
 
 class History:
     """Contexts, slots and matches of one block; `slots` and `matches` are valid for the nibble to come."""
 
     def __init__(self, size: int) -> None:
         """size: bytes of the block."""
-        self.bits = 10
-        while self.bits < 18 and 1 << self.bits < 2 * size:
-            self.bits += 1
+        self.bits = hash_bits(size)
         self.text = bytearray()
         self.last_two = 0  # bytes, the newest lowest
         self.slots: list[NDArray[np.uint8]] = []  # per context: the states of nodes 1 to 15
-        self.matches = [Match(least, np.zeros(1 << self.bits, np.int64)) for least in _LEAST_MATCH]
+        self.matches = new_matches(size)
         self.fields = self.word_length = 0  # separators of this line, letters of this word so far
         self._checks = np.zeros((HISTORIES, 1 << self.bits), np.uint8)
         self._states = np.zeros((HISTORIES, 1 << self.bits, 15), np.uint8)
@@ -77,7 +108,7 @@ class History:
         if node == 1:
             self._hash_contexts(*guess)
             for match in self.matches:
-                self._find_match(match)
+                match.find(self.text, len(self.text), self._recent)
             keys = self._contexts
         else:
             keys = [hash64((context + node * _SALT) & _MASK) for context in self._contexts]
@@ -125,25 +156,6 @@ class History:
 
     def _three_bytes(self) -> int:
         return hash64(self._recent & 0xFFFFFF) >> 48
-
-    def _find_match(self, match: Match) -> None:
-        text, end = self.text, len(self.text)
-        if match.length and text[match.position] == text[end - 1]:
-            match.length += 1
-            match.position += 1
-        else:
-            match.length = 0
-        if end < match.least:
-            return
-        at = hash64((self._recent << 64 - 8 * match.least) + 1 & _MASK) >> (64 - self.bits)
-        before = int(match.ends[at])
-        if not match.length and before:
-            length = 0
-            while length < min(LONGEST_MATCH, before) and text[before - 1 - length] == text[end - 1 - length]:
-                length += 1
-            if length >= match.least:
-                match.length, match.position = length, before
-        match.ends[at] = end
 
     def _find_slot(self, context: int, key: int) -> NDArray[np.uint8]:
         """The slot of a key, of three that it may lie in; else a free one, or the least used of them."""

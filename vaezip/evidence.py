@@ -1,0 +1,112 @@
+"""What spoke for a byte: the network alone, the longest match, and contexts that had come before."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaezip import ans
+from vaezip.costs import Costs
+from vaezip.meter import Meter, Ticker
+from vaezip.mixing.history import LONGEST_MATCH, new_matches
+from vaezip.model import Model
+from vaezip.network.features import context_slots
+from vaezip.network.ops import Int32
+from vaezip.workers import in_order
+
+ORDERS = (1, 2, 3, 4, 6)  # bytes of context that the mixer looks back by
+_CHUNK = 4096  # positions that the network runs at once
+
+
+class Evidence(NamedTuple):
+    """Of every byte of a text, arrays (n,). Of a stored block, `network_bits` is NaN, and all else 0."""
+
+    network_bits: NDArray[np.float64]  # what it would cost if the network alone predicted
+    match_length: NDArray[
+        np.uint16
+    ]  # bytes before it that the longer of the mixer's matches agrees in, 400 at most
+    expected: NDArray[np.uint8]  # what should come, going by that match
+    context: NDArray[np.uint8]  # the longest of ORDERS whose bytes had come before in the block, 0 for none
+    followed: NDArray[np.uint8]  # the longest of ORDERS after whose bytes this very byte had come, 0 for none
+
+
+def gather_evidence(
+    model: Model, data: bytes, costs: Costs, threads: int = 1, progress: Ticker | None = None
+) -> Evidence:
+    """For every byte of a text whose costs have been measured.
+
+    threads: how many blocks to work on at once. progress: called with numbers of bytes done.
+    """
+    meter = Meter(progress)
+
+    def gather(index: int) -> Evidence:
+        block = costs.blocks[index]
+        content = data[block.offset : block.offset + block.size]
+        if block.method == "stored":
+            meter.add(block.size)
+            nothing = np.zeros(block.size, np.uint8)
+            return Evidence(np.full(block.size, np.nan), nothing.astype(np.uint16), nothing, nothing, nothing)
+        x = np.frombuffer(content, np.uint8)
+        network = network_costs(model, x, block.z, meter.add)
+        return Evidence(network, *_matches(content), *_contexts(x))
+
+    parts = list(in_order(gather, range(len(costs.blocks)), threads))
+    return Evidence(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def network_costs(
+    model: Model, x: NDArray[np.uint8], z: Int32, tick: Ticker | None = None
+) -> NDArray[np.float64]:
+    """-log2 p(byte | those before it, z), by the decoder network alone: float64 (n,).
+
+    x: a block, uint8 (n,). z: int32 (latents,), grid steps. tick: called with numbers of bytes done.
+    """
+    style = model.decoder.style(z[None])
+    slots = context_slots(model.architecture, x[None])
+    seen = np.concatenate([np.zeros(1, np.uint8), x[:-1]])[None]
+    state, bits = style.start, np.zeros(len(x))
+    for at in range(0, len(x), _CHUNK):
+        part = slice(at, at + _CHUNK)
+        logits, state = model.decoder(seen[:, part], slots[:, part], style, state)
+        frequencies = ans.quantise(model.decoder.exponentials(logits[0]))
+        found = np.take_along_axis(frequencies, x[part, None].astype(np.int64), 1)[:, 0]
+        bits[part] = -np.log2(found / ans.TOTAL)
+        if tick is not None:
+            tick(len(found))
+    return bits
+
+
+def _matches(block: bytes) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """`match_length` and `expected` of a block's bytes."""
+    lengths, expected = np.zeros(len(block), np.uint16), np.zeros(len(block), np.uint8)
+    matches, recent = new_matches(len(block)), 0
+    for end, byte in enumerate(block):
+        for match in matches:
+            match.find(block, end, recent)
+        longest = max(matches, key=lambda match: match.length)
+        if longest.length:
+            lengths[end], expected[end] = min(longest.length, LONGEST_MATCH), block[longest.position]
+        recent = (recent << 8 | byte) & 0xFFFFFFFFFFFFFFFF
+    return lengths, expected
+
+
+def _contexts(x: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """`context` and `followed` of a block's bytes."""
+    before = np.concatenate([np.zeros(max(ORDERS), np.uint64), x.astype(np.uint64)])
+    context, followed = np.zeros(len(x), np.uint8), np.zeros(len(x), np.uint8)
+    for order in ORDERS:
+        key = np.zeros(len(x), np.uint64)
+        for back in range(order, 0, -1):
+            key = key << np.uint64(8) | before[max(ORDERS) - back : len(before) - back]
+        context[_seen(key)] = order
+        followed[_seen(key << np.uint64(8) | x)] = order
+    return context, followed
+
+
+def _seen(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which keys had come before: bool (n,)."""
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    seen: NDArray[np.bool_] = first[inverse] < np.arange(len(keys))
+    return seen

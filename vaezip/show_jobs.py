@@ -1,0 +1,57 @@
+"""`vaezip show` from file to figures, and from file to page."""
+
+from __future__ import annotations
+
+from vaezip.byteio import ByteReader, ByteWriter
+from vaezip.characters import split_characters
+from vaezip.costs import measure_costs
+from vaezip.evidence import gather_evidence
+from vaezip.files import Source
+from vaezip.jobs import Job, Target, opened, transform_file
+from vaezip.known_models import loaded
+from vaezip.meter import Meter, Part, Ticker
+from vaezip.model import Model
+from vaezip.publish import Sink
+from vaezip.show import Shown
+from vaezip.show_html import page
+from vaezip.stream import Sizes
+
+
+def show_file(source: str | None, job: Job, progress: Ticker | None = None) -> Shown:
+    """A file, or standard input (None), with what it costs as `compress_file` would code it.
+
+    A VaezipError begins with the name of the file that it concerns.
+    """
+    with opened(source, any_kind=True) as data:
+        return _measured(source, ByteReader(data).read_all(), _model(job), job, progress)
+
+
+def show_page(source: str | None, target: Target | None, job: Job, progress: Ticker | None = None) -> Sizes:
+    """Write the page of a file; None is standard input or output. Errors as `show_file`."""
+
+    def work(data: Source, sink: Sink) -> Sizes:
+        content, model = ByteReader(data).read_all(), _model(job)
+        part = Part(Meter(progress), len(content), 2 * len(content))  # measured, then explained
+        shown = _measured(source, content, model, job, part.tick)
+        evidence = gather_evidence(model, content, shown.costs, job.threads, part.tick)
+        writer = ByteWriter(sink)
+        writer.write(page(shown, evidence))
+        return Sizes(len(content), writer.position)
+
+    return transform_file(source, target, job, work)
+
+
+def _model(job: Job) -> Model:
+    return loaded(job.usual_model if job.model is None else job.model)
+
+
+def _measured(source: str | None, data: bytes, model: Model, job: Job, progress: Ticker | None) -> Shown:
+    costs = measure_costs(
+        data,
+        model=model,
+        block_size=job.block_size,
+        threads=job.threads,
+        with_size=False,
+        progress=progress,
+    )
+    return Shown(source or "standard input", model.name, data, costs, split_characters(data))
