@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vaezip.incremental import VaezipCompressor, VaezipDecompressor
     from vaezip.listing import FrameInfo, list_frames
     from vaezip.model import Model, load_model, shipped_models
+    from vaezip.sampling import Sample, sample
     from vaezip.stream import compress, compress_stream, decompress, decompress_stream
 
 __version__ = "0.1.0"
@@ -52,6 +53,7 @@ __all__ = [
     "Model",
     "ModelError",
     "ModelMismatchError",
+    "Sample",
     "SkippedError",
     "TruncatedError",
     "VaezipCompressor",
@@ -66,6 +68,7 @@ __all__ = [
     "list_frames",
     "load_model",
     "open",
+    "sample",
     "shipped_models",
 ]
 
@@ -73,6 +76,8 @@ _LATE = {
     "Model": "vaezip.model",
     "load_model": "vaezip.model",
     "shipped_models": "vaezip.model",
+    "Sample": "vaezip.sampling",
+    "sample": "vaezip.sampling",
     "FrameInfo": "vaezip.listing",
     "list_frames": "vaezip.listing",
     "compress": "vaezip.stream",
