@@ -36,24 +36,27 @@ static uint8_t check_of(uint64_t hash) {
     return (uint8_t)(check + !check);
 }
 
-/* The slot of a hash, of three that it may lie in; else a free one, or the least used of them. */
-static vz_slot *nearest_slot(const vz_history *h, int context, uint64_t hash) {
-    vz_slot *worst = NULL;
+/* The slot of a hash, of three that it may lie in; else NULL, and `*other` is a free one, or the least used of them. */
+VZ_INLINE vz_slot *look_up(const vz_history *h, int context, uint64_t hash, vz_slot **other) {
+    *other = NULL;
     for (uint32_t k = 0; k < 3; k++) {
         vz_slot *s = slot_at(h, context, hash, k);
-        if (s->check == check_of(hash) || !s->check) return s;
-        if (!worst || s->state[0] < worst->state[0]) worst = s;
+        if (s->check == check_of(hash)) return s;
+        if (!s->check) {
+            *other = s;
+            break;
+        }
+        if (!*other || s->state[0] < (*other)->state[0]) *other = s;
     }
-    return worst;
+    return NULL;
 }
 
 static vz_slot *find_slot(const vz_history *h, int context, uint64_t hash) {
-    vz_slot *s = nearest_slot(h, context, hash);
-    if (s->check != check_of(hash)) {
-        memset(s, 0, sizeof *s);
-        s->check = check_of(hash);
-    }
-    return s;
+    vz_slot *other, *s = look_up(h, context, hash, &other);
+    if (s) return s;
+    memset(other, 0, sizeof *other);
+    other->check = check_of(hash);
+    return other;
 }
 
 /* The byte above in the same field, counted from where the field begins, and the one before it; or 0. */
@@ -137,9 +140,8 @@ void vz_history_begin_nibble(vz_history *h, int node, const int *guess) {
 
 void vz_history_peek_nibble(vz_history *h, int node) {
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint64_t hash = second_hash(h, i, node);
-        vz_slot *s = nearest_slot(h, i, hash);
-        h->slots[i] = s->check == check_of(hash) ? s : h->free + i;
+        vz_slot *other, *s = look_up(h, i, second_hash(h, i, node), &other);
+        h->slots[i] = s ? s : h->free + i;
     }
 }
 
