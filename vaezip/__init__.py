@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vaezip.incremental import VaezipCompressor, VaezipDecompressor
     from vaezip.listing import FrameInfo, list_frames
     from vaezip.model import Model, load_model, shipped_models
+    from vaezip.sampling import Sample, sample
     from vaezip.stream import compress, compress_stream, decompress, decompress_stream
 
 __version__ = "0.1.0"
@@ -55,6 +56,7 @@ __all__ = [
     "Model",
     "ModelError",
     "ModelMismatchError",
+    "Sample",
     "SkippedError",
     "TruncatedError",
     "VaezipCompressor",
@@ -70,6 +72,7 @@ __all__ = [
     "load_model",
     "measure_costs",
     "open",
+    "sample",
     "shipped_models",
 ]
 
@@ -77,6 +80,8 @@ _LATE = {
     "Model": "vaezip.model",
     "load_model": "vaezip.model",
     "shipped_models": "vaezip.model",
+    "Sample": "vaezip.sampling",
+    "sample": "vaezip.sampling",
     "FrameInfo": "vaezip.listing",
     "list_frames": "vaezip.listing",
     "BlockCosts": "vaezip.costs",

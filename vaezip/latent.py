@@ -60,14 +60,15 @@ class Latent:
         for name, table in (("prior", self._prior), ("posterior", self._posterior)):
             sums = table.sum(axis=-1, dtype=np.int64)
             require(bool((table > 0).all() and (sums == TOTAL).all()), f"latent.{name} is not normalised")
-        self._furthest = steps // 2  # z lies in [-furthest, furthest]
+        self.furthest = steps // 2
+        """z lies in [-furthest, furthest]."""
         self._reach = n // 2
-        require(self._reach < self._furthest, "latent.posterior reaches beyond the prior")
+        require(self._reach < self.furthest, "latent.posterior reaches beyond the prior")
         self._offsets = offsets(self._reach)
 
     def posterior(self, mean: Int32, scale: Int32) -> Posterior:
         """The posterior that the encoder's output stands for: mean in eighths of a step, scale an index."""
-        limit = self._furthest - self._reach
+        limit = self.furthest - self._reach
         mean = np.clip(mean, -limit * PHASES, limit * PHASES)
         scale = np.clip(scale, 0, len(self._posterior) - 1)
         rounded = (mean + PHASES // 2) // PHASES
@@ -93,15 +94,15 @@ class Latent:
 
     def push_prior(self, stack: AnsStack, z: Int32) -> None:
         """Encode z with p(z)."""
-        stack.push(z + self._furthest, self._prior)
+        stack.push(z + self.furthest, self._prior)
 
     def pop_prior(self, stack: AnsStack) -> Int32:
         """Decode z with p(z): int32 (latents,)."""
-        return stack.pop(self._prior) - np.int32(self._furthest)
+        return stack.pop(self._prior) - np.int32(self.furthest)
 
     def information(self, z: Int32, q: Posterior) -> tuple[float, float]:
         """Bits of z under the prior, and under q (what bits-back can return)."""
-        prior = self._prior[np.arange(len(z)), z + self._furthest]
+        prior = self._prior[np.arange(len(z)), z + self.furthest]
         back = q.frequencies[q.candidates == z[:, None]]
         return _bits(prior), _bits(back)
 

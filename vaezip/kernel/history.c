@@ -31,22 +31,32 @@ static vz_slot *slot_at(const vz_history *h, int context, uint64_t hash, uint32_
     return h->tables + ((size_t)context << h->bits) + ((uint32_t)(hash >> (64 - h->bits)) ^ k);
 }
 
-static vz_slot *find_slot(const vz_history *h, int context, uint64_t hash) {
-    vz_slot *worst = NULL;
+static uint8_t check_of(uint64_t hash) {
     uint8_t check = (uint8_t)(hash >> 8 & 255);
-    check = (uint8_t)(check + !check);
+    return (uint8_t)(check + !check);
+}
+
+/* The slot of a hash, of three that it may lie in; else NULL, and `*other` is a free one, or the least used of them. */
+VZ_INLINE vz_slot *look_up(const vz_history *h, int context, uint64_t hash, vz_slot **other) {
+    *other = NULL;
     for (uint32_t k = 0; k < 3; k++) {
         vz_slot *s = slot_at(h, context, hash, k);
-        if (s->check == check) return s;
+        if (s->check == check_of(hash)) return s;
         if (!s->check) {
-            worst = s;
+            *other = s;
             break;
         }
-        if (!worst || s->state[0] < worst->state[0]) worst = s;
+        if (!*other || s->state[0] < (*other)->state[0]) *other = s;
     }
-    memset(worst, 0, sizeof *worst);
-    worst->check = check;
-    return worst;
+    return NULL;
+}
+
+static vz_slot *find_slot(const vz_history *h, int context, uint64_t hash) {
+    vz_slot *other, *s = look_up(h, context, hash, &other);
+    if (s) return s;
+    memset(other, 0, sizeof *other);
+    other->check = check_of(hash);
+    return other;
 }
 
 /* The byte above in the same field, counted from where the field begins, and the one before it; or 0. */
@@ -111,6 +121,10 @@ static void find_match(const vz_history *h, vz_match *match, uint32_t least) {
     *end = at;
 }
 
+static uint64_t second_hash(const vz_history *h, int context, int node) {
+    return vz_hash(h->context[context] + (uint64_t)node * SALT);
+}
+
 void vz_history_begin_nibble(vz_history *h, int node, const int *guess) {
     if (node == 1) {
         hash_contexts(h, (uint64_t)guess[0], (uint64_t)guess[1]);
@@ -118,10 +132,17 @@ void vz_history_begin_nibble(vz_history *h, int node, const int *guess) {
     }
     uint64_t hash[VZ_HISTORIES];
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        hash[i] = node == 1 ? h->context[i] : vz_hash(h->context[i] + (uint64_t)node * SALT);
+        hash[i] = node == 1 ? h->context[i] : second_hash(h, i, node);
         VZ_PREFETCH(slot_at(h, i, hash[i], 0));
     }
     for (int i = 0; i < VZ_HISTORIES; i++) h->slots[i] = find_slot(h, i, hash[i]);
+}
+
+void vz_history_peek_nibble(vz_history *h, int node) {
+    for (int i = 0; i < VZ_HISTORIES; i++) {
+        vz_slot *other, *s = look_up(h, i, second_hash(h, i, node), &other);
+        h->slots[i] = s ? s : h->free + i;
+    }
 }
 
 static void begin_line(vz_history *h) {

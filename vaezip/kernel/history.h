@@ -26,6 +26,7 @@ typedef struct {
     uint64_t recent, shape;        /* newest byte, or run of a class of bytes, lowest */
     vz_match match[VZ_MATCHES];    /* for the byte to come */
     vz_slot *slots[VZ_HISTORIES];  /* for the nibble to come */
+    vz_slot free[VZ_HISTORIES];    /* all zeros: while peeking, in place of slots that a nibble would take */
 
     int bits; /* of the number of slots per context, and of matches' ends */
     vz_slot *tables; /* all slots, context by context, in `memory` */
@@ -50,6 +51,8 @@ void vz_history_free(vz_history *h);
 /* Get ready for a nibble. `node` is the bits of its byte so far, with a leading 1; `guess` the network's best and second
  * best byte. */
 void vz_history_begin_nibble(vz_history *h, int node, const int *guess);
+/* The same `slots`, for now: what they hold is changed back, and nothing is replaced in the tables. For a byte's second nibble. */
+void vz_history_peek_nibble(vz_history *h, int node);
 void vz_history_push(vz_history *h, int byte);
 
 VZ_INLINE uint64_t vz_hash(uint64_t x) {

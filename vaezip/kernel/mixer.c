@@ -113,6 +113,17 @@ static int match_class(uint32_t length) {
     return 2 + i;
 }
 
+/* How many of orders 1 to 6 have been here before. */
+static void count_known(vz_evidence *e) {
+    e->known = 0;
+    for (int i = 1; i < 6; i++) e->known += e->history.slots[i]->state[0] != 0;
+}
+
+static void begin_nibble(vz_evidence *e) {
+    vz_history_begin_nibble(&e->history, e->node, e->guess);
+    count_known(e);
+}
+
 void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
     static const uint8_t limits[] = {20, 40, 80, 128, 192, 230, 250};
     uint32_t best = 0, second = 0;
@@ -134,6 +145,7 @@ void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
     for (e->confidence = 0; e->confidence < 7 && share >= limits[e->confidence];) e->confidence++;
     e->node = 1;
     e->depth = 0;
+    begin_nibble(e);
 }
 
 /* Of the histories in a slot, that of the node. */
@@ -269,28 +281,34 @@ VZ_INLINE void go_on(vz_evidence *e, const uint8_t *next, int bit) {
     e->depth++;
 }
 
+/* Fast at first, then slower. */
+VZ_INLINE void set_rate(vz_mixer *m, const vz_evidence *e) {
+    const int32_t *learning = m->model->learning;
+    m->rate = learning[0] + (int)((int64_t)learning[1] * learning[2] / ((int64_t)learning[2] + e->history.position));
+}
+
+/* Of an interval; neither branch may leave one of its bytes nothing. */
+VZ_INLINE int32_t share_of_ones(int32_t width, int probability, int depth) {
+    int leaves = 128 >> depth;
+    return vz_clip((int32_t)(((int64_t)width * probability) >> 16), leaves, width - leaves);
+}
+
 /* Codes a byte: a given one, or, if `byte` is negative, that whose interval, of the first mixer, holds `quantile`. */
 VZ_EVERY_CPU static int code(vz_mixer *const *mixers, int count, vz_evidence *e, int byte, int32_t quantile,
                              int32_t *intervals) {
     for (int k = 0; k < count; k++) {
-        /* Fast at first, then slower. */
-        const int32_t *learning = mixers[k]->model->learning;
-        mixers[k]->rate = learning[0] + (int)((int64_t)learning[1] * learning[2] / ((int64_t)learning[2] + e->history.position));
+        set_rate(mixers[k], e);
         intervals[2 * k] = 1;
         intervals[2 * k + 1] = VZ_TOTAL - 2;
     }
     while (e->depth < 8) {
-        if (e->depth % 4 == 0) {
-            vz_history_begin_nibble(&e->history, e->node, e->guess);
-            e->known = 0;
-            for (int i = 1; i < 6; i++) e->known += e->history.slots[i]->state[0] != 0;
-        }
-        int bit = byte >> (7 - e->depth) & 1, leaves = 128 >> e->depth; /* of either branch: none of them may be empty */
+        if (e->depth == 4) begin_nibble(e);
+        int bit = byte >> (7 - e->depth) & 1;
         for (int k = 0; k < count; k++) {
             prediction p;
             int32_t *below = intervals + 2 * k, *width = below + 1;
             predict(mixers[k], e, &p);
-            int32_t ones = vz_clip((int32_t)(((int64_t)*width * p.probability) >> 16), leaves, *width - leaves);
+            int32_t ones = share_of_ones(*width, p.probability, e->depth);
             if (byte < 0 && k == 0) bit = quantile >= *below + *width - ones;
             *below += bit ? *width - ones : 0;
             *width = bit ? ones : *width - ones;
@@ -308,6 +326,71 @@ void vz_mixers_encode(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_
 
 uint8_t vz_mixer_decode(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *interval) {
     return (uint8_t)code(&m, 1, e, -1, quantile, interval);
+}
+
+/* What learning from a bit changes. */
+typedef struct {
+    int32_t weights[VZ_SETS][VZ_INPUTS], final_weights[VZ_FINAL_SETS][VZ_SETS];
+    uint32_t history_map[VZ_HISTORIES], match_map[VZ_MATCHES];
+    uint16_t apm_node, apm_order2;
+    uint8_t state[VZ_HISTORIES];
+} changes;
+
+VZ_INLINE void copy(void *current, void *kept, size_t size, int back) {
+    memcpy(back ? current : kept, back ? kept : current, size);
+}
+
+/* Keep it, or put it back. */
+VZ_INLINE void exchange(vz_mixer *m, vz_evidence *e, const prediction *p, changes *c, int back) {
+    const int index = history_index(e);
+    for (int s = 0; s < VZ_SETS; s++) copy(m->weights[p->row[s]], c->weights[s], sizeof c->weights[s], back);
+    for (int k = 0; k < VZ_FINAL_SETS; k++)
+        copy(m->final_weights[p->final_row[k]], c->final_weights[k], sizeof c->final_weights[k], back);
+    copy(&m->apm_node[p->apm[0]][p->bucket], &c->apm_node, sizeof c->apm_node, back);
+    copy(&m->apm_order2[p->apm[1]][p->bucket], &c->apm_order2, sizeof c->apm_order2, back);
+    for (int i = 0; i < VZ_MATCHES; i++)
+        copy(&m->match_map[i][length_class(e->history.match[i].length)], c->match_map + i, sizeof *c->match_map, back);
+    for (int i = 0; i < VZ_HISTORIES; i++) {
+        uint8_t *state = &e->history.slots[i]->state[index];
+        copy(state, c->state + i, 1, back); /* first: it says which entry of the map */
+        copy(&m->history_map[i][*state], c->history_map + i, sizeof *c->history_map, back);
+    }
+}
+
+/* The widths below a node whose interval has `width`: on the way to each, it learns as in `code`, and forgets. */
+VZ_EVERY_CPU static void walk(vz_mixer *m, vz_evidence *e, int32_t width, int32_t *widths) {
+    const int node = e->node, depth = e->depth, known = e->known;
+    vz_slot *slots[VZ_HISTORIES];
+    memcpy(slots, e->history.slots, sizeof slots);
+    if (depth == 4) {
+        vz_history_peek_nibble(&e->history, node);
+        count_known(e);
+    }
+    prediction p;
+    changes c;
+    predict(m, e, &p);
+    int32_t ones = share_of_ones(width, p.probability, depth);
+    if (depth == 7) {
+        widths[2 * node & 255] = width - ones;
+        widths[(2 * node & 255) + 1] = ones;
+        return;
+    }
+    exchange(m, e, &p, &c, 0);
+    for (int bit = 0; bit < 2; bit++) {
+        learn(m, e, &p, bit);
+        go_on(e, m->model->next, bit);
+        walk(m, e, bit ? ones : width - ones, widths);
+        e->node = node;
+        e->depth = depth;
+        exchange(m, e, &p, &c, 1);
+    }
+    memcpy(e->history.slots, slots, sizeof slots);
+    e->known = known;
+}
+
+void vz_mixer_distribution(vz_mixer *m, vz_evidence *e, int32_t *widths) {
+    set_rate(m, e);
+    walk(m, e, VZ_TOTAL - 2, widths);
 }
 
 void vz_mixer_learned(const vz_mixer *m, int32_t *weights, int32_t *final_weights, uint32_t *history_map,

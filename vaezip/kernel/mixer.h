@@ -48,6 +48,9 @@ void vz_mixers_encode(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_
 /* The byte whose interval holds `quantile`; for one outside them all, the nearest. */
 uint8_t vz_mixer_decode(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *interval);
 
+/* Before one of these: the widths, (256,), that the intervals of all bytes would have. Leaves everything as it was. */
+void vz_mixer_distribution(vz_mixer *m, vz_evidence *e, int32_t *widths);
+
 /* What it has learned so far, in the shapes of vz_mixer_model. */
 void vz_mixer_learned(const vz_mixer *m, int32_t *weights, int32_t *final_weights, uint32_t *history_map,
                       uint32_t *match_map);

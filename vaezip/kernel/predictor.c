@@ -13,6 +13,7 @@ struct vz_predictor {
     int32_t *scale, *shift, *state;
     uint32_t size, position;
     uint8_t seen;
+    int begun; /* the network has predicted the next byte */
 };
 
 static int32_t *copy(const int32_t *from, size_t count) {
@@ -56,24 +57,27 @@ void vz_predictor_free(vz_predictor *p) {
     free(p);
 }
 
-static void run_network(vz_predictor *p, int32_t *exponentials) {
+static void begin_byte(vz_predictor *p) {
+    if (p->begun) return;
+    int32_t exponentials[256];
     int64_t rows[VZ_MAX_CONTEXTS];
     vz_style style = {p->scale, p->shift};
     vz_contexts_rows(&p->contexts, p->tables, rows);
     vz_network_step(p->network, &style, p->state, p->seen, rows, exponentials);
+    vz_evidence_begin(p->evidence, exponentials);
+    p->begun = 1;
 }
 
 static void end_byte(vz_predictor *p, uint8_t byte) {
+    p->begun = 0;
     p->seen = byte;
     p->position++;
     vz_contexts_push(&p->contexts, p->tables, byte);
 }
 
 void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals) {
-    int32_t exponentials[256];
     for (; count && p->position < p->size; count--, text++, intervals += 2 * p->mixers) {
-        run_network(p, exponentials);
-        vz_evidence_begin(p->evidence, exponentials);
+        begin_byte(p);
         vz_mixers_encode(p->mixer, p->mixers, p->evidence, *text, intervals);
         end_byte(p, *text);
     }
@@ -87,15 +91,20 @@ void vz_predictor_drop(vz_predictor *p, int mixer) {
 
 uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row) {
     if (p->position == p->size) return 0;
-    int32_t interval[2], exponentials[256];
-    run_network(p, exponentials);
-    vz_evidence_begin(p->evidence, exponentials);
+    int32_t interval[2];
+    begin_byte(p);
     uint8_t byte = vz_mixer_decode(p->mixer[0], p->evidence, quantile, interval);
     end_byte(p, byte);
     row[0] = (float)(interval[0] - 1);
     row[1] = (float)(interval[1] - 1);
     row[2] = (float)(VZ_TOTAL - interval[0] - interval[1] - 1);
     return byte;
+}
+
+void vz_predictor_distribution(vz_predictor *p, int32_t *widths) {
+    if (p->position == p->size) return;
+    begin_byte(p);
+    vz_mixer_distribution(p->mixer[0], p->evidence, widths);
 }
 
 void vz_predictor_learned(const vz_predictor *p, int32_t *weights, int32_t *final_weights, uint32_t *history_map,

@@ -28,6 +28,10 @@ void vz_predictor_drop(vz_predictor *p, int mixer);
  * width, and what lies above, each less 1. After the last byte, does nothing. */
 uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row);
 
+/* With the first mixer: the widths, (256,), that the intervals of all values of the next byte would have.
+ * After the last byte, does nothing. */
+void vz_predictor_distribution(vz_predictor *p, int32_t *widths);
+
 /* What the first mixer has learned so far, in the shapes of vz_mixer_model. */
 void vz_predictor_learned(const vz_predictor *p, int32_t *weights, int32_t *final_weights, uint32_t *history_map,
                           uint32_t *match_map);

@@ -159,6 +159,12 @@ class KernelPredictor:
         """See `Predictor.find`; the array is used again."""
         return _lib.vz_predictor_decode(self._handle, quantile, self._row_pointer), self._row
 
+    def distribution(self) -> Int32:
+        """See `Predictor.distribution`."""
+        widths = np.zeros(256, np.int32)
+        _lib.vz_predictor_distribution(self._handle, _ffi.from_buffer("int32_t[]", widths))
+        return widths
+
     def learned(self) -> Learned:
         """What the mixer has come to."""
         learned = self._kernel.parameters.starts[0].copy()

@@ -111,8 +111,21 @@ class History:
                 match.find(self.text, len(self.text), self._recent)
             keys = self._contexts
         else:
-            keys = [hash64((context + node * _SALT) & _MASK) for context in self._contexts]
+            keys = self._second_keys(node)
         self.slots = [self._find_slot(i, key) for i, key in enumerate(keys)]
+
+    def peek_nibble(self, node: int) -> None:
+        """The same `slots`, for now: what they hold is changed back, and nothing is replaced in the tables.
+
+        For a byte's second nibble.
+        """
+        self.slots = []
+        for i, key in enumerate(self._second_keys(node)):
+            place, found = self._nearest_slot(i, key)
+            self.slots.append(self._states[i, place] if found else np.zeros(15, np.uint8))
+
+    def _second_keys(self, node: int) -> list[int]:
+        return [hash64((context + node * _SALT) & _MASK) for context in self._contexts]
 
     def _hash_contexts(self, best: int, second: int) -> None:
         recent, column = self._recent, len(self.text) - self._line
@@ -158,24 +171,24 @@ class History:
         return hash64(self._recent & 0xFFFFFF) >> 48
 
     def _find_slot(self, context: int, key: int) -> NDArray[np.uint8]:
-        """The slot of a key, of three that it may lie in; else a free one, or the least used of them."""
+        place, found = self._nearest_slot(context, key)
+        slot: NDArray[np.uint8] = self._states[context, place]
+        if not found:
+            self._checks[context, place] = _check(key)
+            slot[:] = 0
+        return slot
+
+    def _nearest_slot(self, context: int, key: int) -> tuple[int, bool]:
+        """Where a key's slot is, of three places; else a free one, or the least used of them, and False."""
         checks: NDArray[np.uint8] = self._checks[context]
         states: NDArray[np.uint8] = self._states[context]
-        at, check = key >> (64 - self.bits), (key >> 8 & 255) or 1
-        worst = at
+        worst = at = key >> (64 - self.bits)
         for place in (at, at ^ 1, at ^ 2):
-            if checks[place] == check:
-                found: NDArray[np.uint8] = states[place]
-                return found
-            if not checks[place]:
-                worst = place
-                break
+            if checks[place] in (_check(key), 0):
+                return place, bool(checks[place])
             if states[place, 0] < states[worst, 0]:
                 worst = place
-        checks[worst] = check
-        found = states[worst]
-        found[:] = 0
-        return found
+        return worst, False
 
     def push(self, byte: int) -> None:
         """Append a byte."""
@@ -218,6 +231,10 @@ class History:
         self._indent_before = self._indent
         self._field_at_before, self._field_at = self._field_at, [self._line]
         self._first = self.fields = self._separator = self._indent = self._line_word = 0
+
+
+def _check(key: int) -> int:
+    return (key >> 8 & 255) or 1
 
 
 _WORD_CLASSES = (ord("0"), ord("a"), ord("A"), 128)

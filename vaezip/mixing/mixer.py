@@ -11,7 +11,9 @@ This is the reference; kernel/mixer.c is its twin, and gives the same integers.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +87,11 @@ class Mixer:
         self._confidence = bisect_right(_CONFIDENCE, (tree[256 + first] << 8) // tree[1])
         base, extra, half, _ = (int(n) for n in self._p.learning)
         self._rate = base + extra * half // (half + len(self._history.text))
+        self._history.begin_nibble(1, self._guess)
+        self._count_known()
+
+    def _count_known(self) -> None:
+        self._known = sum(bool(slot[0]) for slot in self._history.slots[1:6])
 
     def encode(self, byte: int) -> tuple[int, int]:
         """Where the byte's interval begins, and how wide it is; then learn from it."""
@@ -98,12 +105,11 @@ class Mixer:
         below, width = 1, TOTAL - 2
         node = 1  # of the byte: its bits so far, with a leading 1
         for depth in range(8):
-            if depth % 4 == 0:
+            if depth == 4:
                 self._history.begin_nibble(node, self._guess)
-                self._known = sum(bool(slot[0]) for slot in self._history.slots[1:6])
+                self._count_known()
             prediction = self._predict(node, depth)
-            leaves = 128 >> depth  # of either branch: none of them may be empty
-            ones = max(leaves, min(width - leaves, width * prediction.probability >> 16))
+            ones = _share_of_ones(width, prediction.probability, depth)
             bit = int(quantile >= below + width - ones) if byte is None else byte >> (7 - depth) & 1
             if bit:
                 below, width = below + width - ones, ones
@@ -113,6 +119,45 @@ class Mixer:
             node = 2 * node + bit
         self._history.push(node & 255)
         return node & 255, (below, width)
+
+    def distribution(self) -> Int32:
+        """The widths, int32 (256,), that the intervals of all bytes would have; leaves all as it was."""
+        widths = np.zeros(256, np.int32)
+        self._walk(1, 0, TOTAL - 2, widths)
+        return widths
+
+    def _walk(self, node: int, depth: int, width: int, widths: Int32) -> None:
+        """The widths below a node: on the way to each, it learns as in `_code`, and forgets."""
+        if depth == 8:
+            widths[node & 255] = width
+            return
+        slots, known = self._history.slots, self._known
+        if depth == 4:
+            self._history.peek_nibble(node)
+            self._count_known()
+        prediction = self._predict(node, depth)
+        ones = _share_of_ones(width, prediction.probability, depth)
+        kept = [(array, at, np.copy(array[at])) for array, at in self._touched(prediction)]
+        for bit, share in enumerate((width - ones, ones)):
+            if depth < 7:
+                self._learn(prediction, bit)
+            self._walk(2 * node + bit, depth + 1, share, widths)
+            for array, at, values in kept:
+                array[at] = values
+        self._history.slots, self._known = slots, known
+
+    def _touched(self, prediction: _Prediction) -> Iterator[tuple[NDArray[Any], Any]]:
+        """What learning from the bit changes: arrays, and where in them."""
+        learned, slots = self.learned, self._history.slots
+        states = [int(slot[prediction.index]) for slot in slots]
+        yield learned.weights, prediction.rows
+        yield learned.final_weights, prediction.final_rows
+        yield self._maps, tuple(zip(*prediction.maps, strict=True))
+        lengths = [_length_class(match.length) for match in self._history.matches]
+        yield learned.match_map, (range(MATCHES), lengths)
+        yield learned.history_map, (range(HISTORIES), states)
+        for slot in slots:
+            yield slot, prediction.index
 
     def _predict(self, node: int, depth: int) -> _Prediction:
         p, history = self._p, self._history
@@ -213,6 +258,12 @@ class Mixer:
         bits = x.bit_length() - 1
         mantissa = (x >> (bits - 10) if bits >= 10 else x << (10 - bits)) & 1023
         return bits * int(self._p.log[1024]) + int(self._p.log[mantissa])
+
+
+def _share_of_ones(width: int, probability: int, depth: int) -> int:
+    """Of an interval; neither branch may leave one of its bytes nothing."""
+    leaves = 128 >> depth
+    return max(leaves, min(width - leaves, width * probability >> 16))
 
 
 def _expected_bit(match: Match, text: bytearray, node: int, depth: int) -> int:

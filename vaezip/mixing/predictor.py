@@ -37,6 +37,13 @@ class Predictor(Protocol):
         """
         ...
 
+    def distribution(self) -> Int32:
+        """The widths, int32 (256,), that the intervals of all values of the next byte would have.
+
+        Nothing is learned from it. The byte itself is then had from `find`.
+        """
+        ...
+
     def learned(self) -> Learned:
         """What the mixer has come to."""
         ...
@@ -80,6 +87,7 @@ class ReferencePredictor:
         self._contexts = ContextState(self._decoder.architecture, 1)
         self._seen = np.zeros((1, 1), np.uint8)
         self._left = size  # bytes
+        self._begun = False  # whether the network has predicted the next byte
 
     def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """See `Predictor`."""
@@ -89,6 +97,8 @@ class ReferencePredictor:
         """See `Comparison`."""
         if len(text) > self._left:
             raise ValueError("the text is beyond the block's size")
+        if self._begun:
+            raise ValueError("the next byte is to be had from `find`")
         intervals = np.empty((len(text), len(self._mixers), 2), np.int32)
         for at in range(0, len(text), _CHUNK):
             part = slice(at, at + _CHUNK)
@@ -121,13 +131,25 @@ class ReferencePredictor:
         """See `Predictor`."""
         if not self._left:
             return 0, np.zeros(3, np.float32)
-        slots = self._contexts.slots()[:, None]
-        logits, self._state = self._decoder(self._seen, slots, self._style, self._state)
-        mixer = self._mixers[0]
-        mixer.begin(self._decoder.exponentials(logits[0, 0]).astype(np.int32))
-        byte, (below, width) = mixer.decode(quantile)
+        self._begin()
+        byte, (below, width) = self._mixers[0].decode(quantile)
+        self._begun = False
         self._push(np.uint8(byte))
         return byte, np.array([below - 1, width - 1, TOTAL - below - width - 1], np.float32)
+
+    def _begin(self) -> None:
+        if not self._begun:
+            slots = self._contexts.slots()[:, None]
+            logits, self._state = self._decoder(self._seen, slots, self._style, self._state)
+            self._mixers[0].begin(self._decoder.exponentials(logits[0, 0]).astype(np.int32))
+            self._begun = True
+
+    def distribution(self) -> Int32:
+        """See `Predictor`."""
+        if not self._left:
+            return np.zeros(256, np.int32)
+        self._begin()
+        return self._mixers[0].distribution()
 
     def learned(self) -> Learned:
         """See `Predictor`."""
