@@ -125,8 +125,11 @@ class ModelsAtHand:
             )
 
     def _search(self, fingerprint: bytes) -> Iterator[Model]:
+        standard = load_model(DEFAULT)  # of most files: not read twice, for its fingerprint and to be loaded
+        if standard.fingerprint.startswith(fingerprint):
+            yield standard
         for known in known_models(*self._others):
-            if known.fingerprint.startswith(fingerprint):
+            if known.fingerprint.startswith(fingerprint) and known.fingerprint != standard.fingerprint:
                 try:
                     model = load_model(known.name if known.shipped else known.path)
                 except ModelError:
