@@ -34,6 +34,11 @@ class Job:
     remove: bool = False
     warn: Warn = lambda message: None  # called with a line on what did not quite work
 
+    @property
+    def writing_model(self) -> str | None:
+        """To compress with; None: the standard one."""
+        return self.usual_model if self.model is None else self.model
+
 
 class Target(NamedTuple):
     """Where an output goes."""
@@ -55,7 +60,7 @@ def compress_file(
         return compress_stream(
             data,
             sink,
-            model=job.usual_model if job.model is None else job.model,
+            model=job.writing_model,
             block_size=job.block_size,
             threads=job.threads,
             progress=progress,

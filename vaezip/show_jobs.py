@@ -23,14 +23,14 @@ def show_file(source: str | None, job: Job, progress: Ticker | None = None) -> S
     A VaezipError begins with the name of the file that it concerns.
     """
     with opened(source, any_kind=True) as data:
-        return _measured(source, ByteReader(data).read_all(), _model(job), job, progress)
+        return _measured(source, ByteReader(data).read_all(), loaded(job.writing_model), job, progress)
 
 
 def show_page(source: str | None, target: Target | None, job: Job, progress: Ticker | None = None) -> Sizes:
     """Write the page of a file; None is standard input or output. Errors as `show_file`."""
 
     def work(data: Source, sink: Sink) -> Sizes:
-        content, model = ByteReader(data).read_all(), _model(job)
+        content, model = ByteReader(data).read_all(), loaded(job.writing_model)
         part = Part(Meter(progress), len(content), 2 * len(content))  # measured, then explained
         shown = _measured(source, content, model, job, part.tick)
         evidence = gather_evidence(model, content, shown.costs, job.threads, part.tick)
@@ -39,10 +39,6 @@ def show_page(source: str | None, target: Target | None, job: Job, progress: Tic
         return Sizes(len(content), writer.position)
 
     return transform_file(source, target, job, work)
-
-
-def _model(job: Job) -> Model:
-    return loaded(job.usual_model if job.model is None else job.model)
 
 
 def _measured(source: str | None, data: bytes, model: Model, job: Job, progress: Ticker | None) -> Shown:
