@@ -21,13 +21,13 @@ from texts import texts
 import vaezip
 from vaezip import bitsback
 from vaezip.block import decode_block
-from vaezip.characters import KINDS, split_characters
 from vaezip.container import Block, Method
-from vaezip.evidence import ORDERS, gather_evidence
 from vaezip.known_models import OneModel
 from vaezip.mixing.history import LONGEST_MATCH, History
 from vaezip.model import Model
-from vaezip.show import cost_classes
+from vaezip.show.account import cost_classes
+from vaezip.show.attribution import ORDERS, attribute
+from vaezip.show.characters import KINDS, split_characters
 
 SMALL = 4096  # bytes of a block, so that the longer texts have several
 
@@ -88,23 +88,23 @@ def test_costs_are_refused_as_compression_is(tiny: Model) -> None:
 
 def test_matches_are_those_of_the_mixer(tiny: Model) -> None:
     text = texts()["log"] + texts()["python"] + texts()["log"]
-    evidence = gather_evidence(tiny, text, vaezip.measure_costs(text, model=tiny))
+    attribution = attribute(tiny, text, vaezip.measure_costs(text, model=tiny))
     history = History(len(text))
     for at, byte in enumerate(text):
         history.begin_nibble(1, (0, 0))
         best = max(history.matches, key=lambda match: match.length)
-        assert evidence.match_length[at] == min(best.length, LONGEST_MATCH)
+        assert attribution.match_length[at] == min(best.length, LONGEST_MATCH)
         if best.length:
-            assert evidence.expected[at] == text[best.position]
+            assert attribution.expected[at] == text[best.position]
             length = min(best.length, 20)
             assert text[best.position - length : best.position] == text[at - length : at]
         history.push(byte)
-    assert evidence.match_length.max() == LONGEST_MATCH
+    assert attribution.match_length.max() == LONGEST_MATCH
 
 
 def test_contexts_are_those_that_came_before(tiny: Model) -> None:
     text = texts()["c"]
-    evidence = gather_evidence(tiny, text, vaezip.measure_costs(text, model=tiny))
+    attribution = attribute(tiny, text, vaezip.measure_costs(text, model=tiny))
     padded = bytes(6) + text
     for at in range(len(text)):
         context = followed = 0
@@ -114,15 +114,15 @@ def test_contexts_are_those_that_came_before(tiny: Model) -> None:
                 context = order
             if padded[at + 6 - order : at + 7] in past:
                 followed = order
-        assert (evidence.context[at], evidence.followed[at]) == (context, followed)
+        assert (attribution.context[at], attribution.followed[at]) == (context, followed)
 
 
 def test_nobody_predicts_in_a_stored_block(tiny: Model) -> None:
     text = texts()["noise"]
     ticks: list[int] = []
-    evidence = gather_evidence(tiny, text, vaezip.measure_costs(text, model=tiny), progress=ticks.append)
-    assert np.isnan(evidence.network_bits).all()
-    assert not any(column.any() for column in evidence[1:])
+    attribution = attribute(tiny, text, vaezip.measure_costs(text, model=tiny), progress=ticks.append)
+    assert np.isnan(attribution.network_bits).all()
+    assert not any(column.any() for column in attribution[1:])
     assert sum(ticks) == len(text)
 
 

@@ -20,11 +20,11 @@ from conftest import Run
 from texts import texts
 
 import vaezip
-from vaezip.characters import split_characters
-from vaezip.evidence import Evidence, gather_evidence
 from vaezip.model import Model
-from vaezip.show import Shown
-from vaezip.show_html import page
+from vaezip.show.account import Shown
+from vaezip.show.attribution import Attribution, attribute
+from vaezip.show.characters import split_characters
+from vaezip.show.page import page
 
 EVIL = (
     b"</script><script>document.title = 1</script>\n<img src=http://example.org/x onerror='document.title = 2'>\n"
@@ -72,11 +72,11 @@ class Parsed(HTMLParser):
         return self._open
 
 
-def made(model: Model, text: bytes, **options: Any) -> tuple[Shown, Evidence, Parsed]:
+def made(model: Model, text: bytes, **options: Any) -> tuple[Shown, Attribution, Parsed]:
     costs = vaezip.measure_costs(text, model=model, **options)
     shown = Shown("<i>name</i> {{text}}", model.name, text, costs, split_characters(text))
-    evidence = gather_evidence(model, text, costs)
-    return shown, evidence, Parsed(page(shown, evidence))
+    attribution = attribute(model, text, costs)
+    return shown, attribution, Parsed(page(shown, attribution))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_nothing_in_the_page_leads_out_of_it(tiny: Model) -> None:
 
 
 def test_the_figures_are_those_of_the_costs(tiny: Model) -> None:
-    shown, evidence, parsed = made(tiny, texts()["noise"] + MIXED, block_size=1000)
+    shown, attribution, parsed = made(tiny, texts()["noise"] + MIXED, block_size=1000)
     known = json.loads(parsed.texts["page"][0])
     n, m = known["bytes"], known["characters"]
     assert n == len(shown.data)
@@ -136,13 +136,13 @@ def test_the_figures_are_those_of_the_costs(tiny: Model) -> None:
     assert np.cumsum(lengths).tolist() == shown.characters.starts[1:].tolist()
     assert units.tolist() == [len(piece.encode("utf-16-le")) // 2 for piece in shown.characters.shown]
     assert bits / known["unit"] == pytest.approx(shown.costs.bits, abs=0.0003)
-    assert network / known["unit"] == pytest.approx(np.nan_to_num(evidence.network_bits), abs=0.0003)
+    assert network / known["unit"] == pytest.approx(np.nan_to_num(attribution.network_bits), abs=0.0003)
     assert (matched.tolist(), expected.tolist()) == (
-        evidence.match_length.tolist(),
-        evidence.expected.tolist(),
+        attribution.match_length.tolist(),
+        attribution.expected.tolist(),
     )
     assert [(both >> 4, both & 15) for both in contexts.tolist()] == list(
-        zip(evidence.context.tolist(), evidence.followed.tolist(), strict=True)
+        zip(attribution.context.tolist(), attribution.followed.tolist(), strict=True)
     )
     words = [block["text"] for block in known["blocks"]]
     assert any("stored" in text for text in words)
@@ -248,7 +248,7 @@ def browser() -> Iterator[Browser]:
         started.quit()
 
 
-def check_tip(browser: Browser, shown: Shown, evidence: Evidence, index: int) -> None:
+def check_tip(browser: Browser, shown: Shown, attribution: Attribution, index: int) -> None:
     """What the page says of a character is what was measured."""
     start, end = shown.characters.starts[index : index + 2].tolist()
     tip = browser.tip(start)
@@ -259,18 +259,18 @@ def check_tip(browser: Browser, shown: Shown, evidence: Evidence, index: int) ->
     assert len(rows) == min(12, end - start)
     for at, row in enumerate(rows, start):
         assert row[0].split()[0] == f"{shown.data[at]:02x}"
-        assert float(row[2]) == pytest.approx(evidence.network_bits[at], abs=0.001)
-        length = evidence.match_length[at]
+        assert float(row[2]) == pytest.approx(attribution.network_bits[at], abs=0.001)
+        length = attribution.match_length[at]
         assert row[3].split(":")[0] == (str(length) if length else "none")
-        assert ("✓" in row[3]) == bool(length and evidence.expected[at] == shown.data[at])
-        assert row[4].split(",")[0] == (str(evidence.context[at]) if evidence.context[at] else "none")
+        assert ("✓" in row[3]) == bool(length and attribution.expected[at] == shown.data[at])
+        assert row[4].split(",")[0] == (str(attribution.context[at]) if attribution.context[at] else "none")
 
 
 def test_the_pointer_shows_what_a_character_costs(browser: Browser, tiny: Model, tmp_path: Path) -> None:
     costs = vaezip.measure_costs(MIXED, model=tiny)
     shown = Shown("mixed", tiny.name, MIXED, costs, split_characters(MIXED))
-    evidence = gather_evidence(tiny, MIXED, costs)
-    (tmp_path / "page.html").write_bytes(page(shown, evidence))
+    attribution = attribute(tiny, MIXED, costs)
+    (tmp_path / "page.html").write_bytes(page(shown, attribution))
     browser.open(tmp_path / "page.html")
     pieces = shown.characters.shown
     units = np.cumsum([0, *(len(piece.encode("utf-16-le")) // 2 for piece in pieces)]).tolist()
@@ -283,7 +283,7 @@ def test_the_pointer_shows_what_a_character_costs(browser: Browser, tiny: Model,
     for index in (0, 1, *special, np.searchsorted(units, plain), line_end, len(pieces) - 1):
         for share in (0.2, 0.8) if pieces[index].isascii() and len(pieces[index]) == 1 else (0.5,):
             browser.hover(units[index], share)
-            check_tip(browser, shown, evidence, index)
+            check_tip(browser, shown, attribution, index)
     assert browser.requests() == {(tmp_path / "page.html").as_uri()}
     assert browser.driver.get_log("browser") == []  # nothing was refused, nothing failed
     assert browser.driver.title == "mixed: what it costs"
@@ -338,11 +338,11 @@ def test_a_megabyte_loads_and_scrolls(browser: Browser, tiny: Model, tmp_path: P
     """The costs of a text, over and over: what a browser makes of them does not depend on what they are."""
     text, times = texts()["together"], 120
     costs = vaezip.measure_costs(text, model=tiny)
-    evidence = gather_evidence(tiny, text, costs)
+    attribution = attribute(tiny, text, costs)
     data = text * times
     block = costs.blocks[0]._replace(size=len(data))
     whole = vaezip.Costs(np.tile(costs.bits, times), (block,), times * costs.compressed)
-    repeated = Evidence(*(np.tile(column, times) for column in evidence))
+    repeated = Attribution(*(np.tile(column, times) for column in attribution))
     shown = Shown("large", tiny.name, data, whole, split_characters(data))
     (tmp_path / "page.html").write_bytes(page(shown, repeated))
     assert len(data) > 1_000_000

@@ -31,12 +31,12 @@ TYPE_CHECKING = False  # as that of typing, which takes longer to import than al
 if TYPE_CHECKING:
     from typing import Any
 
-    from vaezip.costs import BlockCosts, Costs, measure_costs
     from vaezip.fileobject import VaezipFile, open
     from vaezip.incremental import VaezipCompressor, VaezipDecompressor
     from vaezip.listing import FrameInfo, list_frames
     from vaezip.model import Model, load_model, shipped_models
     from vaezip.sampling import Sample, sample
+    from vaezip.show.costs import BlockCosts, Costs, measure_costs
     from vaezip.stream import compress, compress_stream, decompress, decompress_stream
 
 __version__ = "0.1.0"
@@ -84,9 +84,9 @@ _LATE = {
     "sample": "vaezip.sampling",
     "FrameInfo": "vaezip.listing",
     "list_frames": "vaezip.listing",
-    "BlockCosts": "vaezip.costs",
-    "Costs": "vaezip.costs",
-    "measure_costs": "vaezip.costs",
+    "BlockCosts": "vaezip.show.costs",
+    "Costs": "vaezip.show.costs",
+    "measure_costs": "vaezip.show.costs",
     "compress": "vaezip.stream",
     "compress_stream": "vaezip.stream",
     "decompress": "vaezip.stream",

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from vaezip import ans, bitsback, stream
 from vaezip.block import DEFAULT_BLOCK_SIZE, encode_block
-from vaezip.costs import METHODS
 from vaezip.engine import load_engine
 from vaezip.errors import IntegrityError
-from vaezip.evidence import network_costs
 from vaezip.huffman import huffman_compress, huffman_decompress
 from vaezip.lzw import lzw_compress, lzw_decompress
 from vaezip.model import Model, load_model
 from vaezip.network.ops import Int32, Linear
+from vaezip.show.attribution import network_costs
+from vaezip.show.costs import METHODS
 
 
 class Compressor(NamedTuple):

@@ -60,8 +60,8 @@ def show(
     """
     from vaezip.jobs import Job, Target
     from vaezip.naming import Guard
-    from vaezip.show_jobs import show_file, show_page
-    from vaezip.show_terminal import terminal_lines
+    from vaezip.show.jobs import show_file, show_page
+    from vaezip.show.terminal import terminal_lines
 
     if html is not None and (as_json or whole):
         raise click.UsageError("--html goes with neither --json nor --all.")

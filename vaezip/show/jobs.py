@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from vaezip.byteio import ByteReader, ByteWriter
-from vaezip.characters import split_characters
-from vaezip.costs import measure_costs
-from vaezip.evidence import gather_evidence
 from vaezip.files import Source
 from vaezip.jobs import Job, Target, opened, transform_file
 from vaezip.known_models import loaded
 from vaezip.meter import Meter, Part, Ticker
 from vaezip.model import Model
 from vaezip.publish import Sink
-from vaezip.show import Shown
-from vaezip.show_html import page
+from vaezip.show.account import Shown
+from vaezip.show.attribution import attribute
+from vaezip.show.characters import split_characters
+from vaezip.show.costs import measure_costs
+from vaezip.show.page import page
 from vaezip.stream import Sizes
 
 
@@ -33,9 +33,9 @@ def show_page(source: str | None, target: Target | None, job: Job, progress: Tic
         content, model = ByteReader(data).read_all(), loaded(job.writing_model)
         part = Part(Meter(progress), len(content), 2 * len(content))  # measured, then explained
         shown = _measured(source, content, model, job, part.tick)
-        evidence = gather_evidence(model, content, shown.costs, job.threads, part.tick)
+        attribution = attribute(model, content, shown.costs, job.threads, part.tick)
         writer = ByteWriter(sink)
-        writer.write(page(shown, evidence))
+        writer.write(page(shown, attribution))
         return Sizes(len(content), writer.position)
 
     return transform_file(source, target, job, work)

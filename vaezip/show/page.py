@@ -19,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.costs import BlockCosts
 from vaezip.errors import printable
-from vaezip.evidence import Evidence
-from vaezip.show import CLASSES, Shown, class_labels
+from vaezip.show.account import CLASSES, Shown, class_labels
+from vaezip.show.attribution import Attribution
+from vaezip.show.costs import BlockCosts
 
 _UNIT = 2048  # to a bit: 24 bits, the most that a byte can cost, fit into 16
 _COLUMNS = 240  # of the chart
@@ -31,9 +31,9 @@ _DEAREST, _EXCERPT = 10, 200  # lines, and characters of each
 _CHUNK_LINES, _CHUNK_CHARACTERS = 50, 4096  # that are coloured, and laid out, at once
 
 
-def page(shown: Shown, evidence: Evidence) -> bytes:
+def page(shown: Shown, attribution: Attribution) -> bytes:
     """The page of a text, in UTF-8."""
-    template = resources.files("vaezip").joinpath("show.html").read_text(encoding="utf-8")
+    template = resources.files("vaezip.show").joinpath("page.html").read_text(encoding="utf-8")
     strip = shown.strip(_COLUMNS)
     parts = {
         "style_hash": _hash(template, "style"),
@@ -51,7 +51,7 @@ def page(shown: Shown, evidence: Evidence) -> bytes:
         ),
         "text": "\n".join(_chunk(shown, chunk) for chunk in _chunks(shown)),
         "page": _json(shown),
-        "figures": _figures(shown, evidence),
+        "figures": _figures(shown, attribution),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template).encode()
 
@@ -159,7 +159,7 @@ def _in_words(number: int, block: BlockCosts) -> str:
     return f"block {number}: latent {z}, start {block.start} of the mixer"
 
 
-def _figures(shown: Shown, evidence: Evidence) -> str:
+def _figures(shown: Shown, attribution: Attribution) -> str:
     """Columns, little-endian, packed, in the order in which the script takes them."""
     characters = shown.characters
     units = [len(piece) + sum(c > "\uffff" for c in piece) for piece in characters.shown]  # of UTF-16
@@ -167,10 +167,10 @@ def _figures(shown: Shown, evidence: Evidence) -> str:
         np.diff(characters.starts).astype("<u4"),
         np.array(units, "<u4"),
         _fixed(shown.costs.bits),
-        _fixed(evidence.network_bits),
-        evidence.match_length.astype("<u2"),
-        evidence.expected,
-        evidence.context << 4 | evidence.followed,
+        _fixed(attribution.network_bits),
+        attribution.match_length.astype("<u2"),
+        attribution.expected,
+        attribution.context << 4 | attribution.followed,
         np.frombuffer(shown.data, np.uint8),
     )
     return base64.b64encode(zlib.compress(b"".join(column.tobytes() for column in columns), 9)).decode()

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from vaezip.errors import printable
-from vaezip.show import Shown, class_labels, cost_classes
+from vaezip.show.account import Shown, class_labels, cost_classes
 
 # Background and text of each class, of 256 colours: neither light nor dark, since terminals are either.
 _COLOURS = (None, (66, 231), (72, 16), (143, 16), (178, 16), (208, 16), (160, 231))

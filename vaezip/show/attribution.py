@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip import ans
-from vaezip.costs import Costs
 from vaezip.meter import Meter, Ticker
 from vaezip.mixing.history import LONGEST_MATCH, new_matches
 from vaezip.model import Model
 from vaezip.network.features import context_slots
 from vaezip.network.ops import Int32
+from vaezip.show.costs import Costs
 from vaezip.workers import in_order
 
 ORDERS = (1, 2, 3, 4, 6)  # bytes of context that the mixer looks back by
 _CHUNK = 4096  # positions that the network runs at once
 
 
-class Evidence(NamedTuple):
+class Attribution(NamedTuple):
     """Of every byte of a text, arrays (n,). Of a stored block, `network_bits` is NaN, and all else 0."""
 
     network_bits: NDArray[np.float64]  # what it would cost if the network alone predicted
@@ -32,28 +32,30 @@ class Evidence(NamedTuple):
     followed: NDArray[np.uint8]  # the longest of ORDERS after whose bytes this very byte had come, 0 for none
 
 
-def gather_evidence(
+def attribute(
     model: Model, data: bytes, costs: Costs, threads: int = 1, progress: Ticker | None = None
-) -> Evidence:
+) -> Attribution:
     """For every byte of a text whose costs have been measured.
 
     threads: how many blocks to work on at once. progress: called with numbers of bytes done.
     """
     meter = Meter(progress)
 
-    def gather(index: int) -> Evidence:
+    def gather(index: int) -> Attribution:
         block = costs.blocks[index]
         content = data[block.offset : block.offset + block.size]
         if block.method == "stored":
             meter.add(block.size)
             nothing = np.zeros(block.size, np.uint8)
-            return Evidence(np.full(block.size, np.nan), nothing.astype(np.uint16), nothing, nothing, nothing)
+            return Attribution(
+                np.full(block.size, np.nan), nothing.astype(np.uint16), nothing, nothing, nothing
+            )
         x = np.frombuffer(content, np.uint8)
         network = network_costs(model, x, block.z, meter.add)
-        return Evidence(network, *_matches(content), *_contexts(x))
+        return Attribution(network, *_matches(content), *_contexts(x))
 
     parts = list(in_order(gather, range(len(costs.blocks)), threads))
-    return Evidence(*map(np.concatenate, zip(*parts, strict=True)))
+    return Attribution(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def network_costs(

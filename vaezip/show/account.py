@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.characters import KINDS, Characters
-from vaezip.costs import Costs
+from vaezip.show.characters import KINDS, Characters
+from vaezip.show.costs import Costs
 
 CLASSES = (0.125, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Where a character's bits begin to be of the next class, of which there is one more than that."""
