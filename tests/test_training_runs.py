@@ -24,12 +24,15 @@ from conftest import ROOT, TINY, Run
 from vaezip.cli import training_progress
 from vaezip.cli.training_progress import TrainingProgress
 from vaezip.errors import CheckpointError, CorpusError, FileError, ModelError
-from vaezip.model import load_model
+from vaezip.model import load_model, read_model_file
 from vaezip.tensors import read_tensors, write_tensors
 from vaezip.training import checkpoint as states
 from vaezip.training.data import Corpus, TextFile, read_corpus
+from vaezip.training.evaluate import EVALUATION_BYTES
 from vaezip.training.job import TrainingJob
 from vaezip.training.loop import Progress, Trainer
+from vaezip.training.rehearsal import Rehearsal, Timetable
+from vaezip.training.restore import restore
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
 
@@ -506,13 +509,32 @@ def test_the_minutes_have_room_for_what_is_not_training(tmp_path: Path) -> None:
     trainer = Trainer(
         Vae(load_model(TINY).architecture), Corpus([text], [text], []), Settings(minutes=1), tmp_path
     )
-    assert trainer.plan(20, 25)  # 15 seconds are left to train
+    trainer.plan(20, 25)  # 15 seconds are left to train
     progress = next(trainer.run())
     assert progress.share == pytest.approx(progress.seconds / 15)
     assert progress.seconds_left == pytest.approx(15 - progress.seconds + 25)
-    assert not trainer.plan(20, 39)  # a tenth of them is spent on training all the same
+    trainer.plan(20, 39)  # a tenth of them is spent on training all the same
     progress = next(trainer.run())
     assert progress.share == pytest.approx(progress.seconds / 6)
+
+
+def test_what_ends_a_run_takes_the_time_that_is_left(tmp_path: Path) -> None:
+    data = read_model_file(str(TINY))
+    vae = restore(load_model(TINY), data)
+    text = TextFile("x", np.frombuffer(b"It is late, and there is much to do. " * 60, np.uint8))
+    corpus = Corpus([text], [text], [])
+    trainer = Trainer(vae, corpus, Settings(minutes=60), tmp_path)
+    rehearsal = Rehearsal(vae, corpus, 0, None)
+
+    def end(late: float) -> tuple[float, int]:
+        timetable = Timetable(rehearsal, trainer, time.monotonic() - late)
+        assert timetable.plan() > 0
+        return timetable.practice_share(), timetable.evaluation_bytes()
+
+    assert end(late=0) == (1.0, EVALUATION_BYTES)
+    share, measured = end(late=4000)  # it ends all the same, by less practice and a smaller measurement
+    assert share == 0.0
+    assert 0 < measured < EVALUATION_BYTES
 
 
 def test_what_comes_after_training_is_told(texts: Path, run: Run) -> None:

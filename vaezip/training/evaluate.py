@@ -25,6 +25,7 @@ try:
 except ImportError:
     lzma = None  # type: ignore[assignment]
 
+EVALUATION_BYTES = 1_000_000
 _CHUNK = 4096
 
 
@@ -45,7 +46,12 @@ class Evaluation:
 
 
 def evaluate(
-    vae: Vae, model: Model, files: list[TextFile], *, before: Model | None = None, limit: int = 1_000_000
+    vae: Vae,
+    model: Model,
+    files: list[TextFile],
+    *,
+    before: Model | None = None,
+    limit: int = EVALUATION_BYTES,
 ) -> Evaluation:
     """Evaluate on the first `limit` bytes or so of `files`, block by block as they would be coded."""
     chosen = evaluated(files, limit)
@@ -75,7 +81,7 @@ def evaluate(
 
 
 def evaluated(
-    files: list[TextFile], limit: int = 1_000_000, per_file: int = 4 * DEFAULT_BLOCK_SIZE
+    files: list[TextFile], limit: int = EVALUATION_BYTES, per_file: int = 4 * DEFAULT_BLOCK_SIZE
 ) -> list[TextFile]:
     """The beginnings of the first files, `limit` bytes or so."""
     chosen: list[TextFile] = []

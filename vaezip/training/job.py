@@ -20,12 +20,12 @@ from vaezip.publish import open_target, refuse_existing
 from vaezip.tensors import read_tensors
 from vaezip.training.checkpoint import replacing
 from vaezip.training.data import SegmentSource, read_corpus, walk
-from vaezip.training.evaluate import Evaluation, evaluate
+from vaezip.training.evaluate import EVALUATION_BYTES, Evaluation, evaluate
 from vaezip.training.export import export
 from vaezip.training.grow import grow
-from vaezip.training.loop import Progress, Trainer
+from vaezip.training.loop import LEAST_TRAINING, Progress, Trainer
 from vaezip.training.owners import settle_owners
-from vaezip.training.rehearsal import rehearse
+from vaezip.training.rehearsal import Rehearsal, Timetable
 from vaezip.training.restore import restore
 from vaezip.training.run_folder import START, RunFolder
 from vaezip.training.settings import Settings
@@ -58,7 +58,7 @@ class TrainingJob:
         """
         started = time.monotonic() if started is None else started
         self._output, self._overwrite = output, overwrite
-        self._practice_share = 1.0
+        self._timetable: Timetable | None = None  # where minutes are to be kept
         self.warnings: list[str] = []
         self.notices: list[str] = []
         refuse_existing(str(output), overwrite)
@@ -91,7 +91,12 @@ class TrainingJob:
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
-        return self._trainer.run()
+        planned_again = False
+        for progress in self._trainer.run():
+            yield progress
+            if self._timetable and progress.share >= 0.5 and not planned_again:
+                self._timetable.plan()
+                planned_again = True
 
     def save(self) -> None:
         """Write the checkpoint now; between two steps."""
@@ -106,6 +111,7 @@ class TrainingJob:
         vae, settings, before = self._trainer.vae, self._trainer.settings, self._before
         stage("choosing the network")
         self._trainer.conclude()
+        timetable = self._timetable
         info = {
             "bytes_read": str(self._trainer.bytes_read),
             "seconds": f"{self._trainer.curve[-1][1]:.0f}",
@@ -117,12 +123,13 @@ class TrainingJob:
             info,
             settings.seed,
             before.mixer if before else None,
-            practice_share=self._practice_share,
+            practice_share=timetable.practice_share() if timetable else 1.0,
             stage=stage,
         )
         model = parse_model(data, self._output.stem)
         stage("measuring the model")
-        result = evaluate(vae, model, self.corpus.validation, before=before)
+        limit = timetable.evaluation_bytes() if timetable else EVALUATION_BYTES
+        result = evaluate(vae, model, self.corpus.validation, before=before, limit=limit)
         try:
             with open_target(self._output, overwrite=self._overwrite) as file:
                 ByteWriter(file).write(data)
@@ -177,15 +184,13 @@ class TrainingJob:
         trainer = self._trainer
         if trainer.settings.minutes is None or trainer.done:
             return
-        budget = 60 * trainer.settings.minutes
-        closing = rehearse(trainer.vae, self.corpus, trainer.settings.seed, self._before, budget)
-        self._practice_share = closing.practice_share
-        after = trainer.seconds_to_conclude() + closing.seconds
-        before = time.monotonic() - started
-        if not trainer.plan(before, after):
+        rehearsal = Rehearsal(trainer.vae, self.corpus, trainer.settings.seed, self._before)
+        self._timetable = Timetable(rehearsal, trainer, started)
+        others = self._timetable.plan()
+        if others > (1 - LEAST_TRAINING) * 60 * trainer.settings.minutes:
             self.notices.append(
                 f"{trainer.settings.minutes:g} minutes will not do: what is not training takes about "
-                f"{before + after:.0f} seconds (reading, writing and measuring)"
+                f"{others:.0f} seconds (reading, writing and measuring)"
             )
 
     def _refuse_overlap(self, corpus: list[Path], init: str | None) -> None:

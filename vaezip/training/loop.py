@@ -30,7 +30,7 @@ from vaezip.training.worker import Gradients, Worker
 
 LN2 = math.log(2)
 _FIRST_CHECKPOINT = 15  # seconds; a run that is killed early has something to go on from, too
-_LEAST_TRAINING = 0.1  # of the minutes, however long it takes what is not training
+LEAST_TRAINING = 0.1  # of the minutes, however long it takes what is not training
 _VALIDATIONS = 40  # per run, and more if a small corpus is read often:
 _LOOK_SECONDS = 7.5  # one after every pass, but no sooner than this
 _WARM_UP = 100  # steps
@@ -113,18 +113,15 @@ class Trainer:
         """Whether the budget is spent."""
         return self._share() >= 1
 
-    def plan(self, before: float, after: float) -> bool:
+    def plan(self, before: float, after: float) -> None:
         """Make room in the minutes for what is not training: so many seconds before and after it.
 
-        Returns whether there is; if not, a tenth of the minutes is still spent on training.
+        However many these are, a tenth of the minutes is spent on training.
         """
-        self._closing_seconds = after
         minutes = self.settings.minutes
-        if minutes is None:
-            return True
-        room = 60 * minutes - before - after
-        self._seconds = max(room, _LEAST_TRAINING * 60 * minutes)
-        return room >= _LEAST_TRAINING * 60 * minutes
+        if minutes is not None:
+            self._closing_seconds = after
+            self._seconds = max(60 * minutes - before - after, LEAST_TRAINING * 60 * minutes)
 
     def save(self) -> None:
         """Write the checkpoint; raises FileError, and leaves the old one, if that fails."""
@@ -169,6 +166,11 @@ class Trainer:
     def bytes_read(self) -> int:
         """So far, over all rounds."""
         return self._run.bytes_read
+
+    @property
+    def seconds(self) -> float:
+        """Of training so far."""
+        return self._run.seconds
 
     def go_on(self) -> None:
         """Train in rounds, each of which goes on from what `vae` is now; before `run`."""

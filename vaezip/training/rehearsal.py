@@ -1,20 +1,17 @@
-"""How long it takes to end a run: measured beforehand on a little text, so that the minutes are kept."""
+"""How long it takes to end a run: measured on a little text, so that the minutes are kept."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from vaezip.engine import REFERENCE
 from vaezip.mixing.parameters import MixerParameters
 from vaezip.model import Model, parse_model
 from vaezip.training.data import Corpus, TextFile
-from vaezip.training.evaluate import evaluate, evaluated
+from vaezip.training.evaluate import EVALUATION_BYTES, evaluate, evaluated
 from vaezip.training.export import export, texts_for_export
+from vaezip.training.loop import Trainer
 from vaezip.training.mixing import texts_in_time, unpractised
 from vaezip.training.vae import Vae
 
@@ -23,51 +20,97 @@ _SLOW_BYTES = 128  # for the reference, which takes a thousand times as long
 # How often the mixer reads a text to practise: all of it, drifts, one start; or less, and choices.
 _PASSES, _PASSES_PRACTISED = 3.0, 4.0
 _SHORT = 1.1  # so much longer than a rehearsal says it takes: longer texts fit the caches less well
-_PRACTICE = 0.4  # of a run's time, the most that the mixer's practice may take
+_PRACTICE = 0.4  # of a run's time, the most that is planned for the mixer's practice
+_LEAST_EVALUATION = 0.05  # of the bytes that are evaluated, however little time is left
 
 
 @dataclass(frozen=True)
 class Closing:
-    """What it takes to end a run: exporting the network and evaluating the model."""
+    """What it takes to end a run, in seconds, by how fast the machine is now."""
 
-    seconds: float
-    practice_share: float  # of the texts for the mixer's practice, those that there is time for
+    exporting: float  # without the mixer's practice
+    practising: float  # on all its texts
+    evaluating: float  # all that is evaluated
 
-
-def rehearse(vae: Vae, corpus: Corpus, seed: int, before: Model | None, seconds: float) -> Closing:
-    """How a run of so many `seconds` in all will end."""
-    few = Corpus(corpus.train, evaluated(corpus.validation, 1, _SLOW_BYTES), [])
-    started = time.perf_counter()
-    # A mixer that has practised practises on validation text only: here, on next to nothing.
-    model = parse_model(export(vae, few, {}, seed, MixerParameters(unpractised())), "rehearsal")
-    exported = time.perf_counter() - started
-    practised = before is not None
-    practice = texts_in_time(texts_for_export(corpus, seed, practised=practised)[1], model.engine)
-    passes = _PASSES_PRACTISED if practised else _PASSES
-    slow = model.engine.name == REFERENCE
-    practising = _SHORT * passes * sum(map(len, practice)) * _seconds_per_byte(model, practice, slow)
-    share = min(1.0, _PRACTICE * seconds / practising)
-    others = exported + _evaluation_seconds(vae, model, corpus, before, slow)
-    return Closing(_SHORT * others + share * practising, share)
+    @property
+    def others(self) -> float:
+        """All but the practice."""
+        return self.exporting + self.evaluating
 
 
-def _seconds_per_byte(model: Model, texts: Sequence[NDArray[np.uint8]], slow: bool) -> float:
-    """Of a mixer that reads the last of `texts`."""
-    pieces = [text[: _SLOW_BYTES if slow else _FILE_BYTES] for text in texts[-1 if slow else -8 :]]
-    started = time.perf_counter()
-    for piece in pieces:
-        model.predictor(model.latent.null(), 0, len(piece)).encode(piece)
-    return (time.perf_counter() - started) / sum(map(len, pieces))
+class Rehearsal:
+    """A run's end, played through on next to nothing."""
 
+    def __init__(self, vae: Vae, corpus: Corpus, seed: int, before: Model | None) -> None:
+        """With the network as it is now; how fast it is does not depend on what it has learned."""
+        self._vae, self._corpus, self._before = vae, corpus, before
+        few = Corpus(corpus.train, evaluated(corpus.validation, 1, _SLOW_BYTES), [])
+        started = time.perf_counter()
+        # A mixer that has practised practises on validation text only: here, on next to nothing.
+        data = export(vae, few, {}, seed, MixerParameters(unpractised()))
+        self._exporting = time.perf_counter() - started
+        self._model = parse_model(data, "rehearsal")
+        practised = before is not None
+        texts = texts_for_export(corpus, seed, practised=practised)[1]
+        self._texts = texts_in_time(texts, self._model.engine)
+        self._passes = _PASSES_PRACTISED if practised else _PASSES
+        self._slow = self._model.engine.name == REFERENCE
 
-def _evaluation_seconds(vae: Vae, model: Model, corpus: Corpus, before: Model | None, slow: bool) -> float:
-    limit, per_file = (_SLOW_BYTES, _SLOW_BYTES) if slow else (_BYTES, _FILE_BYTES)
-    sample = evaluated(corpus.validation, limit, per_file)
-    started = time.perf_counter()
-    evaluate(vae, model, sample, before=before)
-    seconds = time.perf_counter() - started
-    return seconds * _size(evaluated(corpus.validation)) / _size(sample)
+    def closing(self) -> Closing:
+        """Measured now."""
+        practising = self._passes * sum(map(len, self._texts)) * self._seconds_per_byte()
+        return Closing(_SHORT * self._exporting, _SHORT * practising, _SHORT * self._evaluating())
+
+    def _seconds_per_byte(self) -> float:
+        """Of a mixer that reads the last of the texts."""
+        last = self._texts[-1 if self._slow else -8 :]
+        pieces = [text[: _SLOW_BYTES if self._slow else _FILE_BYTES] for text in last]
+        started = time.perf_counter()
+        for piece in pieces:
+            self._model.predictor(self._model.latent.null(), 0, len(piece)).encode(piece)
+        return (time.perf_counter() - started) / sum(map(len, pieces))
+
+    def _evaluating(self) -> float:
+        limit, per_file = (_SLOW_BYTES, _SLOW_BYTES) if self._slow else (_BYTES, _FILE_BYTES)
+        sample = evaluated(self._corpus.validation, limit, per_file)
+        started = time.perf_counter()
+        evaluate(self._vae, self._model, sample, before=self._before)
+        seconds = time.perf_counter() - started
+        return seconds * _size(evaluated(self._corpus.validation)) / _size(sample)
 
 
 def _size(files: list[TextFile]) -> int:
     return sum(len(f.data) for f in files)
+
+
+class Timetable:
+    """Keeps a run's seconds, though the machine may become faster or slower on the way."""
+
+    def __init__(self, rehearsal: Rehearsal, trainer: Trainer, started: float) -> None:
+        """started: when this run, or what resumes it, began, by `time.monotonic`."""
+        self._rehearsal, self._trainer, self._started = rehearsal, trainer, started
+        self._budget = 60 * (trainer.settings.minutes or 0.0)
+        self._end = started + self._budget - trainer.seconds
+        self._before: float | None = None  # seconds from the start to the first plan
+
+    def plan(self) -> float:
+        """Tell the trainer how long it may train; how long takes what is not training, in seconds."""
+        conclusion, closing = self._trainer.seconds_to_conclude(), self._rehearsal.closing()
+        if self._before is None:
+            self._before = time.monotonic() - self._started
+        after = conclusion + closing.others + min(closing.practising, _PRACTICE * self._budget)
+        self._trainer.plan(self._before, after)
+        return self._before + after
+
+    def practice_share(self) -> float:
+        """Of the mixer's practice, what there is time for once training is over."""
+        closing = self._rehearsal.closing()
+        return min(1.0, max(0.0, self._left() - closing.others) / closing.practising)
+
+    def evaluation_bytes(self) -> int:
+        """Of the validation files, what there is time for at the end."""
+        share = self._left() / self._rehearsal.closing().evaluating
+        return int(min(1.0, max(_LEAST_EVALUATION, share)) * EVALUATION_BYTES)
+
+    def _left(self) -> float:
+        return self._end - time.monotonic()
