@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -129,11 +130,11 @@ def test_a_mixer_that_has_little_time_practises_less(tiny: vaezip.Model) -> None
     vae = restore(tiny, read_model_file(str(TINY)))
     files = [TextFile("x", np.frombuffer((ROOT / "docs" / "cli.md").read_bytes()[:300], np.uint8))]
 
-    def counts(share: float) -> int:
-        model = parse_model(export(vae, Corpus(files, files, []), {}, practice_share=share), "x")
+    def counts(seconds: float) -> int:
+        model = parse_model(export(vae, Corpus(files, files, []), {}, practice_seconds=seconds), "x")
         return int((model.mixer.starts[0].history_map & 1023).sum())
 
-    assert 0 < counts(1e-9) < counts(1.0)
+    assert 0 < counts(0) < counts(math.inf)
 
 
 def test_starts_learn_different_texts(tiny: vaezip.Model) -> None:

@@ -7,10 +7,12 @@
 
 static const uint32_t least_match[VZ_MATCHES] = {4, 8};
 
-int vz_history_init(vz_history *h, uint32_t size) {
-    for (h->bits = 10; h->bits < 18 && (UINT32_C(1) << h->bits) < 2 * size; h->bits++) {}
+static size_t slot_count(const vz_history *h) { return (size_t)VZ_HISTORIES << h->bits; }
+
+/* Of a history whose `bits` are set; what a text, or a table, begins with is all zeros. */
+static int allocate(vz_history *h, uint32_t size) {
     h->text = calloc(size ? size : 1, 1);
-    h->memory = calloc(((size_t)VZ_HISTORIES << h->bits) * sizeof *h->tables + CACHE_LINE, 1);
+    h->memory = calloc(slot_count(h) * sizeof *h->tables + CACHE_LINE, 1);
     /* The slots that a hash may lie in are neighbours: so that they share a cache line. */
     h->tables = (vz_slot *)(((uintptr_t)h->memory + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1));
     int complete = h->text && h->memory;
@@ -19,6 +21,22 @@ int vz_history_init(vz_history *h, uint32_t size) {
         complete = complete && h->match[i].ends;
     }
     return complete;
+}
+
+int vz_history_init(vz_history *h, uint32_t size) {
+    for (h->bits = 10; h->bits < 18 && (UINT32_C(1) << h->bits) < 2 * size; h->bits++) {}
+    return allocate(h, size);
+}
+
+int vz_history_copy(vz_history *h, const vz_history *from, uint32_t more) {
+    *h = *from;
+    int complete = allocate(h, from->position + more);
+    if (!complete) return 0;
+    memcpy(h->text, from->text, from->position);
+    memcpy(h->tables, from->tables, slot_count(h) * sizeof *h->tables);
+    for (int i = 0; i < VZ_MATCHES; i++)
+        memcpy(h->match[i].ends, from->match[i].ends, sizeof *h->match[i].ends << h->bits);
+    return 1;
 }
 
 void vz_history_free(vz_history *h) {
@@ -36,24 +54,19 @@ static uint8_t check_of(uint64_t hash) {
     return (uint8_t)(check + !check);
 }
 
-/* The slot of a hash, of three that it may lie in; else NULL, and `*other` is a free one, or the least used of them. */
-VZ_INLINE vz_slot *look_up(const vz_history *h, int context, uint64_t hash, vz_slot **other) {
-    *other = NULL;
+/* The slot of a hash, of three that it may lie in; else a free one, or the least used of them, which it takes. */
+static vz_slot *find_slot(const vz_history *h, int context, uint64_t hash, vz_journal *j) {
+    vz_slot *other = NULL;
     for (uint32_t k = 0; k < 3; k++) {
         vz_slot *s = slot_at(h, context, hash, k);
         if (s->check == check_of(hash)) return s;
         if (!s->check) {
-            *other = s;
+            other = s;
             break;
         }
-        if (!*other || s->state[0] < (*other)->state[0]) *other = s;
+        if (!other || s->state[0] < other->state[0]) other = s;
     }
-    return NULL;
-}
-
-static vz_slot *find_slot(const vz_history *h, int context, uint64_t hash) {
-    vz_slot *other, *s = look_up(h, context, hash, &other);
-    if (s) return s;
+    vz_journal_keep(j, other, sizeof *other);
     memset(other, 0, sizeof *other);
     other->check = check_of(hash);
     return other;
@@ -98,7 +111,7 @@ static void hash_contexts(vz_history *h, uint64_t best, uint64_t second) {
     for (int i = 0; i < VZ_HISTORIES; i++) h->context[i] = vz_hash(keys[i] * PRIME + (uint64_t)i + 1);
 }
 
-static void find_match(const vz_history *h, vz_match *match, uint32_t least) {
+static void find_match(const vz_history *h, vz_match *match, uint32_t least, vz_journal *j) {
     const uint8_t *text = h->text;
     const uint32_t at = h->position;
     if (match->length && text[match->position] == text[at - 1]) {
@@ -118,31 +131,21 @@ static void find_match(const vz_history *h, vz_match *match, uint32_t least) {
             match->position = before;
         }
     }
+    vz_journal_keep(j, end, sizeof *end);
     *end = at;
 }
 
-static uint64_t second_hash(const vz_history *h, int context, int node) {
-    return vz_hash(h->context[context] + (uint64_t)node * SALT);
-}
-
-void vz_history_begin_nibble(vz_history *h, int node, const int *guess) {
+void vz_history_begin_nibble(vz_history *h, int node, const int *guess, vz_journal *j) {
     if (node == 1) {
         hash_contexts(h, (uint64_t)guess[0], (uint64_t)guess[1]);
-        for (int i = 0; i < VZ_MATCHES; i++) find_match(h, h->match + i, least_match[i]);
+        for (int i = 0; i < VZ_MATCHES; i++) find_match(h, h->match + i, least_match[i], j);
     }
     uint64_t hash[VZ_HISTORIES];
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        hash[i] = node == 1 ? h->context[i] : second_hash(h, i, node);
+        hash[i] = node == 1 ? h->context[i] : vz_hash(h->context[i] + (uint64_t)node * SALT);
         VZ_PREFETCH(slot_at(h, i, hash[i], 0));
     }
-    for (int i = 0; i < VZ_HISTORIES; i++) h->slots[i] = find_slot(h, i, hash[i]);
-}
-
-void vz_history_peek_nibble(vz_history *h, int node) {
-    for (int i = 0; i < VZ_HISTORIES; i++) {
-        vz_slot *other, *s = look_up(h, i, second_hash(h, i, node), &other);
-        h->slots[i] = s ? s : h->free + i;
-    }
+    for (int i = 0; i < VZ_HISTORIES; i++) h->slots[i] = find_slot(h, i, hash[i], j);
 }
 
 static void begin_line(vz_history *h) {
@@ -156,8 +159,9 @@ static void begin_line(vz_history *h) {
     h->first = h->fields = h->separator = h->indent = 0;
 }
 
-void vz_history_push(vz_history *h, int byte) {
+void vz_history_push(vz_history *h, int byte, vz_journal *j) {
     uint16_t *followers = h->followers + three_bytes(h);
+    vz_journal_keep(j, followers, sizeof *followers);
     *followers = (uint16_t)(*followers << 8 | byte);
     h->text[h->position++] = (uint8_t)byte;
     int class = vz_shape_class(byte), in_word = class == '0' || class == 'a' || class == 'A' || class == 128;

@@ -3,6 +3,7 @@
 #define VZ_HISTORY_H
 
 #include "arithmetic.h"
+#include "journal.h"
 #include "mixer.h"
 
 #define VZ_LONGEST_MATCH 400
@@ -26,13 +27,11 @@ typedef struct {
     uint64_t recent, shape;        /* newest byte, or run of a class of bytes, lowest */
     vz_match match[VZ_MATCHES];    /* for the byte to come */
     vz_slot *slots[VZ_HISTORIES];  /* for the nibble to come */
-    vz_slot free[VZ_HISTORIES];    /* all zeros: while peeking, in place of slots that a nibble would take */
 
     int bits; /* of the number of slots per context, and of matches' ends */
     vz_slot *tables; /* all slots, context by context, in `memory` */
     void *memory;
     uint64_t context[VZ_HISTORIES];
-    uint16_t followers[1 << 16]; /* by the hash of three bytes: the two that came after them last */
 
     uint64_t word[3], item;      /* hashes of the word so far, and those before; of the item so far */
     uint64_t line_word;          /* the line's first word, 0 before its end */
@@ -42,18 +41,21 @@ typedef struct {
     int first, fields, separator; /* of the line: first byte, number of separators, the last one */
     int fields_before;           /* of the line above: how many fields it has */
     uint32_t field_at[VZ_MANY_FIELDS], field_at_before[VZ_MANY_FIELDS]; /* where they begin, in this line and above */
+
+    /* Last, since a journal keeps what changes of it, and of all before a copy. */
+    uint16_t followers[1 << 16]; /* by the hash of three bytes: the two that came after them last */
 } vz_history;
 
 /* Of a block of `size` bytes; 0 if there is no memory. `h` is all zeros before, and to be freed in any case. */
 int vz_history_init(vz_history *h, uint32_t size);
+/* The same history, with room for `more` bytes, between two bytes; else as above. */
+int vz_history_copy(vz_history *h, const vz_history *from, uint32_t more);
 void vz_history_free(vz_history *h);
 
 /* Get ready for a nibble. `node` is the bits of its byte so far, with a leading 1; `guess` the network's best and second
- * best byte. */
-void vz_history_begin_nibble(vz_history *h, int node, const int *guess);
-/* The same `slots`, for now: what they hold is changed back, and nothing is replaced in the tables. For a byte's second nibble. */
-void vz_history_peek_nibble(vz_history *h, int node);
-void vz_history_push(vz_history *h, int byte);
+ * best byte. What changes in tables is kept by the journal, here and below; it may be NULL. */
+void vz_history_begin_nibble(vz_history *h, int node, const int *guess, vz_journal *j);
+void vz_history_push(vz_history *h, int byte, vz_journal *j);
 
 VZ_INLINE uint64_t vz_hash(uint64_t x) {
     x *= MIX;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "arithmetic.h"
-#include "history.h"
+#include "evidence.h"
 
 #define DOMAIN_LIMIT 32767 /* logistic domain in units of 1/4096 */
 #define WEIGHT_LIMIT 262143
@@ -14,6 +14,7 @@
 #define BIAS 1
 #define FIRST_MATCH 2
 #define FIRST_HISTORY 4
+#define WALK_LIMIT ((size_t)1 << 16) /* bytes; what seven bits and a nibble change takes a fifth */
 
 enum {
     SET_NODE = 0,
@@ -44,31 +45,6 @@ struct vz_mixer {
     int rate; /* of learning the weights, for this byte */
 };
 
-struct vz_evidence {
-    vz_history history;
-    uint32_t tree[512]; /* sums of exponentials: node n > 1 has children 2n and 2n + 1; below 2^31 + 2^8 */
-    int guess[2];       /* the network's best and second best byte */
-    int confidence;     /* in the best */
-    int known; /* how many of orders 1 to 6 have been here before */
-    int node;  /* the bits of this byte so far, with a leading 1 */
-    int depth; /* how many they are */
-};
-
-vz_evidence *vz_evidence_new(uint32_t size) {
-    vz_evidence *e = calloc(1, sizeof *e);
-    if (e && !vz_history_init(&e->history, size)) {
-        vz_evidence_free(e);
-        return NULL;
-    }
-    return e;
-}
-
-void vz_evidence_free(vz_evidence *e) {
-    if (!e) return;
-    vz_history_free(&e->history);
-    free(e);
-}
-
 vz_mixer *vz_mixer_new(const vz_mixer_model *model) {
     vz_mixer *m = malloc(sizeof *m);
     if (!m) return NULL;
@@ -80,6 +56,12 @@ vz_mixer *vz_mixer_new(const vz_mixer_model *model) {
     for (int j = 0; j < APM_BUCKETS; j++) m->apm_node[0][j] = (uint16_t)model->squash[j * 128];
     for (int i = 1; i < 3 * 256; i++) memcpy(m->apm_node[i], m->apm_node[0], sizeof *m->apm_node);
     for (int i = 0; i < 1 << 12; i++) memcpy(m->apm_order2[i], m->apm_node[0], sizeof *m->apm_order2);
+    return m;
+}
+
+vz_mixer *vz_mixer_copy(const vz_mixer *from) {
+    vz_mixer *m = malloc(sizeof *m);
+    if (m) memcpy(m, from, sizeof *m);
     return m;
 }
 
@@ -111,41 +93,6 @@ static int match_class(uint32_t length) {
     int i = 0;
     while (i < 10 && length >= limits[i]) i++;
     return 2 + i;
-}
-
-/* How many of orders 1 to 6 have been here before. */
-static void count_known(vz_evidence *e) {
-    e->known = 0;
-    for (int i = 1; i < 6; i++) e->known += e->history.slots[i]->state[0] != 0;
-}
-
-static void begin_nibble(vz_evidence *e) {
-    vz_history_begin_nibble(&e->history, e->node, e->guess);
-    count_known(e);
-}
-
-void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
-    static const uint8_t limits[] = {20, 40, 80, 128, 192, 230, 250};
-    uint32_t best = 0, second = 0;
-    for (int i = 0; i < 256; i++) {
-        uint32_t x = e->tree[256 + i] = (uint32_t)exponentials[i] + 1;
-        if (x > best) {
-            second = best;
-            e->guess[1] = e->guess[0];
-            best = x;
-            e->guess[0] = i;
-        } else if (x > second) {
-            second = x;
-            e->guess[1] = i;
-        }
-    }
-    for (int i = 255; i > 1; i--) e->tree[i] = e->tree[2 * i] + e->tree[2 * i + 1];
-    uint64_t total = (uint64_t)e->tree[2] + e->tree[3]; /* 2^32 and more, if all bytes are equally likely */
-    uint32_t share = (uint32_t)(((uint64_t)best << 8) / total);
-    for (e->confidence = 0; e->confidence < 7 && share >= limits[e->confidence];) e->confidence++;
-    e->node = 1;
-    e->depth = 0;
-    begin_nibble(e);
 }
 
 /* Of the histories in a slot, that of the node. */
@@ -237,20 +184,24 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, prediction *p) {
     p->bucket += f >= 1024;
 }
 
-VZ_INLINE void adapt(const vz_mixer *m, uint32_t *entry, int bit) {
+VZ_INLINE void adapt(const vz_mixer *m, uint32_t *entry, int bit, vz_journal *j) {
+    vz_journal_keep(j, entry, sizeof *entry);
     int32_t count = (int32_t)(*entry & 1023), p = (int32_t)(*entry >> 10);
     p += (int32_t)(((int64_t)((bit << 22) - p) * m->model->rate[count]) >> 16);
     *entry = (uint32_t)p << 10 | (uint32_t)(count + (count < MAP_LIMIT));
 }
 
-VZ_INLINE void refine(uint16_t *probability, int bit) {
+VZ_INLINE void refine(uint16_t *probability, int bit, vz_journal *j) {
+    vz_journal_keep(j, probability, sizeof *probability);
     *probability = (uint16_t)(*probability + (((bit ? 65535 : 0) - *probability) >> 6));
 }
 
-VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int bit) {
+/* What changes is kept by the journal, which may be NULL. */
+VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int bit, vz_journal *j) {
     const int target = bit << 16, index = history_index(e);
     for (int s = 0; s < VZ_SETS; s++) {
         int32_t *w = m->weights[p->row[s]];
+        vz_journal_keep(j, w, sizeof m->weights[0]);
         int step = ((target - squash(m, p->output[s])) * m->rate) >> 8; /* at most 2^16 * 2046 >> 8, times 2047 */
         for (int i = 0; i < VZ_INPUTS; i++)
             w[i] = vz_clip(w[i] + ((p->input[i] * step + 32768) >> 16), -WEIGHT_LIMIT, WEIGHT_LIMIT);
@@ -258,23 +209,25 @@ VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int
     int step = ((target - squash(m, p->mixed)) * m->model->learning[3]) >> 8;
     for (int k = 0; k < VZ_FINAL_SETS; k++) {
         int32_t *w = m->final_weights[p->final_row[k]];
+        vz_journal_keep(j, w, sizeof m->final_weights[0]);
         for (int s = 0; s < VZ_SETS; s++)
             w[s] = vz_clip(w[s] + (((p->output[s] >> 4) * step + 32768) >> 16), -WEIGHT_LIMIT, WEIGHT_LIMIT);
     }
-    refine(&m->apm_node[p->apm[0]][p->bucket], bit);
-    refine(&m->apm_order2[p->apm[1]][p->bucket], bit);
+    refine(&m->apm_node[p->apm[0]][p->bucket], bit, j);
+    refine(&m->apm_order2[p->apm[1]][p->bucket], bit, j);
     for (int i = 0; i < VZ_MATCHES; i++)
-        if (p->match_bit[i] >= 0) adapt(m, &m->match_map[i][length_class(e->history.match[i].length)], p->match_bit[i] == bit);
+        if (p->match_bit[i] >= 0) adapt(m, &m->match_map[i][length_class(e->history.match[i].length)], p->match_bit[i] == bit, j);
     for (int i = 0; i < VZ_HISTORIES; i++) {
         uint8_t state = e->history.slots[i]->state[index];
-        if (state) adapt(m, &m->history_map[i][state], bit);
+        if (state) adapt(m, &m->history_map[i][state], bit, j);
     }
 }
 
-VZ_INLINE void go_on(vz_evidence *e, const uint8_t *next, int bit) {
+VZ_INLINE void go_on(vz_evidence *e, const uint8_t *next, int bit, vz_journal *j) {
     const int index = history_index(e);
     for (int i = 0; i < VZ_HISTORIES; i++) {
         uint8_t *state = &e->history.slots[i]->state[index];
+        vz_journal_keep(j, state, sizeof *state);
         *state = next[2 * *state + bit];
     }
     e->node = 2 * e->node + bit;
@@ -294,15 +247,15 @@ VZ_INLINE int32_t share_of_ones(int32_t width, int probability, int depth) {
 }
 
 /* Codes a byte: a given one, or, if `byte` is negative, that whose interval, of the first mixer, holds `quantile`. */
-VZ_EVERY_CPU static int code(vz_mixer *const *mixers, int count, vz_evidence *e, int byte, int32_t quantile,
-                             int32_t *intervals) {
+VZ_INLINE int code_with(vz_journal *j, vz_mixer *const *mixers, int count, vz_evidence *e, int byte, int32_t quantile,
+                        int32_t *intervals) {
     for (int k = 0; k < count; k++) {
         set_rate(mixers[k], e);
         intervals[2 * k] = 1;
         intervals[2 * k + 1] = VZ_TOTAL - 2;
     }
     while (e->depth < 8) {
-        if (e->depth == 4) begin_nibble(e);
+        if (e->depth == 4) vz_evidence_begin_nibble(e, j);
         int bit = byte >> (7 - e->depth) & 1;
         for (int k = 0; k < count; k++) {
             prediction p;
@@ -312,12 +265,19 @@ VZ_EVERY_CPU static int code(vz_mixer *const *mixers, int count, vz_evidence *e,
             if (byte < 0 && k == 0) bit = quantile >= *below + *width - ones;
             *below += bit ? *width - ones : 0;
             *width = bit ? ones : *width - ones;
-            learn(mixers[k], e, &p, bit);
+            learn(mixers[k], e, &p, bit, j);
         }
-        go_on(e, mixers[0]->model->next, bit);
+        go_on(e, mixers[0]->model->next, bit, j);
     }
-    vz_history_push(&e->history, e->node & 255);
+    vz_history_push(&e->history, e->node & 255, j);
     return e->node & 255;
+}
+
+/* Without a journal, nothing of it is in the way. */
+VZ_EVERY_CPU static int code(vz_mixer *const *mixers, int count, vz_evidence *e, int byte, int32_t quantile,
+                             int32_t *intervals) {
+    return e->journal ? code_with(e->journal, mixers, count, e, byte, quantile, intervals)
+                      : code_with(NULL, mixers, count, e, byte, quantile, intervals);
 }
 
 void vz_mixers_encode(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_t byte, int32_t *intervals) {
@@ -328,46 +288,14 @@ uint8_t vz_mixer_decode(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *
     return (uint8_t)code(&m, 1, e, -1, quantile, interval);
 }
 
-/* What learning from a bit changes. */
-typedef struct {
-    int32_t weights[VZ_SETS][VZ_INPUTS], final_weights[VZ_FINAL_SETS][VZ_SETS];
-    uint32_t history_map[VZ_HISTORIES], match_map[VZ_MATCHES];
-    uint16_t apm_node, apm_order2;
-    uint8_t state[VZ_HISTORIES];
-} changes;
-
-VZ_INLINE void copy(void *current, void *kept, size_t size, int back) {
-    memcpy(back ? current : kept, back ? kept : current, size);
-}
-
-/* Keep it, or put it back. */
-VZ_INLINE void exchange(vz_mixer *m, vz_evidence *e, const prediction *p, changes *c, int back) {
-    const int index = history_index(e);
-    for (int s = 0; s < VZ_SETS; s++) copy(m->weights[p->row[s]], c->weights[s], sizeof c->weights[s], back);
-    for (int k = 0; k < VZ_FINAL_SETS; k++)
-        copy(m->final_weights[p->final_row[k]], c->final_weights[k], sizeof c->final_weights[k], back);
-    copy(&m->apm_node[p->apm[0]][p->bucket], &c->apm_node, sizeof c->apm_node, back);
-    copy(&m->apm_order2[p->apm[1]][p->bucket], &c->apm_order2, sizeof c->apm_order2, back);
-    for (int i = 0; i < VZ_MATCHES; i++)
-        copy(&m->match_map[i][length_class(e->history.match[i].length)], c->match_map + i, sizeof *c->match_map, back);
-    for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint8_t *state = &e->history.slots[i]->state[index];
-        copy(state, c->state + i, 1, back); /* first: it says which entry of the map */
-        copy(&m->history_map[i][*state], c->history_map + i, sizeof *c->history_map, back);
-    }
-}
-
 /* The widths below a node whose interval has `width`: on the way to each, it learns as in `code`, and forgets. */
-VZ_EVERY_CPU static void walk(vz_mixer *m, vz_evidence *e, int32_t width, int32_t *widths) {
+VZ_EVERY_CPU static void walk(vz_mixer *m, vz_evidence *e, vz_journal *j, int32_t width, int32_t *widths) {
     const int node = e->node, depth = e->depth, known = e->known;
+    const size_t before = j->size;
     vz_slot *slots[VZ_HISTORIES];
     memcpy(slots, e->history.slots, sizeof slots);
-    if (depth == 4) {
-        vz_history_peek_nibble(&e->history, node);
-        count_known(e);
-    }
+    if (depth == 4) vz_evidence_begin_nibble(e, j);
     prediction p;
-    changes c;
     predict(m, e, &p);
     int32_t ones = share_of_ones(width, p.probability, depth);
     if (depth == 7) {
@@ -375,22 +303,27 @@ VZ_EVERY_CPU static void walk(vz_mixer *m, vz_evidence *e, int32_t width, int32_
         widths[(2 * node & 255) + 1] = ones;
         return;
     }
-    exchange(m, e, &p, &c, 0);
+    const size_t here = j->size;
     for (int bit = 0; bit < 2; bit++) {
-        learn(m, e, &p, bit);
-        go_on(e, m->model->next, bit);
-        walk(m, e, bit ? ones : width - ones, widths);
+        learn(m, e, &p, bit, j);
+        go_on(e, m->model->next, bit, j);
+        walk(m, e, j, bit ? ones : width - ones, widths);
         e->node = node;
         e->depth = depth;
-        exchange(m, e, &p, &c, 1);
+        vz_journal_rewind(j, here);
     }
+    vz_journal_rewind(j, before);
     memcpy(e->history.slots, slots, sizeof slots);
     e->known = known;
 }
 
-void vz_mixer_distribution(vz_mixer *m, vz_evidence *e, int32_t *widths) {
+int vz_mixer_distribution(vz_mixer *m, vz_evidence *e, int32_t *widths) {
+    vz_journal journal = {0};
+    if (!vz_journal_init(&journal, WALK_LIMIT)) return 0;
     set_rate(m, e);
-    walk(m, e, VZ_TOTAL - 2, widths);
+    walk(m, e, &journal, VZ_TOTAL - 2, widths);
+    vz_journal_free(&journal);
+    return 1;
 }
 
 void vz_mixer_learned(const vz_mixer *m, int32_t *weights, int32_t *final_weights, uint32_t *history_map,

@@ -30,26 +30,25 @@ typedef struct {
     const uint32_t *match_map;       /* (VZ_MATCHES, VZ_MATCH_LENGTHS) probability that it goes on, and count */
 } vz_mixer_model;
 
-/* What all mixers of a block see: the network's probabilities, and the block so far. */
+/* What all mixers of a block see (evidence.h). */
 typedef struct vz_evidence vz_evidence;
 typedef struct vz_mixer vz_mixer;
 
-/* NULL if there is no memory. `size` is the number of bytes of the block. */
-vz_evidence *vz_evidence_new(uint32_t size);
-void vz_evidence_free(vz_evidence *e);
+/* NULL if there is no memory. */
 vz_mixer *vz_mixer_new(const vz_mixer_model *model);
+vz_mixer *vz_mixer_copy(const vz_mixer *m);
 void vz_mixer_free(vz_mixer *m);
 
-/* For every byte: begin with the network's exponentials, int32 (256,); then encode or decode it. Both set its
- * interval: where it begins, and how wide it is; those of the 256 bytes share out 1 ... VZ_TOTAL - 2. */
-void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials);
+/* Encode or decode the byte that the evidence has begun. Both set its interval: where it begins, and how wide it is; those of
+ * the 256 bytes share out 1 ... VZ_TOTAL - 2. */
 /* By several mixers, at least one, whose models differ in nothing but weights and maps: `intervals`, (count, 2). */
 void vz_mixers_encode(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_t byte, int32_t *intervals);
 /* The byte whose interval holds `quantile`; for one outside them all, the nearest. */
 uint8_t vz_mixer_decode(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *interval);
 
-/* Before one of these: the widths, (256,), that the intervals of all bytes would have. Leaves everything as it was. */
-void vz_mixer_distribution(vz_mixer *m, vz_evidence *e, int32_t *widths);
+/* Before one of these: the widths, (256,), that the intervals of all bytes would have. Leaves everything as it was. 0 if there is
+ * no memory. */
+int vz_mixer_distribution(vz_mixer *m, vz_evidence *e, int32_t *widths);
 
 /* What it has learned so far, in the shapes of vz_mixer_model. */
 void vz_mixer_learned(const vz_mixer *m, int32_t *weights, int32_t *final_weights, uint32_t *history_map,

@@ -16,7 +16,15 @@ typedef struct vz_predictor vz_predictor;
 vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *const *mixer,
                                int mixers, const int32_t *scale, const int32_t *shift, const int32_t *start,
                                uint32_t size);
+/* The same as another, of one mixer, between two bytes, with room for `more` of them. NULL if there is no memory. */
+vz_predictor *vz_predictor_copy(const vz_predictor *p, uint32_t more);
 void vz_predictor_free(vz_predictor *p);
+
+/* Between two bytes: keep the state, to come back to it; what changes from here on goes into a journal of `limit` bytes at most.
+ * 0 if there is no memory. */
+int vz_predictor_mark(vz_predictor *p, uint32_t limit);
+/* Go back to the mark, which stays; 0 if the journal could not keep everything, or the predictor was not between two bytes. */
+int vz_predictor_rewind(vz_predictor *p);
 
 /* To encode the next bytes: `intervals`, (count, mixers, 2), gets where each byte's interval begins, and how wide it is. */
 void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals);
@@ -29,8 +37,8 @@ void vz_predictor_drop(vz_predictor *p, int mixer);
 uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row);
 
 /* With the first mixer: the widths, (256,), that the intervals of all values of the next byte would have.
- * After the last byte, does nothing. */
-void vz_predictor_distribution(vz_predictor *p, int32_t *widths);
+ * After the last byte, does nothing. 0 if there is no memory. */
+int vz_predictor_distribution(vz_predictor *p, int32_t *widths);
 
 /* What the first mixer has learned so far, in the shapes of vz_mixer_model. */
 void vz_predictor_learned(const vz_predictor *p, int32_t *weights, int32_t *final_weights, uint32_t *history_map,

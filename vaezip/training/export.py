@@ -64,15 +64,14 @@ def export(
     seed: int = 0,
     before: MixerParameters | None = None,
     *,
-    practice_share: float = 1.0,
+    practice_seconds: float = math.inf,
     stage: Callable[[str], object] = lambda _: None,
 ) -> bytes:
     """The bytes of a model file.
 
     Calibrated on the training text. The mixer practises on the validation text last, since how far the
     network is to be trusted shows best where it has not been; one that is trained already, `before`, has no
-    other practice. practice_share: of its texts, those that there is time for. stage: called with what is
-    done next.
+    other practice. practice_seconds: what there is time for. stage: called with what is done next.
     """
     stage("quantising the network")
     segments, practice = texts_for_export(corpus, seed, practised=before is not None)
@@ -88,9 +87,7 @@ def export(
     }
     tensors["latent.prior"] = _fitted_prior(a, tensors, segments)
     stage("practising the mixer")
-    count = max(1, int(practice_share * len(practice)))
-    practised = [practice[(i + 1) * len(practice) // count - 1] for i in range(count)]
-    tensors |= learned_parameters(a, tensors, practised, seed, before)
+    tensors |= learned_parameters(a, tensors, practice, seed, before, practice_seconds)
     return serialise(a, tensors, info)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,8 @@ from vaezip.training.restore import restore
 from vaezip.training.run_folder import START, RunFolder
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
+
+_PLANNED_AGAIN = (0.5, 0.9)  # shares of training after which the rest is planned anew
 
 
 class TrainingJob:
@@ -91,12 +94,12 @@ class TrainingJob:
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
-        planned_again = False
+        shares = list(_PLANNED_AGAIN)
         for progress in self._trainer.run():
             yield progress
-            if self._timetable and progress.share >= 0.5 and not planned_again:
+            if self._timetable and shares and progress.share >= shares[0]:
                 self._timetable.plan()
-                planned_again = True
+                shares.pop(0)
 
     def save(self) -> None:
         """Write the checkpoint now; between two steps."""
@@ -123,7 +126,7 @@ class TrainingJob:
             info,
             settings.seed,
             before.mixer if before else None,
-            practice_share=timetable.practice_share() if timetable else 1.0,
+            practice_seconds=timetable.practice_seconds() if timetable else math.inf,
             stage=stage,
         )
         model = parse_model(data, self._output.stem)

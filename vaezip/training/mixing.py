@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,8 @@ from vaezip.network.decoder import Decoder
 Array = NDArray[Any]
 Text = NDArray[np.uint8]
 
+# How often texts are read: all of them, their drifts, and one start's; or less, and their choices.
+PASSES, PASSES_PRACTISED, CHOICES = 3.0, 4.0, 2.0
 _LEARNING = (500, 500, 4000, 90)  # in use: base, extra, half-life in bytes, final mixer
 _PRACTICE = (100, 200, 2000, 60)  # beforehand: slower, since it averages over all kinds of text
 _CONFIDENCE = 30  # counts of the maps are cut to this, so that they still adapt
@@ -47,21 +51,23 @@ def learned_parameters(
     texts: Sequence[Text],
     seed: int,
     before: MixerParameters | None = None,
+    seconds: float = math.inf,
 ) -> dict[str, Array]:
     """The tensors `mixer.*` for a decoder, with what can be learned on texts, of which the last count most.
 
     The first start is learned on all of them. The others go on from there, each on a cluster of texts, those
     that move the first start's weights to the same side.
-    before: what another model's mixer has learned, to go on from.
+    before: what another model's mixer has learned, to go on from. seconds: what there is time for; texts are
+    left out, one here and one there, if that is not enough.
     """
     parameters = unpractised()
     mixer = MixerParameters(parameters)
     practice = _Practice(Decoder(a, tensors), mixer)
     texts = texts_in_time(texts, practice.engine)
     if before is None:
-        practice.begin(texts, np.random.default_rng(seed))
+        practice.begin(texts, np.random.default_rng(seed), seconds)
     else:
-        practice.go_on(texts, before)
+        practice.go_on(texts, before, seconds)
     return {
         **parameters,
         **_weights("weights", [start.weights for start in mixer.starts]),
@@ -90,19 +96,19 @@ class _Practice:
         self._mixer, self._z = mixer, np.zeros(decoder.architecture.latents, np.int32)
         self.engine = load_engine(decoder, mixer)
 
-    def begin(self, texts: Sequence[Text], rng: np.random.Generator) -> None:
+    def begin(self, texts: Sequence[Text], rng: np.random.Generator, seconds: float) -> None:
         """Learn the first start, and from there all others."""
-        self._learn(0, texts)
+        texts = self._learn(0, _paced(texts, seconds / PASSES))
         first, *others = self._mixer.starts
         for start in others:
             start.set(first)
         self._specialise(texts, 1 + _clusters(self._drifts(texts), len(others), rng))
 
-    def go_on(self, texts: Sequence[Text], before: MixerParameters) -> None:
+    def go_on(self, texts: Sequence[Text], before: MixerParameters, seconds: float) -> None:
         """Learn all starts, each going on from what it was."""
         for start, known in zip(self._mixer.starts, before.starts, strict=True):
             start.set(known)
-        choices = self._choices(texts)
+        texts, choices = self._choices(_paced(texts, seconds * CHOICES / PASSES_PRACTISED))
         self._learn(0, texts)
         self._specialise(texts, choices)
 
@@ -111,21 +117,27 @@ class _Practice:
         for start in range(1, STARTS):
             self._learn(start, [text for text, choice in zip(texts, choices, strict=True) if choice == start])
 
-    def _learn(self, start: int, texts: Sequence[Text]) -> None:
-        """Make a start what it has become after texts, one after the other, at a lower rate."""
+    def _learn(self, start: int, texts: Iterable[Text]) -> list[Text]:
+        """Make a start what it has become after texts, one after the other, at a lower rate; these."""
         own, rates = self._mixer.starts[start], self._mixer.learning.copy()
         self._mixer.learning[:] = _PRACTICE
+        read = []
         for text in texts:
             own.set(self._learned(start, text))
+            read.append(text)
         self._mixer.learning[:] = rates
         for entries in (own.history_map, own.match_map):
             entries[:] = entries >> 10 << 10 | np.minimum(entries & 1023, _CONFIDENCE)
+        return read
 
-    def _choices(self, texts: Sequence[Text]) -> Array:
-        """The start that takes the fewest bits for each text's beginning, int64 (n,)."""
-        widths = (self.engine.comparison(self._z, LOOK).intervals(text[:LOOK])[..., 1] for text in texts)
-        chosen: Array = np.array([np.log2(width).sum(axis=0).argmax() for width in widths], np.int64)
-        return chosen
+    def _choices(self, texts: Iterable[Text]) -> tuple[list[Text], Array]:
+        """Texts, and the start that takes the fewest bits for each one's beginning, int64 (n,)."""
+        read, chosen = [], []
+        for text in texts:
+            widths = self.engine.comparison(self._z, LOOK).intervals(text[:LOOK])[..., 1]
+            chosen.append(np.log2(widths).sum(axis=0).argmax())
+            read.append(text)
+        return read, np.array(chosen, np.int64)
 
     def _drifts(self, texts: Sequence[Text]) -> Array:
         """Where each text moves the weights of the first start: float64 (n, SETS * INPUTS).
@@ -149,6 +161,16 @@ class _Practice:
         predictor = self.engine.predictor(self._z, start, len(text))
         predictor.encode(text)
         return predictor.learned()
+
+
+def _paced(texts: Sequence[Text], seconds: float) -> Iterator[Text]:
+    """Those there is time for, all of them or some of every part: what comes too late is left out."""
+    ends = np.cumsum([len(text) for text in texts])
+    started = time.monotonic()
+    for text, end in zip(texts, ends.tolist(), strict=True):
+        before = end - len(text)
+        if not before or time.monotonic() - started <= seconds * (before / int(ends[-1])):
+            yield text
 
 
 def _clusters(points: Array, count: int, rng: np.random.Generator) -> Array:

@@ -12,13 +12,11 @@ from vaezip.training.data import Corpus, TextFile
 from vaezip.training.evaluate import EVALUATION_BYTES, evaluate, evaluated
 from vaezip.training.export import export, texts_for_export
 from vaezip.training.loop import Trainer
-from vaezip.training.mixing import texts_in_time, unpractised
+from vaezip.training.mixing import PASSES, PASSES_PRACTISED, texts_in_time, unpractised
 from vaezip.training.vae import Vae
 
 _FILE_BYTES, _BYTES = 4096, 16384
 _SLOW_BYTES = 128  # for the reference, which takes a thousand times as long
-# How often the mixer reads a text to practise: all of it, drifts, one start; or less, and choices.
-_PASSES, _PASSES_PRACTISED = 3.0, 4.0
 _SHORT = 1.1  # so much longer than a rehearsal says it takes: longer texts fit the caches less well
 _PRACTICE = 0.4  # of a run's time, the most that is planned for the mixer's practice
 _LEAST_EVALUATION = 0.05  # of the bytes that are evaluated, however little time is left
@@ -53,7 +51,7 @@ class Rehearsal:
         practised = before is not None
         texts = texts_for_export(corpus, seed, practised=practised)[1]
         self._texts = texts_in_time(texts, self._model.engine)
-        self._passes = _PASSES_PRACTISED if practised else _PASSES
+        self._passes = PASSES_PRACTISED if practised else PASSES
         self._slow = self._model.engine.name == REFERENCE
 
     def closing(self) -> Closing:
@@ -102,10 +100,9 @@ class Timetable:
         self._trainer.plan(self._before, after)
         return self._before + after
 
-    def practice_share(self) -> float:
-        """Of the mixer's practice, what there is time for once training is over."""
-        closing = self._rehearsal.closing()
-        return min(1.0, max(0.0, self._left() - closing.others) / closing.practising)
+    def practice_seconds(self) -> float:
+        """For the mixer's practice, once training is over."""
+        return max(0.0, self._left() - self._rehearsal.closing().others)
 
     def evaluation_bytes(self) -> int:
         """Of the validation files, what there is time for at the end."""

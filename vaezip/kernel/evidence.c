@@ -1,0 +1,80 @@
+#include "evidence.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MARKED offsetof(vz_history, followers)
+
+vz_evidence *vz_evidence_new(uint32_t size) {
+    vz_evidence *e = calloc(1, sizeof *e);
+    if (e && !vz_history_init(&e->history, size)) {
+        vz_evidence_free(e);
+        return NULL;
+    }
+    return e;
+}
+
+vz_evidence *vz_evidence_copy(const vz_evidence *from, uint32_t more) {
+    vz_evidence *e = calloc(1, sizeof *e);
+    if (e && !vz_history_copy(&e->history, &from->history, more)) {
+        vz_evidence_free(e);
+        return NULL;
+    }
+    return e;
+}
+
+void vz_evidence_free(vz_evidence *e) {
+    if (!e) return;
+    vz_history_free(&e->history);
+    if (e->journal) vz_journal_free(e->journal);
+    free(e->journal);
+    free(e->marked);
+    free(e);
+}
+
+int vz_evidence_mark(vz_evidence *e, size_t limit) {
+    if (!e->journal) e->journal = calloc(1, sizeof *e->journal);
+    if (!e->marked) e->marked = malloc(MARKED);
+    if (!e->journal || !e->marked || (!e->journal->capacity && !vz_journal_init(e->journal, limit))) return 0;
+    e->journal->size = 0;
+    memcpy(e->marked, &e->history, MARKED);
+    return 1;
+}
+
+int vz_evidence_rewind(vz_evidence *e) {
+    if (!e->journal || e->journal->overrun) return 0;
+    vz_journal_rewind(e->journal, 0);
+    memcpy(&e->history, e->marked, MARKED);
+    return 1;
+}
+
+void vz_evidence_begin_nibble(vz_evidence *e, vz_journal *j) {
+    vz_history_begin_nibble(&e->history, e->node, e->guess, j);
+    e->known = 0;
+    for (int i = 1; i < 6; i++) e->known += e->history.slots[i]->state[0] != 0;
+}
+
+void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
+    static const uint8_t limits[] = {20, 40, 80, 128, 192, 230, 250};
+    uint32_t best = 0, second = 0;
+    for (int i = 0; i < 256; i++) {
+        uint32_t x = e->tree[256 + i] = (uint32_t)exponentials[i] + 1;
+        if (x > best) {
+            second = best;
+            e->guess[1] = e->guess[0];
+            best = x;
+            e->guess[0] = i;
+        } else if (x > second) {
+            second = x;
+            e->guess[1] = i;
+        }
+    }
+    for (int i = 255; i > 1; i--) e->tree[i] = e->tree[2 * i] + e->tree[2 * i + 1];
+    uint64_t total = (uint64_t)e->tree[2] + e->tree[3]; /* 2^32 and more, if all bytes are equally likely */
+    uint32_t share = (uint32_t)(((uint64_t)best << 8) / total);
+    for (e->confidence = 0; e->confidence < 7 && share >= limits[e->confidence];) e->confidence++;
+    e->node = 1;
+    e->depth = 0;
+    vz_evidence_begin_nibble(e, e->journal);
+}

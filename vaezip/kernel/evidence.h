@@ -1,0 +1,36 @@
+/* What all mixers of a block see: the network's probabilities, and the block so far. */
+#ifndef VZ_EVIDENCE_H
+#define VZ_EVIDENCE_H
+
+#include "history.h"
+#include "journal.h"
+
+struct vz_evidence {
+    vz_history history;
+    uint32_t tree[512]; /* sums of exponentials: node n > 1 has children 2n and 2n + 1; below 2^31 + 2^8 */
+    int guess[2];       /* the network's best and second best byte */
+    int confidence;     /* in the best */
+    int known; /* how many of orders 1 to 6 have been here before */
+    int node;  /* the bits of this byte so far, with a leading 1 */
+    int depth; /* how many they are */
+
+    vz_journal *journal;  /* since the mark; NULL if there is none */
+    vz_history *marked;   /* the history's beginning, up to what the journal keeps */
+};
+
+/* Of a block of `size` bytes; or the same as another's between two bytes, with room for `more`. NULL if there is no memory. */
+vz_evidence *vz_evidence_new(uint32_t size);
+vz_evidence *vz_evidence_copy(const vz_evidence *e, uint32_t more);
+void vz_evidence_free(vz_evidence *e);
+
+/* For every byte: begin with the network's exponentials, int32 (256,). */
+void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials);
+void vz_evidence_begin_nibble(vz_evidence *e, vz_journal *j);
+
+/* Between two bytes: keep the state, and what mixers with this evidence change, in a journal of so many bytes at most.
+ * 0 if there is no memory. */
+int vz_evidence_mark(vz_evidence *e, size_t limit);
+/* Between two bytes: go back to the mark, which stays. 0 if the journal could not keep everything; then it is lost. */
+int vz_evidence_rewind(vz_evidence *e);
+
+#endif

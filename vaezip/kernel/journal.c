@@ -1,0 +1,35 @@
+#include "journal.h"
+
+#include <stdlib.h>
+
+#define FIRST_CAPACITY ((size_t)1 << 16)
+
+int vz_journal_init(vz_journal *j, size_t limit) {
+    j->limit = limit;
+    return vz_journal_grow(j);
+}
+
+void vz_journal_free(vz_journal *j) { free(j->bytes); }
+
+int vz_journal_grow(vz_journal *j) {
+    size_t capacity = j->capacity ? 2 * j->capacity : FIRST_CAPACITY;
+    uint8_t *bytes = j->overrun || capacity > j->limit ? NULL : realloc(j->bytes, capacity);
+    if (!bytes) {
+        j->overrun = 1;
+        return 0;
+    }
+    j->bytes = bytes;
+    j->capacity = capacity;
+    return 1;
+}
+
+void vz_journal_rewind(vz_journal *j, size_t size) {
+    while (j->size > size) {
+        uint8_t *at, *end = j->bytes + j->size;
+        uint32_t kept;
+        memcpy(&kept, end - sizeof kept, sizeof kept);
+        memcpy(&at, end - sizeof kept - sizeof at, sizeof at);
+        j->size -= kept + sizeof at + sizeof kept;
+        memcpy(at, j->bytes + j->size, kept);
+    }
+}

@@ -1,0 +1,39 @@
+/* What memory held before it was changed, so that it can be changed back. */
+#ifndef VZ_JOURNAL_H
+#define VZ_JOURNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "portable.h"
+
+#define VZ_LARGEST_KEPT 128 /* bytes kept at once */
+
+typedef struct {
+    uint8_t *bytes;          /* entries, one after the other: what was there, then where and how much */
+    size_t size, capacity;   /* in bytes; capacity 0: nothing is kept */
+    size_t limit;            /* the journal does not grow beyond it ... */
+    int overrun;             /* ... but is lost from there on */
+} vz_journal;
+
+/* Begin to keep; 0 if there is no memory. `j` is all zeros before. */
+int vz_journal_init(vz_journal *j, size_t limit);
+void vz_journal_free(vz_journal *j);
+/* Make room for one more entry; 0 if the journal is lost, now or before. */
+int vz_journal_grow(vz_journal *j);
+
+/* Undo everything since the journal was `size` bytes long, the last change first. */
+void vz_journal_rewind(vz_journal *j, size_t size);
+
+/* To be called before memory changes: `size` is VZ_LARGEST_KEPT at most, a constant. `j` may be NULL. */
+VZ_INLINE void vz_journal_keep(vz_journal *j, void *at, uint32_t size) {
+    if (!j || (j->capacity - j->size < VZ_LARGEST_KEPT + sizeof at + sizeof size && !vz_journal_grow(j))) return;
+    uint8_t *end = j->bytes + j->size;
+    memcpy(end, at, size);
+    memcpy(end + size, &at, sizeof at);
+    memcpy(end + size + sizeof at, &size, sizeof size);
+    j->size += size + sizeof at + sizeof size;
+}
+
+#endif
