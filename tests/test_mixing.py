@@ -161,3 +161,51 @@ def test_the_end_of_a_block_is_the_end(tiny: Model) -> None:
         predictor.find(TOTAL // 2)
     with pytest.raises(ValueError, match="size"):
         _predictor(tiny, tiny.engine, 3).encode(np.zeros(4, np.uint8))
+
+
+@pytest.mark.parametrize("engine_name", engine.available())
+def test_a_predictor_goes_back_to_its_mark(
+    engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = _engine(tiny, engine_name, monkeypatch)
+    before, after = (np.frombuffer(text, np.uint8) for text in (TABLE[:120], TABLE[30:110]))
+    other = np.frombuffer(b"Quite another text;\n\twith a line of its own.\n", np.uint8)
+    straight = _predictor(tiny, chosen, 300)
+    straight.encode(before)
+    expected = straight.encode(after)
+
+    marked = _predictor(tiny, chosen, 300)
+    marked.encode(before)
+    marked.mark(1 << 24)
+    for text in (other, after, other[:0], after):
+        intervals = marked.encode(text)
+        if text is after:
+            assert (intervals == expected).all()
+        assert marked.rewind()
+    text, _ = _stepwise(marked, expected)  # decoding, too
+    assert text == after.tolist()
+    assert marked.rewind()
+    marked.distribution()
+    assert not (engine_name != REFERENCE and marked.rewind())  # a byte has begun
+
+
+@pytest.mark.parametrize("engine_name", engine.available())
+def test_a_copy_goes_its_own_way(engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = _engine(tiny, engine_name, monkeypatch)
+    before, after = (np.frombuffer(text, np.uint8) for text in (TABLE[:120], TABLE[30:110]))
+    original = _predictor(tiny, chosen, 300, start=1)
+    original.encode(before)
+    first, second = original.copy(len(after)), original.copy(len(after))
+    first.encode(np.frombuffer(b"something else that is not a table", np.uint8))
+    expected = original.encode(after)
+    assert (second.encode(after) == expected).all()
+    with pytest.raises(ValueError, match="size"):
+        second.encode(after[:1])
+
+
+@pytest.mark.skipif(not KERNELS, reason="the reference keeps everything")
+def test_what_is_too_much_for_the_mark_is_said(tiny: Model) -> None:
+    predictor = _predictor(tiny, load_engine(tiny.decoder, tiny.mixer), 1000)
+    predictor.mark(1 << 16)
+    predictor.encode(np.frombuffer(TABLE[:600], np.uint8))
+    assert not predictor.rewind()

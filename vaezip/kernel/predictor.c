@@ -56,7 +56,7 @@ vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *table
 static size_t state_size(const vz_predictor *p) { return (size_t)p->network->layers * (size_t)p->network->width; }
 
 vz_predictor *vz_predictor_copy(const vz_predictor *from, uint32_t more) {
-    vz_predictor *p = calloc(1, sizeof *p);
+    vz_predictor *p = from->begun || from->mixers != 1 ? NULL : calloc(1, sizeof *p);
     if (!p) return NULL;
     size_t width = (size_t)from->network->width, sites = 2 * (size_t)from->network->layers + 1;
     p->network = from->network;

@@ -38,11 +38,20 @@ class Kernel:
 
     def predictor(self, z: Int32, start: int, size: int) -> KernelPredictor:
         """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's start."""
-        return KernelPredictor(self, z, [start], size)
+        return self._predictor(z, [start], size)
 
     def comparison(self, z: Int32, size: int) -> KernelPredictor:
         """See `vaezip.engine.Engine`."""
-        return KernelPredictor(self, z, range(STARTS), size)
+        return self._predictor(z, range(STARTS), size)
+
+    def _predictor(self, z: Int32, starts: Sequence[int], size: int) -> KernelPredictor:
+        arrays = [np.ascontiguousarray(part[0], np.int32) for part in self.decoder.style(z[None])]
+        pointers = [_ffi.from_buffer("int32_t[]", array) for array in arrays]
+        mixers = [self.mixers[start] for start in starts]
+        made = _lib.vz_predictor_new(self.network, self.tables, mixers, len(mixers), *pointers, size)
+        if made == _ffi.NULL:
+            raise MemoryError(f"no memory to code a block of {size} bytes")
+        return KernelPredictor(self, made, len(starts), size)
 
     def _array(self, values: NDArray[Any], dtype: type[np.generic], kind: str) -> Any:
         array = np.ascontiguousarray(values, dtype)
@@ -117,16 +126,11 @@ class Kernel:
 class KernelPredictor:
     """A `vaezip.mixing.predictor.Predictor`, by the first of its starts, and a `Comparison` of all."""
 
-    def __init__(self, kernel: Kernel, z: Int32, starts: Sequence[int], size: int) -> None:
-        arrays = [np.ascontiguousarray(part[0], np.int32) for part in kernel.decoder.style(z[None])]
-        pointers = [_ffi.from_buffer("int32_t[]", array) for array in arrays]
-        mixers = [kernel.mixers[start] for start in starts]
-        made = _lib.vz_predictor_new(kernel.network, kernel.tables, mixers, len(mixers), *pointers, size)
-        if made == _ffi.NULL:
-            raise MemoryError(f"no memory to code a block of {size} bytes")
+    def __init__(self, kernel: Kernel, made: Any, starts: int, size: int) -> None:
+        """made: a `vz_predictor *` of so many starts and, from here on, bytes."""
         self._kernel = kernel  # whose memory it uses
         self._handle = _ffi.gc(made, _lib.vz_predictor_free)
-        self._starts, self._left = len(starts), size
+        self._starts, self._left, self._marked_left = starts, size, size
         self._row = np.zeros(3, np.float32)
         self._row_pointer = _ffi.from_buffer("float[]", self._row)
 
@@ -162,8 +166,27 @@ class KernelPredictor:
     def distribution(self) -> Int32:
         """See `Predictor.distribution`."""
         widths = np.zeros(256, np.int32)
-        _lib.vz_predictor_distribution(self._handle, _ffi.from_buffer("int32_t[]", widths))
+        if not _lib.vz_predictor_distribution(self._handle, _ffi.from_buffer("int32_t[]", widths)):
+            raise MemoryError("no memory for what changes")
         return widths
+
+    def copy(self, more: int) -> KernelPredictor:
+        """See `Predictor.copy`."""
+        made = _lib.vz_predictor_copy(self._handle, more)
+        if made == _ffi.NULL:
+            raise MemoryError(f"no memory to code a text of {more} bytes")
+        return KernelPredictor(self._kernel, made, 1, more)
+
+    def mark(self, limit: int) -> None:
+        """See `Predictor.mark`."""
+        if not _lib.vz_predictor_mark(self._handle, limit):
+            raise MemoryError("no memory for what changes")
+        self._marked_left = self._left
+
+    def rewind(self) -> bool:
+        """See `Predictor.rewind`."""
+        self._left = self._marked_left
+        return bool(_lib.vz_predictor_rewind(self._handle))
 
     def learned(self) -> Learned:
         """What the mixer has come to."""

@@ -10,6 +10,7 @@ This is the reference; kernel/mixer.c is its twin, and gives the same integers.
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,6 +76,13 @@ class Mixer:
         self._confidence = 0
         self._known = 0  # how many of orders 1 to 6 have been here before
         self._rate = 0  # of learning the weights, for this byte
+
+    def copy(self) -> Mixer:
+        """Another one in the same state, between two bytes."""
+        other = copy.copy(self)
+        other.learned, other._maps = self.learned.copy(), self._maps.copy()
+        other._history, other._tree = copy.deepcopy(self._history), self._tree.copy()
+        return other
 
     def begin(self, exponentials: Int32) -> None:
         """Begin a byte with the network's exp(logits), int32 (256,), unit 2**-24."""

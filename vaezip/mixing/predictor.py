@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -42,6 +43,18 @@ class Predictor(Protocol):
 
         Nothing is learned from it. The byte itself is then had from `find`.
         """
+        ...
+
+    def copy(self, more: int) -> Predictor:
+        """Another one in the same state, between two bytes, with room for `more` of them."""
+        ...
+
+    def mark(self, limit: int) -> None:
+        """Remember the state, between two bytes, to come back to it; `limit`: memory for it, in bytes."""
+        ...
+
+    def rewind(self) -> bool:
+        """Go back to the mark, which stays; False if there was no memory for that, or inside a byte."""
         ...
 
     def learned(self) -> Learned:
@@ -88,6 +101,7 @@ class ReferencePredictor:
         self._seen = np.zeros((1, 1), np.uint8)
         self._left = size  # bytes
         self._begun = False  # whether the network has predicted the next byte
+        self._marked: ReferencePredictor | None = None
 
     def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """See `Predictor`."""
@@ -150,6 +164,26 @@ class ReferencePredictor:
             return np.zeros(256, np.int32)
         self._begin()
         return self._mixers[0].distribution()
+
+    def copy(self, more: int) -> ReferencePredictor:
+        """See `Predictor`."""
+        other = copy.copy(self)
+        other._mixers = [self._mixers[0].copy()]
+        other._state, other._seen = self._state.copy(), self._seen.copy()
+        other._contexts = copy.deepcopy(self._contexts)
+        other._left, other._marked = more, None
+        return other
+
+    def mark(self, limit: int) -> None:
+        """See `Predictor`; there is no limit."""
+        self._marked = self.copy(self._left)
+
+    def rewind(self) -> bool:
+        """See `Predictor`."""
+        assert self._marked is not None
+        marked = self._marked
+        vars(self).update(vars(marked.copy(marked._left)), _marked=marked)
+        return True
 
     def learned(self) -> Learned:
         """See `Predictor`."""

@@ -53,7 +53,7 @@ def evaluate(
     before: Model | None = None,
     limit: int = EVALUATION_BYTES,
 ) -> Evaluation:
-    """Evaluate on the first `limit` bytes or so of `files`, block by block as they would be coded."""
+    """Evaluate on the first `limit` bytes of `files`, block by block as they would be coded."""
     chosen = evaluated(files, limit)
     total = sum(len(f.data) for f in chosen)
     blocks = [
@@ -83,12 +83,13 @@ def evaluate(
 def evaluated(
     files: list[TextFile], limit: int = EVALUATION_BYTES, per_file: int = 4 * DEFAULT_BLOCK_SIZE
 ) -> list[TextFile]:
-    """The beginnings of the first files, `limit` bytes or so."""
-    chosen: list[TextFile] = []
+    """The beginnings of the first files, up to `limit` bytes."""
+    chosen, left = [], limit
     for file in files:
-        if sum(len(f.data) for f in chosen) >= limit:
+        if left <= 0:
             break
-        chosen.append(TextFile(file.name, file.data[:per_file]))
+        chosen.append(TextFile(file.name, file.data[: min(per_file, left)]))
+        left -= len(chosen[-1].data)
     return chosen
 
 

@@ -98,24 +98,31 @@ class _Practice:
 
     def begin(self, texts: Sequence[Text], rng: np.random.Generator, seconds: float) -> None:
         """Learn the first start, and from there all others."""
+        end = time.monotonic() + seconds
         texts = self._learn(0, _paced(texts, seconds / PASSES))
         first, *others = self._mixer.starts
         for start in others:
             start.set(first)
-        self._specialise(texts, 1 + _clusters(self._drifts(texts), len(others), rng))
+        texts, drifts = self._drifts(_paced(texts, (end - time.monotonic()) / (PASSES - 1)))
+        self._specialise(texts, 1 + _clusters(drifts, len(others), rng), end)
 
     def go_on(self, texts: Sequence[Text], before: MixerParameters, seconds: float) -> None:
         """Learn all starts, each going on from what it was."""
+        end = time.monotonic() + seconds
         for start, known in zip(self._mixer.starts, before.starts, strict=True):
             start.set(known)
         texts, choices = self._choices(_paced(texts, seconds * CHOICES / PASSES_PRACTISED))
-        self._learn(0, texts)
-        self._specialise(texts, choices)
+        self._learn(0, _paced(texts, (end - time.monotonic()) / (PASSES_PRACTISED - CHOICES)))
+        self._specialise(texts, choices, end)
 
-    def _specialise(self, texts: Sequence[Text], choices: Array) -> None:
-        """Learn every start but the first on the texts that are its own."""
+    def _specialise(self, texts: Sequence[Text], choices: Array, end: float) -> None:
+        """Learn every start but the first on the texts that are its own; be done at the time `end`."""
+        own = [[t for t, choice in zip(texts, choices, strict=True) if choice == s] for s in range(STARTS)]
+        left = sum(len(text) for texts in own[1:] for text in texts)
         for start in range(1, STARTS):
-            self._learn(start, [text for text, choice in zip(texts, choices, strict=True) if choice == start])
+            size = sum(map(len, own[start]))
+            self._learn(start, _paced(own[start], (end - time.monotonic()) * size / max(1, left)))
+            left -= size
 
     def _learn(self, start: int, texts: Iterable[Text]) -> list[Text]:
         """Make a start what it has become after texts, one after the other, at a lower rate; these."""
@@ -139,22 +146,23 @@ class _Practice:
             read.append(text)
         return read, np.array(chosen, np.int64)
 
-    def _drifts(self, texts: Sequence[Text]) -> Array:
-        """Where each text moves the weights of the first start: float64 (n, SETS * INPUTS).
+    def _drifts(self, texts: Iterable[Text]) -> tuple[list[Text], Array]:
+        """Texts, and where each one moves the weights of the first start: float64 (n, SETS * INPUTS).
 
         For each set, the mean over those of its rows that the text uses, in standard deviations.
         """
         before = self._mixer.starts[0].weights
         sets = [slice(*pair) for pair in itertools.pairwise(SET_STARTS)]
-        drifts = []
+        read, drifts = [], []
         for text in texts:
+            read.append(text)
             change = (self._learned(0, text).weights - before).astype(np.float64)
             moved = np.abs(change).sum(axis=1) > 0
             drifts.append([change[rows].sum(axis=0) / max(1, moved[rows].sum()) for rows in sets])
-        points = np.array(drifts).reshape(len(texts), -1)
+        points = np.array(drifts).reshape(len(read), -1)
         scale = np.maximum(points.std(axis=0), 1e-9)
         clipped: Array = np.clip((points - points.mean(axis=0)) / scale, -_FURTHEST, _FURTHEST)
-        return clipped
+        return read, clipped
 
     def _learned(self, start: int, text: Text) -> Learned:
         """What the mixer has come to after a text."""
@@ -165,12 +173,11 @@ class _Practice:
 
 def _paced(texts: Sequence[Text], seconds: float) -> Iterator[Text]:
     """Those there is time for, all of them or some of every part: what comes too late is left out."""
-    ends = np.cumsum([len(text) for text in texts])
-    started = time.monotonic()
-    for text, end in zip(texts, ends.tolist(), strict=True):
-        before = end - len(text)
-        if not before or time.monotonic() - started <= seconds * (before / int(ends[-1])):
+    total, before, started = sum(map(len, texts)), 0, time.monotonic()
+    for text in texts:
+        if not before or time.monotonic() - started <= seconds * (before / total):
             yield text
+        before += len(text)
 
 
 def _clusters(points: Array, count: int, rng: np.random.Generator) -> Array:

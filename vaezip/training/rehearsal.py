@@ -9,7 +9,7 @@ from vaezip.engine import REFERENCE
 from vaezip.mixing.parameters import MixerParameters
 from vaezip.model import Model, parse_model
 from vaezip.training.data import Corpus, TextFile
-from vaezip.training.evaluate import EVALUATION_BYTES, evaluate, evaluated
+from vaezip.training.evaluate import evaluate, evaluated
 from vaezip.training.export import export, texts_for_export
 from vaezip.training.loop import Trainer
 from vaezip.training.mixing import PASSES, PASSES_PRACTISED, texts_in_time, unpractised
@@ -52,6 +52,7 @@ class Rehearsal:
         texts = texts_for_export(corpus, seed, practised=practised)[1]
         self._texts = texts_in_time(texts, self._model.engine)
         self._passes = PASSES_PRACTISED if practised else PASSES
+        self.evaluated_bytes = _size(evaluated(corpus.validation))
         self._slow = self._model.engine.name == REFERENCE
 
     def closing(self) -> Closing:
@@ -74,7 +75,7 @@ class Rehearsal:
         started = time.perf_counter()
         evaluate(self._vae, self._model, sample, before=self._before)
         seconds = time.perf_counter() - started
-        return seconds * _size(evaluated(self._corpus.validation)) / _size(sample)
+        return seconds * self.evaluated_bytes / _size(sample)
 
 
 def _size(files: list[TextFile]) -> int:
@@ -107,7 +108,7 @@ class Timetable:
     def evaluation_bytes(self) -> int:
         """Of the validation files, what there is time for at the end."""
         share = self._left() / self._rehearsal.closing().evaluating
-        return int(min(1.0, max(_LEAST_EVALUATION, share)) * EVALUATION_BYTES)
+        return int(min(1.0, max(_LEAST_EVALUATION, share)) * self._rehearsal.evaluated_bytes)
 
     def _left(self) -> float:
         return self._end - time.monotonic()
