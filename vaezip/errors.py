@@ -8,6 +8,7 @@ VaezipError                 exit code 1, as every error of xz and gzip
 ├── LimitError              the output would be larger than allowed
 ├── ModelError              not a usable model file
 │   └── ModelMismatchError  the file was made with another model
+├── DictionaryError         not a usable dictionary, or none where one is needed
 ├── CorpusError             nothing, or too little, to train on
 ├── CheckpointError         a training run cannot be resumed from what it left
 ├── FileError               a file cannot be read, written or replaced
@@ -68,6 +69,10 @@ class ModelError(VaezipError, OSError):
 
 class ModelMismatchError(ModelError):
     """The frame was made with another model than the one given."""
+
+
+class DictionaryError(VaezipError, OSError):
+    """The file is not a dictionary, or the one that is needed is not at hand."""
 
 
 class CorpusError(VaezipError):

@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from vaezip.data_files import MODELS, DataFile, shipped_files, user_files
 from vaezip.errors import ModelError, ModelMismatchError
 from vaezip.model import DEFAULT, Model, load_model
-from vaezip.model_files import ModelFile, shipped_files, user_files
 
 ModelLike = Model | str | Path | None
 
@@ -56,11 +56,11 @@ def known_models(*others: str) -> Iterator[KnownModel]:
     Files in these folders that are no models are passed over; `others` raise ModelError.
     """
     seen = set()
-    users = user_files()
-    for which in (DEFAULT, *others, *shipped_files(), *users.values()):
+    users = user_files(MODELS)
+    for which in (DEFAULT, *others, *shipped_files(MODELS), *users.values()):
         try:
-            with ModelFile(which) as file:
-                path = shipped_files().get(file.source, file.source)
+            with DataFile(which, MODELS) as file:
+                path = shipped_files(MODELS).get(file.source, file.source)
                 fingerprint = _fingerprint(path, file.identity)
         except ModelError:
             if which not in users.values():
@@ -68,13 +68,13 @@ def known_models(*others: str) -> Iterator[KnownModel]:
             continue
         if file.source not in seen:
             seen.add(file.source)
-            yield KnownModel(file.name, path, fingerprint, file.size, file.source in shipped_files())
+            yield KnownModel(file.name, path, fingerprint, file.size, file.source in shipped_files(MODELS))
 
 
 @lru_cache(maxsize=1024)
 def _fingerprint(path: str, identity: tuple[int, ...]) -> bytes:
     """Of a file that is as it was then."""
-    with ModelFile(path) as file:
+    with DataFile(path, MODELS) as file:
         return hashlib.sha256(file.read()).digest()
 
 

@@ -20,11 +20,11 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from vaezip.data_files import MODELS, DataFile, one_line, shipped_files
 from vaezip.engine import Engine, load_engine
 from vaezip.errors import ModelError
 from vaezip.latent import Latent
 from vaezip.mixing.parameters import STARTS, MixerParameters
-from vaezip.model_files import ModelFile, one_line, shipped_files
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import Decoder
 from vaezip.network.encoder import Encoder
@@ -78,7 +78,7 @@ def load_model(which: str | os.PathLike[str] | None = None) -> Model:
     A few are kept, each as long as its file stays what it is. Raises ModelError if there is none, or if it
     is damaged or breaks a bound that exactness rests on.
     """
-    with ModelFile(DEFAULT if which is None else which) as file:
+    with DataFile(DEFAULT if which is None else which, MODELS) as file:
         with _kept_lock:
             identity, model = _kept.get(file.source, (None, None))
         if model is None or identity != file.identity:
@@ -104,12 +104,12 @@ def _load_again(source: str, fingerprint: bytes) -> Model:
 
 def shipped_models() -> list[str]:
     """Names of the models that come with the package."""
-    return list(shipped_files())
+    return list(shipped_files(MODELS))
 
 
 def read_model_file(which: str | os.PathLike[str]) -> bytes:
     """The bytes of a model file, given its path or name; raises ModelError."""
-    with ModelFile(which) as file:
+    with DataFile(which, MODELS) as file:
         return file.read()
 
 

@@ -78,9 +78,9 @@ def _complete_files(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 def _complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Files, and names of models."""
-    from vaezip.model_files import shipped_files, user_files
+    from vaezip.data_files import MODELS, shipped_files, user_files
 
-    names = [name for name in (*shipped_files(), *user_files()) if name.startswith(incomplete)]
+    names = [name for name in (*shipped_files(MODELS), *user_files(MODELS)) if name.startswith(incomplete)]
     return [CompletionItem(incomplete, type="file"), *map(CompletionItem, names)]
 
 

@@ -17,7 +17,7 @@ from vaezip.training.vae import Vae
 
 _FILE_BYTES, _BYTES = 4096, 16384
 _SLOW_BYTES = 128  # for the reference, which takes a thousand times as long
-_SHORT = 1.1  # so much longer than a rehearsal says it takes: longer texts fit the caches less well
+_SHORT = 1.05  # so much longer than a rehearsal says it takes: longer texts fit the caches less well
 _PRACTICE = 0.4  # of a run's time, the most that is planned for the mixer's practice
 _LEAST_EVALUATION = 0.05  # of the bytes that are evaluated, however little time is left
 

@@ -1,0 +1,134 @@
+"""Dictionaries: texts of one kind, which a model reads before it codes another one of that kind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from vaezip.data_files import DICTIONARIES, DataFile, one_line
+from vaezip.errors import DictionaryError
+from vaezip.model import Model
+from vaezip.priming import Primed
+
+MAX_TEXT = 256 << 10
+"""Bytes of a dictionary's text: reading them takes about as many seconds as they have hundreds of KB."""
+GENERAL = "messages"
+"""The dictionary that comes with the package: of short messages of all kinds."""
+_MAGIC = b"\xf5vzd\x01"
+_TERMINATORS = (0x0A, 0x00, 0x1E)
+_OF = 255  # what `ended` is a share of
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """Texts, each followed by the same byte, and what they say of others of their kind."""
+
+    text: bytes
+    """The texts, each with the terminator after it."""
+    terminator: int
+    """That byte: one that the texts themselves seldom have, a newline if possible."""
+    ended: int
+    """How likely it is that a text does not have it, in 255ths: 1 to 253."""
+    name: str = "dictionary"
+    _primed: WeakValueDictionary[bytes, Primed] = field(
+        default_factory=WeakValueDictionary, init=False, repr=False, compare=False
+    )
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of what it says, however it is stored."""
+        return hashlib.sha256(self._parameters() + self.text).digest()
+
+    def texts(self) -> list[bytes]:
+        """The texts without the terminators; one that has it in it counts as several."""
+        return self.text.split(bytes([self.terminator]))[:-1]
+
+    def primed(self, model: Model) -> Primed:
+        """The model after reading the texts; shared by all that need it."""
+        with self._lock:
+            primed = self._primed.get(model.fingerprint)
+            if primed is None:
+                primed = self._primed[model.fingerprint] = Primed(model, self.text)
+            return primed
+
+    def to_bytes(self) -> bytes:
+        """The bytes of a dictionary file."""
+        body = _MAGIC + self._parameters() + zlib.compress(self.text, 9)
+        return body + zlib.crc32(body).to_bytes(4, "little")
+
+    def _parameters(self) -> bytes:
+        return bytes([self.terminator, self.ended])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Dictionary, (self.text, self.terminator, self.ended, self.name)
+
+
+DictionaryLike = Dictionary | str | Path | None
+
+
+def make_dictionary(texts: Sequence[bytes], name: str = "dictionary") -> Dictionary:
+    """Of texts in the order in which they are to be read: the last ones are remembered best.
+
+    Raises DictionaryError if there are none, or too many.
+    """
+    if not texts:
+        raise DictionaryError("a dictionary needs texts")
+    having = {byte: sum(byte in text for text in texts) for byte in _TERMINATORS}
+    terminator = min(_TERMINATORS, key=lambda byte: having[byte])
+    end = bytes([terminator])
+    text = b"".join(text + end for text in texts)
+    if len(text) > MAX_TEXT:
+        raise DictionaryError(f"a dictionary has {MAX_TEXT} bytes of text at most, not {len(text)}")
+    others = having[terminator] + 1
+    ended = max(1, min(_OF - 2, (len(texts) + 2 - others) * _OF // (len(texts) + 2)))
+    return Dictionary(text, terminator, ended, name)
+
+
+def parse_dictionary(data: bytes, name: str) -> Dictionary:
+    """Of the bytes of a file; raises DictionaryError for what cannot be one."""
+    body, check = data[:-4], data[-4:]
+    if not body.startswith(_MAGIC[:-1]):
+        raise DictionaryError(one_line(f"{name}: not a dictionary of vaezip's"))
+    if not body.startswith(_MAGIC):
+        raise DictionaryError(one_line(f"{name}: made by a newer vaezip"))
+    damaged = DictionaryError(one_line(f"{name}: the dictionary is damaged"))
+    if zlib.crc32(body).to_bytes(4, "little") != check or len(body) < len(_MAGIC) + 2:
+        raise damaged
+    terminator, ended = body[len(_MAGIC) : len(_MAGIC) + 2]
+    inflater = zlib.decompressobj()
+    try:
+        text = inflater.decompress(body[len(_MAGIC) + 2 :], MAX_TEXT + 1)
+    except zlib.error as error:
+        raise damaged from error
+    whole = inflater.eof and not inflater.unused_data
+    if (
+        not whole
+        or len(text) > MAX_TEXT
+        or not text.endswith(bytes([terminator]))
+        or not 1 <= ended < _OF - 1
+    ):
+        raise damaged
+    return Dictionary(text, terminator, ended, name)
+
+
+def load_dictionary(which: str | os.PathLike[str]) -> Dictionary:
+    """From a file, or by the name of one that comes with the package or lies in the user's folders.
+
+    Raises DictionaryError.
+    """
+    with DataFile(which, DICTIONARIES) as file:
+        return parse_dictionary(file.read(), file.name)
+
+
+def loaded_dictionary(dictionary: DictionaryLike) -> Dictionary:
+    """The dictionary that is meant, by default the general one; raises DictionaryError."""
+    if isinstance(dictionary, Dictionary):
+        return dictionary
+    return load_dictionary(GENERAL if dictionary is None else dictionary)

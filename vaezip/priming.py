@@ -1,0 +1,53 @@
+"""Predictors that have read a text before the first byte: what others of its kind have taught."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from vaezip.mixing.predictor import Predictor
+from vaezip.model import Model
+
+ROOM = 4096
+"""Bytes that may follow before the tables have to be larger."""
+_JOURNAL = 1 << 26  # bytes, for what a text of that size changes
+_IDLE = 64  # predictors kept for later, at most
+
+
+class Primed:
+    """A model that has read `text`; safe to use from several threads.
+
+    A predictor's state takes megabytes. So it is not copied for every short text: what the text changes is
+    changed back after it.
+    """
+
+    def __init__(self, model: Model, text: bytes) -> None:
+        """Reads the text, at about 100 KB/s."""
+        self._model, self._text = model, np.frombuffer(text, np.uint8)
+        self._state = self._read(len(text) + ROOM)
+        self._idle: deque[Predictor] = deque(maxlen=_IDLE)
+
+    @contextmanager
+    def predictor(self, size: int) -> Iterator[Predictor]:
+        """A predictor with room for `size` bytes, or for more; to be used in this context alone."""
+        if size > ROOM:
+            yield self._read(len(self._text) + size)
+            return
+        try:
+            predictor = self._idle.pop()
+        except IndexError:
+            predictor = self._state.copy(ROOM)
+            predictor.mark(_JOURNAL)
+        try:
+            yield predictor
+        finally:
+            if predictor.rewind():
+                self._idle.append(predictor)
+
+    def _read(self, size: int) -> Predictor:
+        predictor = self._model.predictor(self._model.latent.null(), 0, size)
+        predictor.encode(self._text)
+        return predictor
