@@ -11,6 +11,7 @@ C compiler.
 
 from __future__ import annotations
 
+import io
 import statistics
 import sys
 import tempfile
@@ -26,10 +27,12 @@ import numpy as np
 from cffi import FFI
 
 from vaezip.ans import AnsStack
+from vaezip.at_hand import at_hand
 from vaezip.block import decode_block, encode_block
+from vaezip.byteio import ByteReader
+from vaezip.container import frame_header, read_header
 from vaezip.kernel import ffi
 from vaezip.kernel.predictor import Kernel
-from vaezip.known_models import models
 from vaezip.model import load_model
 from vaezip.workers import in_order, thread_count
 
@@ -115,9 +118,11 @@ def main() -> None:
     style = model.decoder.style(z[None])
     scale, shift, state = (np.ascontiguousarray(part[0]) for part in style)
     intervals = model.predictor(z, 0, size).encode(x)
+    header = read_header(ByteReader(io.BytesIO(frame_header(model.fingerprint, size, size))))
+    assert header is not None
     compress, decompress = (
         partial(encode_block, model),
-        partial(decode_block, models(model), model.fingerprint),
+        partial(decode_block, at_hand(model, None), header),
     )
     coded, cores = compress(text), thread_count(0)
     a, product = np.zeros(model.decoder.head.weight.shape[1], np.int8), np.empty(256, np.int32)

@@ -19,10 +19,8 @@ from shell import ends, on_terminal
 from texts import texts
 
 import vaezip
-from vaezip import bitsback
-from vaezip.block import decode_block
+from vaezip import bitsback, container
 from vaezip.container import Block, Method
-from vaezip.known_models import OneModel
 from vaezip.mixing.history import LONGEST_MATCH, History
 from vaezip.model import Model
 from vaezip.show.account import cost_classes
@@ -65,7 +63,7 @@ def test_a_block_with_a_latent_is_the_one_that_is_coded(tiny: Model) -> None:
     prior, _ = tiny.latent.information(encoded.z, encoded.posterior)
     assert block.latent_bits == pytest.approx(prior - encoded.returned_bits)
     coded = Block(Method.VAE, len(text), encoded.payload, block.start)
-    assert decode_block(OneModel(tiny), tiny.fingerprint, coded) == text
+    assert vaezip.decompress(container.short_frame(tiny.fingerprint, coded), model=tiny) == text
 
 
 def test_threads_change_nothing_and_progress_is_all_of_the_text(tiny: Model) -> None:

@@ -13,6 +13,7 @@ from importlib import import_module
 from vaezip.errors import (
     CheckpointError,
     CorpusError,
+    DictionaryError,
     EngineError,
     FileError,
     FormatError,
@@ -31,9 +32,11 @@ TYPE_CHECKING = False  # as that of typing, which takes longer to import than al
 if TYPE_CHECKING:
     from typing import Any
 
+    from vaezip.dictionary import Dictionary, load_dictionary, make_dictionary
     from vaezip.fileobject import VaezipFile, open
     from vaezip.incremental import VaezipCompressor, VaezipDecompressor
     from vaezip.listing import FrameInfo, list_frames
+    from vaezip.message import MessageCodec
     from vaezip.model import Model, load_model, shipped_models
     from vaezip.sampling import Sample, sample
     from vaezip.show.costs import BlockCosts, Costs, measure_costs
@@ -46,12 +49,15 @@ __all__ = [
     "CheckpointError",
     "CorpusError",
     "Costs",
+    "Dictionary",
+    "DictionaryError",
     "EngineError",
     "FileError",
     "FormatError",
     "FrameInfo",
     "IntegrityError",
     "LimitError",
+    "MessageCodec",
     "MissingExtraError",
     "Model",
     "ModelError",
@@ -69,7 +75,9 @@ __all__ = [
     "decompress",
     "decompress_stream",
     "list_frames",
+    "load_dictionary",
     "load_model",
+    "make_dictionary",
     "measure_costs",
     "open",
     "sample",
@@ -77,6 +85,10 @@ __all__ = [
 ]
 
 _LATE = {
+    "Dictionary": "vaezip.dictionary",
+    "load_dictionary": "vaezip.dictionary",
+    "make_dictionary": "vaezip.dictionary",
+    "MessageCodec": "vaezip.message",
     "Model": "vaezip.model",
     "load_model": "vaezip.model",
     "shipped_models": "vaezip.model",

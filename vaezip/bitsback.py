@@ -20,8 +20,10 @@ from vaezip.errors import FormatError, IntegrityError
 from vaezip.latent import Posterior
 from vaezip.meter import Ticker
 from vaezip.mixing.parameters import STARTS
+from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 from vaezip.network.ops import Int32
+from vaezip.priming import Primed
 
 LOOK = 4096  # bytes: which start suits a block shows at its beginning
 _BIT = 45426  # nats, unit 2**-16
@@ -161,17 +163,20 @@ def can_carry_latent(model: Model, size: int) -> bool:
     return size >= model.encoder.least_bytes
 
 
-def decode(model: Model, block: Coded, tick: Ticker | None = None) -> bytes:
+def decode(model: Model, block: Coded, tick: Ticker | None = None, primed: Primed | None = None) -> bytes:
     """Inverse of `encode`.
 
-    tick: called with numbers of bytes that have been decoded.
+    tick: called with numbers of bytes that have been decoded. primed: the model after reading a dictionary,
+    if the block was coded so; it has the null latent then, and the first start.
     Raises IntegrityError if the checksum disagrees, FormatError if no encoder can have written the payload.
     """
     if block.latent and not can_carry_latent(model, block.size):
         raise FormatError("damaged block: too short to carry a latent")
+    if primed is not None and (block.latent or block.start):
+        raise FormatError("damaged block: no encoder has a latent or another start with a dictionary")
     stack = AnsStack.from_bytes(block.payload)
     z = model.latent.pop_prior(stack) if block.latent else model.latent.null()
-    text = _pop_text(model, stack, block, z, tick)
+    text = _pop_text(model, stack, block, z, tick, primed)
     intact = True
     if block.latent:
         q = model.latent.posterior(*model.encoder(np.frombuffer(text, np.uint8)))
@@ -181,13 +186,21 @@ def decode(model: Model, block: Coded, tick: Ticker | None = None) -> bytes:
     return text
 
 
-def _pop_text(model: Model, stack: AnsStack, block: Coded, z: Int32, tick: Ticker | None) -> bytes:
+def _pop_text(
+    model: Model, stack: AnsStack, block: Coded, z: Int32, tick: Ticker | None, primed: Primed | None
+) -> bytes:
     if not block.size:  # a file may have millions of empty frames, and a predictor is large
         return b""
-    find = model.predictor(z, block.start, block.size).find
+    if primed is not None:
+        with primed.predictor(block.size) as predictor:
+            return _pop(stack, predictor, block.size, tick)
+    return _pop(stack, model.predictor(z, block.start, block.size), block.size, tick)
+
+
+def _pop(stack: AnsStack, predictor: Predictor, size: int, tick: Ticker | None) -> bytes:
     text = bytearray()
-    while left := block.size - len(text):
-        text += stack.pop_bytes(find, min(left, _STEP))
+    while left := size - len(text):
+        text += stack.pop_bytes(predictor.find, min(left, _STEP))
         if tick is not None:
             tick(min(left, _STEP))
     return bytes(text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from vaezip import bitsback, container
-from vaezip.container import Block, Method
+from vaezip.at_hand import AtHand
+from vaezip.container import Block, Header, Method
 from vaezip.errors import FormatError, IntegrityError
-from vaezip.known_models import Models
 from vaezip.meter import Ticker
 from vaezip.model import Model
+from vaezip.priming import Primed
 from vaezip.redundancy import looks_compressible
 
 DEFAULT_BLOCK_SIZE = 512 << 10
@@ -16,11 +19,16 @@ DEFAULT_BLOCK_SIZE = 512 << 10
 _TRY_BOTH = 16 << 10
 
 
-def encode_block(model: Model, content: bytes, tick: Ticker | None = None) -> Block:
+def encode_block(
+    model: Model, content: bytes, tick: Ticker | None = None, primed: Primed | None = None
+) -> Block:
     """The smallest block for `content`, of the methods worth trying.
 
-    tick: called with numbers of bytes that have been coded, a few thousand at a time.
+    tick: called with numbers of bytes that have been coded, a few thousand at a time. primed: the model after
+    reading a dictionary.
     """
+    if primed is not None and content:
+        return _encode_primed(model, content, tick, primed)
     blocks = [container.stored(content)]
     methods = methods_to_try(model, content)
     if Method.VAE_NULL in methods:
@@ -37,6 +45,14 @@ def encode_block(model: Model, content: bytes, tick: Ticker | None = None) -> Bl
     return min(blocks, key=lambda block: len(block.payload))
 
 
+def _encode_primed(model: Model, content: bytes, tick: Ticker | None, primed: Primed) -> Block:
+    with primed.predictor(len(content)) as predictor:
+        intervals = predictor.encode(np.frombuffer(content, np.uint8), tick)
+    coded = bitsback.encode(model, content, latent=False, start=0, intervals=intervals)
+    blocks = container.stored(content), Block(Method.VAE_NULL, len(content), coded.payload)
+    return min(blocks, key=lambda block: len(block.payload))
+
+
 def methods_to_try(model: Model, content: bytes) -> list[Method]:
     """Which methods `encode_block` tries for a block, beside storing it."""
     if not content:
@@ -48,8 +64,8 @@ def methods_to_try(model: Model, content: bytes) -> list[Method]:
     return [Method.VAE] if looks_compressible(content) else []
 
 
-def decode_block(models: Models, fingerprint: bytes, block: Block, tick: Ticker | None = None) -> bytes:
-    """The content of a block of a frame that names its model by `fingerprint`; raises as `decompress`.
+def decode_block(at_hand: AtHand, header: Header, block: Block, tick: Ticker | None = None) -> bytes:
+    """The content of a block of a frame; raises as `decompress`.
 
     tick: as in `encode_block`.
     """
@@ -57,9 +73,9 @@ def decode_block(models: Models, fingerprint: bytes, block: Block, tick: Ticker 
         return container.stored_content(block)
     coded = bitsback.Coded(block.payload, block.size, block.method == Method.VAE, block.start)
     failure: FormatError | IntegrityError | None = None
-    for model in models.matching(fingerprint):
+    for model, primed in at_hand.matching(header):
         try:
-            return bitsback.decode(model, coded, tick if failure is None else None)
+            return bitsback.decode(model, coded, tick if failure is None else None, primed)
         except (FormatError, IntegrityError) as error:  # a short frame says but one byte of a fingerprint
             failure = failure or error
     assert failure is not None

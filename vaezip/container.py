@@ -18,6 +18,7 @@ from vaezip.byteio import ByteReader
 from vaezip.errors import FormatError, IntegrityError, LimitError, VersionError
 
 MAGIC = 0xF6  # "v" with the high bit set: never in UTF-8
+WITH_DICTIONARY = 0xF7  # instead, where the fingerprint of a dictionary follows that of the model
 VERSION = 1
 _CODED = 0xF0  # + kind, 8 to 15, never in UTF-8 either: stands for magic and descriptor of a coded block
 MAX_BLOCK_SIZE = 16 << 20
@@ -49,6 +50,7 @@ class Header:
     """A frame's header. `block_size` is None in the short form."""
 
     fingerprint: bytes  # the first byte (short form) or 8 bytes of the model file's SHA-256
+    dictionary: bytes | None  # as much of the dictionary's fingerprint; None if there is none
     block_size: int | None
     content_size: int | None
     encoded_size: int  # bytes of the header itself
@@ -86,17 +88,27 @@ def encode_number(n: int) -> bytes:
     raise ValueError("number too large")
 
 
-def short_frame(fingerprint: bytes, block: Block) -> bytes:
+def short_frame(fingerprint: bytes, block: Block, dictionary: bytes | None = None) -> bytes:
     """A whole frame in the short form."""
-    kind, stored = _kind(block), block.method == Method.STORED
-    lead = [MAGIC, VERSION << 5 | kind] if stored else [_CODED | kind]
-    header = bytes(lead) + fingerprint[:1] + _sizes(block)
+    kind = _kind(block)
+    if dictionary is None and block.method != Method.STORED:
+        lead = bytes([_CODED | kind])
+    else:
+        lead = bytes([_magic(dictionary), VERSION << 5 | kind])
+    header = lead + fingerprint[:1] + (dictionary or b"")[:1] + _sizes(block)
     return header + _check(header)[:1] + block.payload
 
 
-def frame_header(fingerprint: bytes, block_size: int, content_size: int | None) -> bytes:
+def _magic(dictionary: bytes | None) -> int:
+    return MAGIC if dictionary is None else WITH_DICTIONARY
+
+
+def frame_header(
+    fingerprint: bytes, block_size: int, content_size: int | None, dictionary: bytes | None = None
+) -> bytes:
     """The header of a frame of blocks."""
-    header = bytes([MAGIC, VERSION << 5 | _LAYOUT_BLOCKS << 2]) + fingerprint[:8]
+    header = bytes([_magic(dictionary), VERSION << 5 | _LAYOUT_BLOCKS << 2]) + fingerprint[:8]
+    header += (dictionary or b"")[:8]
     header += encode_number(block_size) + encode_number(0 if content_size is None else content_size + 1)
     return header + _check(header)
 
@@ -185,7 +197,7 @@ def read_header(reader: ByteReader) -> Header | None:
     if not lead:
         return None
     abbreviated = lead[0] >= _CODED | Method.VAE << 2
-    if lead[0] != MAGIC and not abbreviated:
+    if lead[0] not in (MAGIC, WITH_DICTIONARY) and not abbreviated:
         raise FormatError(
             "not a .vz file" if start == 0 else "the data after the last frame are not a .vz frame"
         )
@@ -198,6 +210,7 @@ def read_header(reader: ByteReader) -> Header | None:
         raise FormatError(damage)
     short = layout != _LAYOUT_BLOCKS
     fingerprint = recorder.read(1 if short else 8)
+    dictionary = recorder.read(len(fingerprint)) if lead[0] == WITH_DICTIONARY else None
     block_size = read_number(recorder)  # in the short form, the size of its one block
     second = 0 if layout == Method.STORED else read_number(recorder)
     check = reader.read(1 if short else 4)
@@ -212,10 +225,10 @@ def read_header(reader: ByteReader) -> Header | None:
     if short:
         method, mixer_start = _method_and_start(descriptor & 15)
         single = method, mixer_start, _payload_size(method, block_size, second)
-        return Header(fingerprint, None, block_size, encoded_size, single)
+        return Header(fingerprint, dictionary, None, block_size, encoded_size, single)
     if block_size == 0:
         raise FormatError("damaged header: blocks of no bytes")
-    return Header(fingerprint, block_size, second - 1 if second else None, encoded_size, None)
+    return Header(fingerprint, dictionary, block_size, second - 1 if second else None, encoded_size, None)
 
 
 def _kind(block: Block) -> int:

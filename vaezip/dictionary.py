@@ -8,8 +8,8 @@ import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from vaezip.data_files import DICTIONARIES, DataFile, one_line
 from vaezip.errors import DictionaryError
@@ -18,11 +18,9 @@ from vaezip.priming import Primed
 
 MAX_TEXT = 256 << 10
 """Bytes of a dictionary's text: reading them takes about as many seconds as they have hundreds of KB."""
-GENERAL = "messages"
-"""The dictionary that comes with the package: of short messages of all kinds."""
 _MAGIC = b"\xf5vzd\x01"
 _TERMINATORS = (0x0A, 0x00, 0x1E)
-_OF = 255  # what `ended` is a share of
+_OF, _MOST_ENDED = 256, 250  # what `ended` is a share of; what is left is for other texts
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,9 @@ class Dictionary:
     terminator: int
     """That byte: one that the texts themselves seldom have, a newline if possible."""
     ended: int
-    """How likely it is that a text does not have it, in 255ths: 1 to 253."""
+    """How likely it is that a text does not have it, in 256ths: 1 to 250."""
     name: str = "dictionary"
-    _primed: WeakValueDictionary[bytes, Primed] = field(
-        default_factory=WeakValueDictionary, init=False, repr=False, compare=False
-    )
+    _primed: dict[bytes, Primed] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     @property
@@ -51,7 +47,7 @@ class Dictionary:
         return self.text.split(bytes([self.terminator]))[:-1]
 
     def primed(self, model: Model) -> Primed:
-        """The model after reading the texts; shared by all that need it."""
+        """The model after reading the texts, kept for all that need it."""
         with self._lock:
             primed = self._primed.get(model.fingerprint)
             if primed is None:
@@ -87,7 +83,7 @@ def make_dictionary(texts: Sequence[bytes], name: str = "dictionary") -> Diction
     if len(text) > MAX_TEXT:
         raise DictionaryError(f"a dictionary has {MAX_TEXT} bytes of text at most, not {len(text)}")
     others = having[terminator] + 1
-    ended = max(1, min(_OF - 2, (len(texts) + 2 - others) * _OF // (len(texts) + 2)))
+    ended = max(1, min(_MOST_ENDED, (len(texts) + 2 - others) * _OF // (len(texts) + 2)))
     return Dictionary(text, terminator, ended, name)
 
 
@@ -112,7 +108,7 @@ def parse_dictionary(data: bytes, name: str) -> Dictionary:
         not whole
         or len(text) > MAX_TEXT
         or not text.endswith(bytes([terminator]))
-        or not 1 <= ended < _OF - 1
+        or not 1 <= ended <= _MOST_ENDED
     ):
         raise damaged
     return Dictionary(text, terminator, ended, name)
@@ -124,11 +120,15 @@ def load_dictionary(which: str | os.PathLike[str]) -> Dictionary:
     Raises DictionaryError.
     """
     with DataFile(which, DICTIONARIES) as file:
-        return parse_dictionary(file.read(), file.name)
+        return _parsed(file.read(), file.name)
 
 
-def loaded_dictionary(dictionary: DictionaryLike) -> Dictionary:
-    """The dictionary that is meant, by default the general one; raises DictionaryError."""
-    if isinstance(dictionary, Dictionary):
-        return dictionary
-    return load_dictionary(GENERAL if dictionary is None else dictionary)
+@lru_cache(maxsize=8)
+def _parsed(data: bytes, name: str) -> Dictionary:
+    """The same one for the same file, since it keeps what a model has read."""
+    return parse_dictionary(data, name)
+
+
+def loaded_dictionary(dictionary: Dictionary | str | Path) -> Dictionary:
+    """The dictionary that is meant; raises DictionaryError."""
+    return dictionary if isinstance(dictionary, Dictionary) else load_dictionary(dictionary)

@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from typing import IO, Any, Literal, cast
 
 from vaezip import container
+from vaezip.at_hand import AtHand, at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.blockmap import BlockMap
 from vaezip.byteio import ByteReader, ByteWriter, flat
 from vaezip.container import Block, Header
+from vaezip.dictionary import DictionaryLike
 from vaezip.errors import TruncatedError, VaezipError
 from vaezip.incremental import VaezipCompressor
-from vaezip.known_models import ModelLike, models
+from vaezip.known_models import ModelLike
 from vaezip.workers import in_order, thread_count
 
 _MODES = {"r": "rb", "rb": "rb", "w": "wb", "wb": "wb", "a": "ab", "ab": "ab", "x": "xb", "xb": "xb"}
@@ -29,6 +31,7 @@ def open(
     mode: str = "rb",
     *,
     model: ModelLike = None,
+    dictionary: DictionaryLike = None,
     block_size: int = DEFAULT_BLOCK_SIZE,
     threads: int = 1,
     encoding: str | None = None,
@@ -47,7 +50,14 @@ def open(
         raise ValueError("encoding, errors and newline are for a text mode, such as rt")
     if text:  # before a file is opened, and perhaps emptied
         io.TextIOWrapper(io.BytesIO(), encoding, errors, newline)
-    binary = VaezipFile(file, mode.replace("t", ""), model=model, block_size=block_size, threads=threads)
+    binary = VaezipFile(
+        file,
+        mode.replace("t", ""),
+        model=model,
+        dictionary=dictionary,
+        block_size=block_size,
+        threads=threads,
+    )
     return io.TextIOWrapper(binary, encoding, errors, newline) if text else binary
 
 
@@ -66,13 +76,14 @@ class VaezipFile(io.BufferedIOBase):
         mode: str = "r",
         *,
         model: ModelLike = None,
+        dictionary: DictionaryLike = None,
         block_size: int = DEFAULT_BLOCK_SIZE,
         threads: int = 1,
     ) -> None:
         """file: a path, or a binary stream, which is not closed. mode: r, w, x or a (append a frame), or rb…
 
-        model, block_size, threads: as in `vaezip.compress`. Raises ValueError for another mode, OSError if
-        the file cannot be opened; reading raises as `vaezip.decompress` does.
+        model, dictionary, block_size, threads: as in `vaezip.compress`. Raises ValueError for another mode,
+        OSError if the file cannot be opened; reading raises as `vaezip.decompress` does.
         """
         if mode not in _MODES:
             raise ValueError(f"invalid mode: {mode!r}")
@@ -87,12 +98,16 @@ class VaezipFile(io.BufferedIOBase):
         self._is_broken = False  # since something that was to be written may be missing
         thread_count(threads)
         if self._mode != "rb":  # what is wrong with the options comes out before a file is emptied
-            self._compressor = VaezipCompressor(model=model, block_size=block_size, threads=threads)
+            self._compressor = VaezipCompressor(
+                model=model, dictionary=dictionary, block_size=block_size, threads=threads
+            )
+        else:
+            known = at_hand(model, dictionary)
         opened = builtins.open(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
         self._file = opened
         if self._mode == "rb":
             name = getattr(opened, "name", getattr(opened, "path", None))  # the latter of fsspec's files
-            raw = _Content(opened, model, threads, name if isinstance(name, str) else None)
+            raw = _Content(opened, known, threads, name if isinstance(name, str) else None)
             self._reader = io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE)
         else:
             self._writer, self._position = ByteWriter(opened), 0
@@ -242,13 +257,13 @@ class VaezipFile(io.BufferedIOBase):
 class _Content(io.RawIOBase):
     """The content of a file: block after block, or from the block that holds a position."""
 
-    def __init__(self, file: IO[bytes], model: ModelLike, threads: int, name: str | None) -> None:
+    def __init__(self, file: IO[bytes], known: AtHand, threads: int, name: str | None) -> None:
         """name: of the file, for errors."""
         self._name = name
         self._failure: Exception | None = None  # until we go elsewhere
         self._has_stopped = False  # so that decoding has to begin again where we are
         self._file, self._threads = file, threads
-        self._models = models(model)
+        self._known = known
         self._can_seek = hasattr(file, "seekable") and file.seekable()
         self._begin = file.tell() if self._can_seek else 0
         self._map: BlockMap | None = None
@@ -266,7 +281,7 @@ class _Content(io.RawIOBase):
         yield from in_order(self._decode_block, waiting, self._threads)
 
     def _decode_block(self, block: tuple[Header, Block]) -> bytes:
-        return decode_block(self._models, block[0].fingerprint, block[1])
+        return decode_block(self._known, *block)
 
     def readable(self) -> bool:
         return True

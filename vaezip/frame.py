@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from vaezip import container
 from vaezip.block import encode_block
 from vaezip.container import Index
+from vaezip.dictionary import Dictionary
 from vaezip.meter import Meter, Part, Ticker
 from vaezip.model import Model
 from vaezip.workers import Queue
@@ -22,6 +23,7 @@ class FrameEncoder:
         threads: int,
         content_size: int | None = None,
         progress: Ticker | None = None,
+        dictionary: Dictionary | None = None,
     ) -> None:
         """content_size: for the header, if known. progress: called with numbers of bytes that are coded.
 
@@ -29,6 +31,8 @@ class FrameEncoder:
         """
         container.check_block_size(block_size)
         self._model, self._block_size, self._content_size = model, block_size, content_size
+        self._dictionary = None if dictionary is None else dictionary.fingerprint
+        self._primed = None if dictionary is None else dictionary.primed(model)
         self._meter = Meter(progress)
         self._rest = bytearray()  # of the content, what is no full block yet
         self._blocks: Queue[bytes, container.Block] = Queue(self._encode, threads)
@@ -45,7 +49,8 @@ class FrameEncoder:
     def finish(self) -> Iterator[bytes]:
         """What is left of the frame, its end included."""
         if self._index is None:
-            yield container.short_frame(self._model.fingerprint, self._encode(bytes(self._rest)))
+            block = self._encode(bytes(self._rest))
+            yield container.short_frame(self._model.fingerprint, block, self._dictionary)
             return
         yield from self._push(bytes(self._rest))
         yield from map(self._encoded, self._blocks.drain())
@@ -57,13 +62,15 @@ class FrameEncoder:
 
     def _encode(self, content: bytes) -> container.Block:
         part = Part(self._meter, len(content), len(content))
-        block = encode_block(self._model, content, part.tick)
+        block = encode_block(self._model, content, part.tick, self._primed)
         part.finish()
         return block
 
     def _push(self, content: bytes) -> Iterator[bytes]:
         if self._index is None:
-            header = container.frame_header(self._model.fingerprint, self._block_size, self._content_size)
+            header = container.frame_header(
+                self._model.fingerprint, self._block_size, self._content_size, self._dictionary
+            )
             self._index = Index(len(header))
             yield header
         yield from map(self._encoded, self._blocks.push(content))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vaezip import container
+from vaezip.at_hand import at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.byteio import ByteReader, flat
 from vaezip.container import Header, Index
+from vaezip.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import TruncatedError, VaezipError
 from vaezip.frame import FrameEncoder
-from vaezip.known_models import ModelLike, loaded, models
+from vaezip.known_models import ModelLike, loaded
 
 
 class VaezipCompressor:
@@ -22,10 +24,16 @@ class VaezipCompressor:
     """
 
     def __init__(
-        self, *, model: ModelLike = None, block_size: int = DEFAULT_BLOCK_SIZE, threads: int = 1
+        self,
+        *,
+        model: ModelLike = None,
+        dictionary: DictionaryLike = None,
+        block_size: int = DEFAULT_BLOCK_SIZE,
+        threads: int = 1,
     ) -> None:
         """As in `vaezip.compress`. At most two blocks more than there are threads are held at once."""
-        self._encoder = FrameEncoder(loaded(model), block_size, threads)
+        known = None if dictionary is None else loaded_dictionary(dictionary)
+        self._encoder = FrameEncoder(loaded(model), block_size, threads, dictionary=known)
         self._finished = self._broken = False
 
     def compress(self, data: bytes | bytearray | memoryview) -> bytes:
@@ -55,9 +63,9 @@ class VaezipCompressor:
 class VaezipDecompressor:
     """Decompresses one frame, as its bytes come."""
 
-    def __init__(self, *, model: ModelLike = None) -> None:
-        """model: as in `vaezip.decompress`; it is loaded when the first block needs it."""
-        self._models = models(model)
+    def __init__(self, *, model: ModelLike = None, dictionary: DictionaryLike = None) -> None:
+        """model, dictionary: as in `vaezip.decompress`; the model is loaded when the first block needs it."""
+        self._known = at_hand(model, dictionary)
         self._input = _Feed()
         self._header: Header | None = None
         self._index = Index(0)
@@ -123,7 +131,7 @@ class VaezipDecompressor:
         self._output, self._returned = b"", 0
         if block is not None:
             try:
-                self._output = decode_block(self._models, self._header.fingerprint, block)
+                self._output = decode_block(self._known, self._header, block)
             except BaseException as error:  # an interruption, too: the block is gone
                 self._failure = error if isinstance(error, Exception) else VaezipError("was interrupted")
                 raise

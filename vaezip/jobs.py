@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 from vaezip.block import DEFAULT_BLOCK_SIZE
+from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.errors import FileError, SkippedError, VaezipError
 from vaezip.files import Source, open_source, reason, standard_input
 from vaezip.known_models import Models, ModelsAtHand, known_models
 from vaezip.listing import list_frames
+from vaezip.message import MAX_MESSAGE, MessageCodec
 from vaezip.meter import Ticker
 from vaezip.naming import make_folders
 from vaezip.publish import Sink, Warn, open_target, standard_output
@@ -21,15 +23,24 @@ from vaezip.stream import Sizes, compress_stream, decompress_stream
 _MANY_MODELS = 16  # in one file; no more are told
 
 
+class MessageFormat(NamedTuple):
+    """How a file is a message."""
+
+    check_bytes: int = 0  # of a checksum
+    armour: str | None = None  # letters instead of bytes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What to do with every file."""
 
     model: str | None = None  # to compress with; a file to decompress must be made with it
+    dictionary: str | None = None  # likewise
     usual_model: str | None = None  # where none is given: to compress with, or one of those at hand
     block_size: int = DEFAULT_BLOCK_SIZE
     threads: int = 1
     max_output_size: int | None = None  # bytes of one file
+    message: MessageFormat | None = None  # instead of frames
     overwrite: bool = False
     remove: bool = False
     warn: Warn = lambda message: None  # called with a line on what did not quite work
@@ -57,10 +68,13 @@ def compress_file(
     """
 
     def work(data: Source, sink: Sink) -> Sizes:
+        if job.message is not None:
+            return _write_message(data, sink, job, job.message)
         return compress_stream(
             data,
             sink,
             model=job.writing_model,
+            dictionary=job.dictionary,
             block_size=job.block_size,
             threads=job.threads,
             progress=progress,
@@ -78,10 +92,13 @@ def decompress_file(
     """
 
     def work(data: Source, sink: Sink) -> Sizes:
+        if job.message is not None:
+            return _read_message(data, sink, job, job.message)
         return decompress_stream(
             data,
             sink,
             model=_models(job),
+            dictionary=job.dictionary,
             max_output_size=job.max_output_size,
             threads=job.threads,
             progress=progress,
@@ -97,10 +114,34 @@ def check_file(source: str | None, job: Job, progress: Ticker | None = None) -> 
             data,
             None,
             model=_models(job),
+            dictionary=job.dictionary,
             max_output_size=job.max_output_size,
             threads=job.threads,
             progress=progress,
         )
+
+
+def _write_message(data: Source, sink: Sink, job: Job, message: MessageFormat) -> Sizes:
+    reader, writer = ByteReader(data), ByteWriter(sink)
+    content = reader.read_some(MAX_MESSAGE + 1)
+    codec = _codec(job, message)
+    armour = message.armour
+    writer.write(codec.encode(content) if armour is None else codec.encode_text(content, armour).encode())
+    return Sizes(len(content), writer.position)
+
+
+def _read_message(data: Source, sink: Sink, job: Job, message: MessageFormat) -> Sizes:
+    content, writer = ByteReader(data).read_some(4 * MAX_MESSAGE), ByteWriter(sink)
+    codec = _codec(job, message)
+    if message.armour is None:
+        writer.write(codec.decode(content))
+    else:
+        writer.write(codec.decode_text(content.decode("ascii", "replace").strip("\r\n"), message.armour))
+    return Sizes(len(content), writer.position)
+
+
+def _codec(job: Job, message: MessageFormat) -> MessageCodec:
+    return MessageCodec(job.writing_model, job.dictionary, check_bytes=message.check_bytes)
 
 
 def _models(job: Job) -> str | Models:

@@ -13,6 +13,7 @@ from zlib import crc32
 import numpy as np
 
 from vaezip.ans import quantise
+from vaezip.armour import decode_armour, encode_armour
 from vaezip.coder import PRECISION, TOTAL
 from vaezip.dictionary import Dictionary, DictionaryLike, loaded_dictionary
 from vaezip.errors import FormatError, IntegrityError, LimitError
@@ -23,8 +24,12 @@ from vaezip.range_coder import RangeDecoder, RangeEncoder
 MAX_MESSAGE = 1 << 16
 """Bytes of the longest message."""
 _RAW = 255  # first byte of a message that is as it was
+_LINE = 4  # of 256: how likely a text ends with the terminator, and has no other
 _BYTE = TOTAL >> 8  # how wide the interval of one of 256 equally likely values is
-_SIZE_WEIGHT = 4  # of a text of the dictionary, against 1 for every number of bits that a size may have
+_SIZE_BITS = (1, 1, 2, 4, 8, 12, 12, 8, 4, 3, 2, 2, 1, 1, 1, 1, 1)  # how likely a size has 1, 2 … bits
+_SIZE_WEIGHT = 20  # of a text of the dictionary, against these
+
+_NONE = Dictionary(b"\n", ord("\n"), 200)  # without one, a message is as if it began a line
 
 Interval = tuple[int, int]  # where it begins, of 2**24, and how wide it is
 
@@ -38,18 +43,20 @@ class MessageCodec:
     def __init__(
         self, model: ModelLike = None, dictionary: DictionaryLike = None, *, check_bytes: int = 0
     ) -> None:
-        """model: as in `compress`. dictionary: of texts of that kind (by default, of messages in general).
+        """model: as in `compress`. dictionary: of texts of that kind, or the path or name of one.
 
         check_bytes: 0 to 4 bytes of a checksum, for channels that do not check what they carry. Both sides
         need the same three. Raises ModelError, DictionaryError, ValueError.
         """
         if not 0 <= check_bytes <= 4:
             raise ValueError("check_bytes must be 0 to 4")
-        self._model, self._dictionary = loaded(model), loaded_dictionary(dictionary)
+        self._model = loaded(model)
+        self._dictionary = _NONE if dictionary is None else loaded_dictionary(dictionary)
         self._check_bytes = check_bytes
         self._primed = self._dictionary.primed(self._model)
         self._ended = 0, self._dictionary.ended * _BYTE
-        self._counted = self._ended[1], _RAW * _BYTE - self._ended[1]
+        self._line = self._ended[1], _LINE * _BYTE
+        self._counted = sum(self._line), _RAW * _BYTE - sum(self._line)
         self._size_bits = _size_bits(self._dictionary)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -66,19 +73,27 @@ class MessageCodec:
         if len(data) > MAX_MESSAGE:
             raise LimitError(f"a message has {MAX_MESSAGE} bytes at most; compress() is for longer texts")
         end = bytes([self._dictionary.terminator])
-        may_end = len(data) < ROOM and end not in data
-        x = np.frombuffer(data + end if may_end else data, np.uint8)
-        with self._primed.predictor(len(x)) as predictor:
-            text = predictor.encode(x).tolist()
+        line = data if data.endswith(end) else data + end
+        may_end = len(line) <= ROOM and line.count(end) == 1
+        with self._primed.predictor(len(line)) as predictor:
+            text = predictor.encode(np.frombuffer(line if may_end else data, np.uint8)).tolist()
         ways = [[self._counted, *self._size(len(data)), *text[: len(data)]]]
         if may_end:
-            ways.append([self._ended, *text])
+            ways.append([self._line if line == data else self._ended, *text])
         check = self._check(data)
         encoder = RangeEncoder()
         encoder.push_all(min(ways, key=_bits))
         encoder.push_all([(byte * _BYTE, _BYTE) for byte in check])
         coded = encoder.to_bytes()
         return coded if len(coded) <= len(data) + len(check) else bytes([_RAW]) + data + check
+
+    def encode_text(self, data: bytes | bytearray | memoryview, armour: str = "base64url") -> str:
+        """The message as letters: base64url for URLs, or base45 for QR codes; raises as `encode`."""
+        return encode_armour(self.encode(data), armour)
+
+    def decode_text(self, message: str, armour: str = "base64url") -> bytes:
+        """Inverse of `encode_text`; raises as `decode`, and FormatError for other letters."""
+        return self.decode(decode_armour(message, armour))
 
     def decode(self, message: bytes | bytearray | memoryview) -> bytes:
         """Inverse of `encode`.
@@ -105,7 +120,7 @@ class MessageCodec:
         return data
 
     def _text(self, decoder: RangeDecoder) -> bytes:
-        size = self._pop_size(decoder)
+        is_line, size = self._pop_size(decoder)
         text, most, end = bytearray(), ROOM if size is None else size, self._dictionary.terminator
         with self._primed.predictor(most) as predictor:
             while len(text) < most:
@@ -115,18 +130,20 @@ class MessageCodec:
                 if not below <= quantile < below + width:
                     raise FormatError("damaged message: no text is coded like that")
                 decoder.pop(below, width)
-                if size is None and byte == end:
-                    return bytes(text)
                 text.append(byte)
+                if size is None and byte == end:
+                    return bytes(text if is_line else text[:-1])
         if size is None:
             raise FormatError("damaged message: it does not end")
         return bytes(text)
 
-    def _pop_size(self, decoder: RangeDecoder) -> int | None:
-        """Bytes of the text; None if it goes on to the terminator."""
-        if decoder.quantile() < self._counted[0]:
-            decoder.pop(*self._ended)
-            return None
+    def _pop_size(self, decoder: RangeDecoder) -> tuple[bool, int | None]:
+        """Whether the terminator is part of the text, and bytes of the text; None if it goes on to there."""
+        quantile = decoder.quantile()
+        if quantile < self._counted[0]:
+            is_line = quantile >= self._line[0]
+            decoder.pop(*(self._line if is_line else self._ended))
+            return is_line, None
         decoder.pop(*self._counted)
         quantile = decoder.quantile()
         bits = next(i for i, (below, _) in enumerate([*self._size_bits[1:], (TOTAL, 0)]) if quantile < below)
@@ -134,7 +151,7 @@ class MessageCodec:
         shift = PRECISION - bits
         low = decoder.quantile() >> shift
         decoder.pop(low << shift, 1 << shift)
-        return 1 << bits | low
+        return False, 1 << bits | low
 
     def _size(self, size: int) -> list[Interval]:
         """How many bits follow the highest one of a size, and these."""
@@ -148,7 +165,7 @@ class MessageCodec:
 
 def _size_bits(dictionary: Dictionary) -> list[Interval]:
     """The intervals of numbers of bits, learned from the dictionary's texts."""
-    weights = np.ones((1, MAX_MESSAGE.bit_length()), np.int64)
+    weights = np.array([_SIZE_BITS], np.int64)
     for text in dictionary.texts():
         weights[0, min(len(text), MAX_MESSAGE).bit_length() - 1 if text else 0] += _SIZE_WEIGHT
     widths = quantise(weights)[0]

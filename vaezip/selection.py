@@ -14,9 +14,9 @@ _MOST = 4 << 20  # bytes of samples that are looked at
 def choose_texts(samples: Iterable[bytes], size: int, overhead: int = 1) -> list[bytes]:
     """Samples of `size` bytes in all, the most telling ones last, where a dictionary remembers best.
 
-    Greedily, that which shares the most pieces of 6 bytes with others, in relation to its length, where pieces
-    that are chosen already do not count (after Liao et al. 2016, and zstd's COVER). overhead: bytes that each
-    text takes besides its own.
+    Greedily, that which shares the most pieces of 6 bytes with others, in relation to its length, where
+    pieces that are chosen already do not count (after zstd's COVER; Liao et al. 2016). overhead: bytes that
+    each text takes besides its own.
     """
     texts = _looked_at(list(dict.fromkeys(sample for sample in samples if sample)))
     shingles = [_shingles(text) for text in texts]
@@ -29,7 +29,7 @@ def choose_texts(samples: Iterable[bytes], size: int, overhead: int = 1) -> list
     ]
     heapq.heapify(queue)
     while queue:
-        gain, i = heapq.heappop(queue)
+        _, i = heapq.heappop(queue)
         if len(texts[i]) + overhead > left:
             continue
         now = -_gain(shingles[i], shared, covered, texts[i])

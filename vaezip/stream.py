@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from vaezip import container
+from vaezip.at_hand import AtHand, at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
-from vaezip.container import Block
+from vaezip.container import Block, Header
+from vaezip.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import LimitError, TruncatedError
 from vaezip.frame import FrameEncoder
-from vaezip.known_models import ModelLike, Models, loaded, models
+from vaezip.known_models import ModelLike, Models, loaded
 from vaezip.meter import Meter, Part, Ticker
 from vaezip.workers import in_order, thread_count
 
@@ -29,18 +31,26 @@ def compress(
     data: bytes | bytearray | memoryview,
     *,
     model: ModelLike = None,
+    dictionary: DictionaryLike = None,
     block_size: int = DEFAULT_BLOCK_SIZE,
     threads: int = 1,
 ) -> bytes:
     """The `.vz` frame of `data`.
 
-    model: a loaded model, or the path or name of one; the standard model by default. block_size: bytes of
-    text that are coded as one. threads: how many blocks to work on at once, 0 for one per core; the frame is
-    the same. Raises ModelError if the model cannot be used, ValueError for a block size outside 1 .. 16 MiB.
+    model: a loaded model, or the path or name of one; the standard model by default. dictionary: likewise, of
+    texts of the same kind; none by default. block_size: bytes of text that are coded as one. threads: how
+    many blocks to work on at once, 0 for one per core; the frame is the same. Raises ModelError if the model
+    cannot be used, DictionaryError likewise, ValueError for a block size outside 1 .. 16 MiB.
     """
     sink, size = io.BytesIO(), memoryview(data).nbytes
     compress_stream(
-        io.BytesIO(data), sink, model=model, block_size=block_size, threads=threads, content_size=size
+        io.BytesIO(data),
+        sink,
+        model=model,
+        dictionary=dictionary,
+        block_size=block_size,
+        threads=threads,
+        content_size=size,
     )
     return sink.getvalue()
 
@@ -49,20 +59,29 @@ def decompress(
     data: bytes | bytearray | memoryview,
     *,
     model: ModelLike = None,
+    dictionary: DictionaryLike = None,
     max_output_size: int | None = None,
     threads: int = 1,
 ) -> bytes:
     """The content of all frames of `data`.
 
-    model: the only one to use; by default that which the frame names, among all at hand. threads: as in
-    `compress`.
+    model, dictionary: the only ones to use; by default those which the frame names, among all at hand.
+    threads: as in `compress`.
 
     Raises FormatError (or TruncatedError, VersionError) if it is not a whole `.vz`, ModelMismatchError
-    if it needs another model, IntegrityError if a checksum disagrees, and LimitError, before decoding
-    any further, if the output would exceed `max_output_size` bytes.
+    if it needs another model, DictionaryError if it needs another dictionary, IntegrityError if a checksum
+    disagrees, and LimitError, before decoding any further, if the output would exceed `max_output_size`
+    bytes.
     """
     sink = io.BytesIO()
-    decompress_stream(io.BytesIO(data), sink, model=model, max_output_size=max_output_size, threads=threads)
+    decompress_stream(
+        io.BytesIO(data),
+        sink,
+        model=model,
+        dictionary=dictionary,
+        max_output_size=max_output_size,
+        threads=threads,
+    )
     return sink.getvalue()
 
 
@@ -71,6 +90,7 @@ def compress_stream(
     sink: Writable,
     *,
     model: ModelLike = None,
+    dictionary: DictionaryLike = None,
     block_size: int = DEFAULT_BLOCK_SIZE,
     threads: int = 1,
     content_size: int | None = None,
@@ -86,7 +106,8 @@ def compress_stream(
     """
     if content_size is not None and content_size < 0:
         raise ValueError("content size must not be negative")
-    encoder = FrameEncoder(loaded(model), block_size, threads, content_size, progress)
+    known = None if dictionary is None else loaded_dictionary(dictionary)
+    encoder = FrameEncoder(loaded(model), block_size, threads, content_size, progress, known)
     reader, writer = ByteReader(source), ByteWriter(sink)
     try:
         while data := reader.read_some(block_size):
@@ -106,6 +127,7 @@ def decompress_stream(
     sink: Writable | None,
     *,
     model: ModelLike | Models = None,
+    dictionary: DictionaryLike = None,
     max_output_size: int | None = None,
     threads: int = 1,
     progress: Ticker | None = None,
@@ -121,10 +143,10 @@ def decompress_stream(
     workers = thread_count(threads)
     reader, writer = ByteReader(source), None if sink is None else ByteWriter(sink)
     meter, written = Meter(progress), 0
-    at_hand = models(model)
+    known = at_hand(model, dictionary)
     while (header := container.read_header(reader)) is not None:
         blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
-        decode = functools.partial(_decode, at_hand, header.fingerprint, meter)
+        decode = functools.partial(_decode, known, header, meter)
         for content in in_order(decode, blocks, workers):
             if writer is not None:
                 writer.write(content)
@@ -135,9 +157,9 @@ def decompress_stream(
     return Sizes(reader.position, written)
 
 
-def _decode(at_hand: Models, fingerprint: bytes, meter: Meter, block: Block) -> bytes:
+def _decode(known: AtHand, header: Header, meter: Meter, block: Block) -> bytes:
     part = Part(meter, len(block.payload), block.size)
-    content = decode_block(at_hand, fingerprint, block, part.tick)
+    content = decode_block(known, header, block, part.tick)
     part.finish()
     return content
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from vaezip.cli.report import STDIO, Report
+
+if TYPE_CHECKING:
+    from vaezip.data_files import Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +41,17 @@ class ByteSize(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 do
 def _size(text: str) -> int | None:
     match = re.fullmatch(r"([0-9]{1,20})([kmgt]?)(i?b)?", text, re.IGNORECASE)
     return int(match[1]) * _UNITS[match[2].lower()] if match else None
+
+
+class _Format(click.Choice):  # type: ignore[type-arg]  # as above
+    """Whether the format is that of messages."""
+
+    def __init__(self) -> None:
+        super().__init__(["vz", "message"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As in any click.ParamType."""
+        return value if isinstance(value, bool) else super().convert(value, param, ctx) == "message"
 
 
 class Suffix(click.ParamType):  # type: ignore[type-arg]  # as above
@@ -78,9 +92,24 @@ def _complete_files(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 def _complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Files, and names of models."""
-    from vaezip.data_files import MODELS, shipped_files, user_files
+    from vaezip.data_files import MODELS
 
-    names = [name for name in (*shipped_files(MODELS), *user_files(MODELS)) if name.startswith(incomplete)]
+    return _complete_known(MODELS, incomplete)
+
+
+def _complete_dictionaries(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Files, and names of dictionaries."""
+    from vaezip.data_files import DICTIONARIES
+
+    return _complete_known(DICTIONARIES, incomplete)
+
+
+def _complete_known(kind: Kind, incomplete: str) -> list[CompletionItem]:
+    from vaezip.data_files import shipped_files, user_files
+
+    names = [name for name in (*shipped_files(kind), *user_files(kind)) if name.startswith(incomplete)]
     return [CompletionItem(incomplete, type="file"), *map(CompletionItem, names)]
 
 
@@ -168,6 +197,15 @@ model_option = click.option(
     help="Model file, or the name of a model that vaezip models shows.",
 )
 
+dictionary_option = click.option(
+    "-D",
+    "--dictionary",
+    metavar="DICTIONARY",
+    type=PATH,
+    shell_complete=_complete_dictionaries,
+    help="Dictionary of texts of the same kind, made by vaezip dict; a file that was made with one needs it.",
+)
+
 threads_option = click.option(
     "-T",
     "--threads",
@@ -182,6 +220,32 @@ threads_option = click.option(
 verbosity_options = _options(
     click.option("-q", "--quiet", "--silent", is_flag=True, help="No progress bar and no warnings."),
     click.option("-v", "--verbose", is_flag=True, help="Say what was done with each file."),
+)
+
+
+message_options = _options(
+    click.option(
+        "--format",
+        "message",
+        type=_Format(),
+        default="vz",
+        show_default=True,
+        help="message: a text of up to 64 KB without any frame, for channels that frame and check. Both "
+        "sides need the same model, dictionary, --check and --armour.",
+    ),
+    click.option(
+        "--check",
+        "check_bytes",
+        metavar="BYTES",
+        type=click.IntRange(0, 4),
+        default=0,
+        help="Bytes of a message's checksum, 0 to 4. [default: 0]",
+    ),
+    click.option(
+        "--armour",
+        type=click.Choice(["base64url", "base45"]),
+        help="Write a message as letters: for URLs and text messages, or for QR codes.",
+    ),
 )
 
 

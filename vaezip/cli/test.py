@@ -9,6 +9,7 @@ import click
 from vaezip.cli.options import (
     chosen_inputs,
     chosen_model,
+    dictionary_option,
     input_options,
     max_output_option,
     model_option,
@@ -22,11 +23,13 @@ from vaezip.errors import printable
 @click.command()
 @input_options
 @model_option
+@dictionary_option
 @threads_option
 @verbosity_options
 @max_output_option
 def test(
     model: str | None,
+    dictionary: str | None,
     max_output_size: int | None,
     threads: int,
     quiet: bool,
@@ -43,7 +46,13 @@ def test(
     sources = chosen_inputs(report, compressed=True, **chosen)
     mention_slow_engine(quiet)
     given, usual = chosen_model(model)
-    job = jobs.Job(model=given, usual_model=usual, threads=threads, max_output_size=max_output_size)
+    job = jobs.Job(
+        model=given,
+        usual_model=usual,
+        dictionary=dictionary,
+        threads=threads,
+        max_output_size=max_output_size,
+    )
     for number, source in enumerate(sources, 1):
         with report.catch():
             if source is None:

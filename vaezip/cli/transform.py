@@ -11,7 +11,9 @@ import click
 from vaezip.cli.options import (
     chosen_inputs,
     chosen_model,
+    dictionary_option,
     input_options,
+    message_options,
     model_option,
     output_options,
     threads_option,
@@ -35,7 +37,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def transform_options(command: F) -> F:
     """FILES and all options that do not depend on the direction."""
-    for options in (verbosity_options, threads_option, model_option, output_options, input_options):
+    for options in (
+        verbosity_options,
+        message_options,
+        threads_option,
+        dictionary_option,
+        model_option,
+        output_options,
+        input_options,
+    ):
         command = options(command)
     return command
 
@@ -50,11 +60,15 @@ def transform(
     keep: bool,
     remove: bool,
     model: str | None,
+    dictionary: str | None,
     threads: int,
     quiet: bool,
     verbose: bool,
     block_size: int | None = None,
     max_output_size: int | None = None,
+    message: bool = False,
+    check_bytes: int = 0,
+    armour: str | None = None,
     **chosen: Any,
 ) -> int:
     """Compress or decompress every input; returns the exit code.
@@ -74,11 +88,15 @@ def transform(
     sources = chosen_inputs(report, compressed=not compressing, **chosen)
     many = chosen["recursive"] or chosen["lists"] or len(sources) > 1
     _refuse_contradictions(sources, bool(many), stdout, output, output_dir, keep, remove)
+    if (check_bytes or armour) and not message:
+        raise click.UsageError("--check and --armour are for --format message.")
     mention_slow_engine(quiet)
     given, usual = chosen_model(model)
     job = jobs.Job(
         model=given,
         usual_model=usual,
+        dictionary=dictionary,
+        message=jobs.MessageFormat(check_bytes, armour) if message else None,
         threads=threads,
         max_output_size=max_output_size,
         overwrite=force,
@@ -87,13 +105,13 @@ def transform(
     )
     if block_size is not None:
         job = dataclasses.replace(job, block_size=block_size)
-    guard = Guard(path for path in [*sources, model] if path is not None)
+    guard = Guard(path for path in [*sources, model, dictionary] if path is not None)
     for number, source in enumerate(sources, 1):
         with report.catch():
             target = _target(source, stdout, output, name, output_dir is not None)
             if target is not None:
                 guard.check(target.path)
-            elif compressing and not force:
+            elif compressing and not force and armour is None:
                 refuse_terminal_output()
             if source is None and not compressing:
                 refuse_terminal_input()

@@ -1,0 +1,37 @@
+"""What a frame was made with: the model, and the dictionary that the model has read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from vaezip.container import Header
+from vaezip.dictionary import DictionaryLike
+from vaezip.known_dictionaries import Dictionaries, dictionaries
+from vaezip.known_models import ModelLike, Models, models
+from vaezip.model import Model
+from vaezip.priming import Primed
+
+
+class AtHand(NamedTuple):
+    """Where a decoder finds what frames name."""
+
+    models: Models
+    dictionaries: Dictionaries
+
+    def matching(self, header: Header) -> Iterator[tuple[Model, Primed | None]]:
+        """Models, and what they have read, that may be those of a frame; there is one at least.
+
+        Raises ModelMismatchError, DictionaryError.
+        """
+        for model in self.models.matching(header.fingerprint):
+            if header.dictionary is None:
+                yield model, None
+            else:
+                for dictionary in self.dictionaries.matching(header.dictionary):
+                    yield model, dictionary.primed(model)
+
+
+def at_hand(model: ModelLike | Models, dictionary: DictionaryLike) -> AtHand:
+    """For decoding: the model and the dictionary that are given, or else all."""
+    return AtHand(models(model), dictionaries(dictionary))

@@ -1,0 +1,50 @@
+"""`vaezip dict`."""
+
+from __future__ import annotations
+
+import click
+
+from vaezip.cli.options import PATH, ByteSize, chosen_inputs, input_options
+from vaezip.cli.report import STDIO, Report, note
+
+
+@click.command("dict")
+@input_options
+@click.option(
+    "-o", "--output", metavar="FILE", type=PATH, required=True, help="The dictionary, as in logs.vzd."
+)
+@click.option(
+    "--size",
+    metavar="SIZE",
+    type=ByteSize(1, "256K"),
+    default="32K",
+    show_default=True,
+    help="Bytes of text to choose: more say more, and take longer to read at every start.",
+)
+@click.option("--files", "whole_files", is_flag=True, help="Every file is a sample; else every line is.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite the output.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+def dict_command(
+    output: str, size: int, whole_files: bool, force: bool, quiet: bool, **chosen: object
+) -> int:
+    """Make a dictionary of samples: the lines of FILES, or FILES themselves.
+
+    \b
+    vaezip dict -o logs.vzd old/*.log   chooses the lines that tell the most about the others
+    vaezip -D logs.vzd today.log        compresses, knowing them
+    vaezip -d -D logs.vzd today.log.vz  decompresses
+
+    It pays for many short texts of one kind, each compressed by itself. What was compressed with a dictionary
+    needs it for ever. In a folder of your models (see vaezip models --help), it is found by itself.
+    """
+    from vaezip.dictionary_jobs import write_dictionary
+    from vaezip.naming import Guard
+
+    report = Report(quiet)
+    sources = chosen_inputs(report, compressed=False, **chosen)  # type: ignore[arg-type]
+    with report.catch():
+        Guard(path for path in sources if path is not None).check(output)
+        made = write_dictionary(sources, None if output == STDIO else output, size, whole_files, force)
+        if not quiet:
+            note(f"{output}: {made.texts} of {made.samples} samples, {made.size} bytes of text")
+    return report.exit_code

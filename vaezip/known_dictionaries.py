@@ -1,0 +1,64 @@
+"""Which dictionary a frame was made with: the one given, or that of its fingerprint among all at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from vaezip.data_files import DICTIONARIES, shipped_files, user_files
+from vaezip.dictionary import Dictionary, DictionaryLike, load_dictionary
+from vaezip.errors import DictionaryError
+
+
+class Dictionaries(Protocol):
+    """Where a decoder finds the dictionaries that frames name."""
+
+    def matching(self, fingerprint: bytes) -> Iterator[Dictionary]:
+        """Those whose fingerprint begins like that; raises DictionaryError if there is none."""
+
+
+def dictionaries(dictionary: DictionaryLike) -> Dictionaries:
+    """For decoding: that dictionary alone, or without one all that are at hand; raises DictionaryError."""
+    if dictionary is None:
+        return DictionariesAtHand()
+    return OneDictionary(dictionary if isinstance(dictionary, Dictionary) else load_dictionary(dictionary))
+
+
+def known_dictionaries() -> Iterator[Dictionary]:
+    """Those in the user's folders; files in them that are no dictionaries are passed over."""
+    for path in (*shipped_files(DICTIONARIES).values(), *user_files(DICTIONARIES).values()):
+        try:
+            yield load_dictionary(path)
+        except DictionaryError:
+            continue
+
+
+class OneDictionary:
+    """The dictionary that the user has chosen."""
+
+    def __init__(self, dictionary: Dictionary) -> None:
+        self._dictionary = dictionary
+
+    def matching(self, fingerprint: bytes) -> Iterator[Dictionary]:
+        """See `Dictionaries`."""
+        dictionary = self._dictionary
+        if not dictionary.fingerprint.startswith(fingerprint):
+            raise DictionaryError(
+                f"made with another dictionary: needs {fingerprint.hex()}…, "
+                f"not {dictionary.name} ({dictionary.fingerprint[: len(fingerprint)].hex()}…); -D chooses one"
+            )
+        yield dictionary
+
+
+class DictionariesAtHand:
+    """All dictionaries that are known."""
+
+    def matching(self, fingerprint: bytes) -> Iterator[Dictionary]:
+        """See `Dictionaries`."""
+        found = [known for known in known_dictionaries() if known.fingerprint.startswith(fingerprint)]
+        if not found:
+            raise DictionaryError(
+                f"made with a dictionary: needs {fingerprint.hex()}…, which is none of those at hand; "
+                "-D chooses one"
+            )
+        yield from found
