@@ -12,7 +12,8 @@ from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.errors import FileError, SkippedError, VaezipError
 from vaezip.files import Source, open_source, reason, standard_input
-from vaezip.known_models import Models, ModelsAtHand, known_models
+from vaezip.known_dictionaries import KnownDictionary, known_dictionaries
+from vaezip.known_models import KnownModel, Models, ModelsAtHand, known_models
 from vaezip.listing import list_frames
 from vaezip.message import MAX_MESSAGE, MessageCodec
 from vaezip.meter import Ticker
@@ -20,7 +21,7 @@ from vaezip.naming import make_folders
 from vaezip.publish import Sink, Warn, open_target, standard_output
 from vaezip.stream import Sizes, compress_stream, decompress_stream
 
-_MANY_MODELS = 16  # in one file; no more are told
+_MANY = 16  # models, or dictionaries, in one file; no more are told
 
 
 class MessageFormat(NamedTuple):
@@ -151,11 +152,11 @@ def _models(job: Job) -> str | Models:
     return ModelsAtHand() if job.usual_model is None else ModelsAtHand(job.usual_model)
 
 
-class ModelMention(TypedDict):
-    """A model that a file names."""
+class Mention(TypedDict):
+    """A model, or a dictionary, that a file names."""
 
     fingerprint: str  # its beginning, in hexadecimal; 8 bytes, of a short frame 1
-    name: str | None  # of the first such model at hand
+    name: str | None  # of the first such one at hand
 
 
 class Summary(NamedTuple):
@@ -166,26 +167,38 @@ class Summary(NamedTuple):
     blocks: int
     compressed: int
     content: int
-    models: list[ModelMention]
+    models: list[Mention]
+    dictionaries: list[Mention]
 
 
 def summarise_file(source: str | None) -> Summary:
-    """Sizes and models of a file, or of standard input (None), without decoding it; errors as above."""
+    """Sizes, models and dictionaries of a file, None for standard input, without decoding; errors as above."""
     frames = blocks = compressed = content = 0
-    prefixes: dict[bytes, None] = {}  # in the order in which they come
+    models: dict[bytes, None] = {}  # beginnings of fingerprints, in the order in which they come
+    dictionaries: dict[bytes, None] = {}
     with opened(source, any_kind=True) as data:
         for frame in list_frames(data):
             frames += 1
             blocks += frame.blocks
             compressed += frame.compressed_size
             content += frame.content_size
-            if len(prefixes) < _MANY_MODELS:
-                prefixes[frame.fingerprint] = None
-    return Summary(source or "-", frames, blocks, compressed, content, [_mention(p) for p in prefixes])
+            if len(models) < _MANY:
+                models[frame.fingerprint] = None
+            if frame.dictionary is not None and len(dictionaries) < _MANY:
+                dictionaries[frame.dictionary] = None
+    return Summary(
+        source or "-",
+        frames,
+        blocks,
+        compressed,
+        content,
+        [_mention(prefix, known_models()) for prefix in models],
+        [_mention(prefix, known_dictionaries()) for prefix in dictionaries],
+    )
 
 
-def _mention(prefix: bytes) -> ModelMention:
-    names = (known.name for known in known_models() if known.fingerprint.startswith(prefix))
+def _mention(prefix: bytes, known: Iterator[KnownModel] | Iterator[KnownDictionary]) -> Mention:
+    names = (one.name for one in known if one.fingerprint.startswith(prefix))
     return {"fingerprint": prefix.hex(), "name": next(names, None)}
 
 

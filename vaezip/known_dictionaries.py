@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import Protocol
+from contextlib import suppress
+from typing import NamedTuple, Protocol
 
-from vaezip.data_files import DICTIONARIES, shipped_files, user_files
+from vaezip.data_files import DICTIONARIES, user_files
 from vaezip.dictionary import Dictionary, DictionaryLike, load_dictionary
 from vaezip.errors import DictionaryError
 
@@ -24,13 +26,23 @@ def dictionaries(dictionary: DictionaryLike) -> Dictionaries:
     return OneDictionary(dictionary if isinstance(dictionary, Dictionary) else load_dictionary(dictionary))
 
 
-def known_dictionaries() -> Iterator[Dictionary]:
+class KnownDictionary(NamedTuple):
+    """A dictionary at hand."""
+
+    name: str
+    path: str
+    fingerprint: bytes
+    size: int  # bytes of the file
+    dictionary: Dictionary
+
+
+def known_dictionaries() -> Iterator[KnownDictionary]:
     """Those in the user's folders; files in them that are no dictionaries are passed over."""
-    for path in (*shipped_files(DICTIONARIES).values(), *user_files(DICTIONARIES).values()):
-        try:
-            yield load_dictionary(path)
-        except DictionaryError:
-            continue
+    for path in user_files(DICTIONARIES).values():
+        with suppress(DictionaryError, OSError):
+            dictionary = load_dictionary(path)
+            size = os.stat(path).st_size
+            yield KnownDictionary(dictionary.name, path, dictionary.fingerprint, size, dictionary)
 
 
 class OneDictionary:
@@ -55,7 +67,8 @@ class DictionariesAtHand:
 
     def matching(self, fingerprint: bytes) -> Iterator[Dictionary]:
         """See `Dictionaries`."""
-        found = [known for known in known_dictionaries() if known.fingerprint.startswith(fingerprint)]
+        known = known_dictionaries()
+        found = [one.dictionary for one in known if one.fingerprint.startswith(fingerprint)]
         if not found:
             raise DictionaryError(
                 f"made with a dictionary: needs {fingerprint.hex()}…, which is none of those at hand; "

@@ -25,6 +25,8 @@ class FrameInfo(NamedTuple):
     """Of content, at most; None in the short form, which is one block."""
     fingerprint: bytes
     """The first bytes of that of its model: 8, in the short form 1."""
+    dictionary: bytes | None
+    """Likewise of its dictionary; None if it has none."""
 
 
 def list_frames(file: str | os.PathLike[str] | Readable) -> Iterator[FrameInfo]:
@@ -41,7 +43,12 @@ def list_frames(file: str | os.PathLike[str] | Readable) -> Iterator[FrameInfo]:
         for frame in BlockMap(seekable, seekable.tell()).frames():
             header = frame.header
             yield FrameInfo(
-                frame.compressed_size, frame.content_size, frame.blocks, header.block_size, header.fingerprint
+                frame.compressed_size,
+                frame.content_size,
+                frame.blocks,
+                header.block_size,
+                header.fingerprint,
+                header.dictionary,
             )
     else:
         yield from _frames_read(ByteReader(file))
@@ -54,7 +61,9 @@ def _frames_read(reader: ByteReader) -> Iterator[FrameInfo]:
         for block in container.read_blocks(reader, header):
             count += 1
             size += block.size
-        yield FrameInfo(reader.position - start, size, count, header.block_size, header.fingerprint)
+        yield FrameInfo(
+            reader.position - start, size, count, header.block_size, header.fingerprint, header.dictionary
+        )
         start = reader.position
     if not start:
         raise TruncatedError("the input is empty: not a .vz file")

@@ -151,7 +151,9 @@ class MessageCodec:
         shift = PRECISION - bits
         low = decoder.quantile() >> shift
         decoder.pop(low << shift, 1 << shift)
-        return False, 1 << bits | low
+        if (size := 1 << bits | low) > MAX_MESSAGE:
+            raise FormatError("damaged message: longer than any message")
+        return False, size
 
     def _size(self, size: int) -> list[Interval]:
         """How many bits follow the highest one of a size, and these."""

@@ -23,8 +23,8 @@ _LINE = "{:>6} {:>6} {:>12} {:>12} {:>7}  {:17} {}"
 def list_command(as_json: bool, **chosen: Any) -> int:
     """Show sizes, blocks and model of FILES, without decompressing them.
 
-    Without FILES, or for -, standard input is read. Sizes are in bytes. A model is named if it is at hand;
-    else the beginning of its fingerprint is shown, in hexadecimal.
+    Without FILES, or for -, standard input is read. Sizes are in bytes. A model is named if it is at hand,
+    and so is a dictionary, behind a +; else the beginning of its fingerprint is shown, in hexadecimal.
     """
     from vaezip.jobs import summarise_file
 
@@ -45,7 +45,11 @@ def list_command(as_json: bool, **chosen: Any) -> int:
 def _show(rows: list[Summary]) -> None:
     say(_LINE.format("frames", "blocks", "compressed", "content", "ratio", "model", "name"))
     for r in rows:
-        names = ",".join(model["name"] or model["fingerprint"] for model in r.models)
+        models, dictionaries = (
+            ",".join(one["name"] or one["fingerprint"] for one in mentions)
+            for mentions in (r.models, r.dictionaries)
+        )
+        names = "+".join(filter(None, (models, dictionaries)))
         _show_row(r.frames, r.blocks, r.compressed, r.content, names, r.name)
     if len(rows) > 1:
         frames, blocks = sum(r.frames for r in rows), sum(r.blocks for r in rows)

@@ -1,0 +1,224 @@
+"""Dictionaries: made of samples, stored, found, and read before a text of their kind."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import random
+import zlib
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vaezip
+from vaezip import engine
+from vaezip.dictionary import MAX_TEXT, parse_dictionary
+from vaezip.engine import load_engine
+from vaezip.selection import choose_texts
+
+LINES = [
+    b'{"id": %d, "state": "%s", "load": 0.%d}' % (i, b"busy" if i % 3 else b"idle", i % 97)
+    for i in range(200)
+]
+DICTIONARY = vaezip.make_dictionary(LINES[:60], "states")
+TEXT = b"\n".join(LINES[100:140])
+
+
+# Choosing, storing
+
+
+def test_the_samples_that_tell_most_are_chosen() -> None:
+    odd = [bytes(random.Random(i).randbytes(30)) for i in range(50)]
+    chosen = choose_texts([*odd, *LINES], 2000)
+    assert sum(len(text) + 1 for text in chosen) <= 2000
+    assert len(chosen) > 40
+    assert not set(chosen) & set(odd)
+    assert choose_texts([*odd, *LINES], 2000) == chosen
+    assert choose_texts(LINES[:3], 10_000) == choose_texts(LINES[:3] * 2, 10_000)
+    assert choose_texts([b"", b"x" * 100], 50) == []
+
+
+def test_a_dictionary_ends_its_texts_with_what_they_do_not_have() -> None:
+    assert DICTIONARY.terminator == ord("\n")
+    assert DICTIONARY.texts() == LINES[:60]
+    paragraphs = vaezip.make_dictionary([b"two\nlines", b"and\ntwo more"])
+    assert paragraphs.terminator == 0
+    assert paragraphs.texts() == [b"two\nlines", b"and\ntwo more"]
+
+
+@pytest.mark.parametrize(("texts", "said"), [([], "needs texts"), ([bytes(MAX_TEXT)], "at most")])
+def test_what_no_dictionary_can_be_made_of(texts: list[bytes], said: str) -> None:
+    with pytest.raises(vaezip.DictionaryError, match=said):
+        vaezip.make_dictionary(texts)
+
+
+def test_a_dictionary_is_stored_and_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "states.vzd"
+    path.write_bytes(DICTIONARY.to_bytes())
+    assert vaezip.load_dictionary(path) == DICTIONARY
+    assert vaezip.load_dictionary(str(path)).fingerprint == DICTIONARY.fingerprint
+    assert pickle.loads(pickle.dumps(DICTIONARY)) == DICTIONARY
+    assert len(path.read_bytes()) < len(DICTIONARY.text) / 2
+
+
+def test_a_damaged_dictionary_is_refused() -> None:
+    data = DICTIONARY.to_bytes()
+    for at in range(len(data)):
+        with pytest.raises(vaezip.DictionaryError):
+            parse_dictionary(data[:at], "x")
+        with pytest.raises(vaezip.DictionaryError):
+            parse_dictionary(data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :], "x")
+    with pytest.raises(vaezip.DictionaryError, match="newer"):
+        parse_dictionary(sealed(data[:4] + b"\x02" + data[5:-4]), "x")
+
+
+def sealed(body: bytes) -> bytes:
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [
+        (b"\n\x64", zlib.compress(bytes(1 << 28) + b"\n", 9)),  # 256 MB
+        (b"\n\x64", zlib.compress(b"no end")),
+        (b"\n\x64", zlib.compress(b"line\n") + b"more"),
+        (b"\n\x64", zlib.compress(b"line\n")[:-1]),
+        (b"\n\x64", b"line\n"),
+        (b"\n\x00", zlib.compress(b"line\n")),
+        (b"\n\xfb", zlib.compress(b"line\n")),
+        (b"\n", b""),
+    ],
+)
+def test_a_hostile_dictionary_is_refused(parameters: bytes, text: bytes) -> None:
+    with pytest.raises(vaezip.DictionaryError, match="damaged"):
+        parse_dictionary(sealed(b"\xf5vzd\x01" + parameters + text), "x")
+
+
+@given(st.binary(max_size=60))
+def test_other_files_are_no_dictionaries(data: bytes) -> None:
+    for seal in (data, sealed(b"\xf5vzd\x01" + data)):
+        with pytest.raises(vaezip.DictionaryError):
+            parse_dictionary(seal, "x")
+
+
+# Frames
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.binary(max_size=300), st.integers(1, 400))
+def test_every_text_comes_back(data: bytes, block_size: int) -> None:
+    frame = vaezip.compress(data, model=TINY, dictionary=DICTIONARY, block_size=block_size)
+    assert vaezip.decompress(frame, model=TINY, dictionary=DICTIONARY) == data
+
+
+def test_texts_of_its_kind_become_shorter() -> None:
+    line = LINES[150]
+    without = len(vaezip.compress(line, model=TINY))
+    frame = vaezip.compress(line, model=TINY, dictionary=DICTIONARY)
+    assert len(frame) < 0.75 * without
+    with pytest.raises(vaezip.DictionaryError, match=frame[3:4].hex()):  # it says which it needs
+        vaezip.decompress(frame, model=TINY)
+    with pytest.raises(vaezip.DictionaryError, match="not other"):
+        vaezip.decompress(frame, model=TINY, dictionary=vaezip.make_dictionary([b"x"], "other"))
+
+
+def test_frames_with_and_without_one_go_together() -> None:
+    options = {"model": TINY, "block_size": 500, "threads": 2}
+    blob = vaezip.compress(TEXT, dictionary=DICTIONARY, **options) + vaezip.compress(TEXT, **options)
+    blob += vaezip.compress(b"", dictionary=DICTIONARY, **options)
+    assert vaezip.decompress(blob, model=TINY, dictionary=DICTIONARY) == TEXT * 2
+    with vaezip.open(io.BytesIO(blob), model=TINY, dictionary=DICTIONARY) as file:
+        file.seek(len(TEXT) - 700)
+        assert file.read(1000) == (TEXT * 2)[len(TEXT) - 700 :][:1000]
+    decompressor = vaezip.VaezipDecompressor(model=TINY, dictionary=DICTIONARY)
+    assert decompressor.decompress(blob) == TEXT
+    compressor = vaezip.VaezipCompressor(dictionary=DICTIONARY, **options)
+    frame = compressor.compress(TEXT) + compressor.flush()
+    assert vaezip.decompress(frame, model=TINY, dictionary=DICTIONARY) == TEXT
+
+
+@pytest.mark.parametrize("name", engine.available())
+def test_frames_are_the_same_with_every_engine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = vaezip.compress(TEXT[:200], model=TINY, dictionary=DICTIONARY, block_size=150)
+    monkeypatch.setenv("VAEZIP_ENGINE", name)
+    tiny = vaezip.load_model(TINY)
+    model = tiny.__class__(**{**vars(tiny), "engine": load_engine(tiny.decoder, tiny.mixer)})
+    other = vaezip.make_dictionary(LINES[:60])  # which no other engine has read
+    assert vaezip.compress(TEXT[:200], model=model, dictionary=other, block_size=150) == expected
+    assert vaezip.decompress(expected, model=model, dictionary=other) == TEXT[:200]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 10**6), st.integers(1, 255))
+def test_a_damaged_frame_is_told(at: int, change: int) -> None:
+    frame = bytearray(vaezip.compress(LINES[150], model=TINY, dictionary=DICTIONARY))
+    frame[at % len(frame)] ^= change
+    with pytest.raises(vaezip.VaezipError):
+        vaezip.decompress(frame, model=TINY, dictionary=DICTIONARY)
+
+
+# The command line
+
+
+def test_a_dictionary_on_the_command_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_bytes(b"\n".join(LINES[:100]) + b"\n")
+    (tmp_path / "new.json").write_bytes(LINES[150])
+    made = run("dict", "old.json", "-o", "states.vzd", "--size", "2K")
+    assert (made.returncode, made.stdout) == (0, b"")
+    assert b"of 100 samples" in made.stderr
+    assert len(vaezip.load_dictionary(tmp_path / "states.vzd").text) <= 2048
+    assert run("dict", "old.json", "-o", "states.vzd").returncode == 1  # there is one
+    assert run("-m", TINY, "-D", "states.vzd", "new.json").returncode == 0
+    assert (tmp_path / "new.json.vz").stat().st_size < len(vaezip.compress(LINES[150], model=TINY))
+    assert run("-dc", "-m", TINY, "-D", "states.vzd", "new.json.vz").stdout == LINES[150]
+    assert run("test", "-m", TINY, "-D", "states.vzd", "new.json.vz").returncode == 0
+    needed = run("-dc", "-m", TINY, "new.json.vz")
+    assert (needed.returncode, needed.stdout) == (1, b"")
+    assert b"made with a dictionary" in needed.stderr
+
+    folder = tmp_path / "mine"  # where it is found
+    folder.mkdir()
+    (tmp_path / "states.vzd").rename(folder / "states.vzd")
+    (folder / "bad.vzd").write_bytes(b"no dictionary")
+    env = {"VAEZIP_MODEL_PATH": str(folder)}
+    assert run("-dc", "-m", TINY, "new.json.vz", env=env).stdout == LINES[150]
+    assert run("-c", "-m", TINY, "-D", "states", "new.json", env=env).returncode == 0
+    (row,) = json.loads(run("list", "--json", "new.json.vz", env=env).stdout)
+    assert [mention["name"] for mention in row["dictionaries"]] == ["states"]
+    assert b"+states" in run("list", "new.json.vz", env=env).stdout
+    assert b"states" in run("models", env=env).stdout
+
+
+def test_whole_files_are_samples_if_one_says_so(run: Run, tmp_path: Path) -> None:
+    for i, line in enumerate(LINES[:5]):
+        (tmp_path / f"{i}.json").write_bytes(line + b"\n")
+    names = [f"{i}.json" for i in range(5)]
+    assert run("dict", "--files", *names, "-o", "states.vzd").returncode == 0
+    made = vaezip.load_dictionary(tmp_path / "states.vzd")
+    assert sorted(made.texts()) == sorted(line + b"\n" for line in LINES[:5])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nowhere", "-o", "x.vzd"), b"nowhere: "),
+        (("empty", "-o", "x.vzd"), b"all samples are empty"),
+        (("lines", "-o", "x.vzd", "--size", "3"), b"longer than the dictionary"),
+        (("lines", "-o", "lines"), b"is also an input"),
+        (("lines",), b"-o"),
+    ],
+)
+def test_what_makes_no_dictionary_is_said_in_a_line(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], said: bytes
+) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "lines").write_bytes(b"some lines\nof text\n")
+    result = run("dict", *arguments)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert said in result.stderr
+    assert result.stderr.count(b"\n") == 1
+    assert not (tmp_path / "x.vzd").exists()

@@ -1,0 +1,253 @@
+"""Messages: short texts as bare payloads, alone and after a dictionary, for every engine the same."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from conftest import TINY, Run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vaezip
+from vaezip import engine
+from vaezip.armour import decode_armour, encode_armour
+from vaezip.coder import TOTAL
+from vaezip.engine import load_engine
+from vaezip.message import MAX_MESSAGE
+from vaezip.range_coder import RangeDecoder, RangeEncoder
+
+SAMPLES = [b"%02d:15 sensor %d says %d.%d C" % (i % 24, i % 5, 17 + i % 7, i % 10) for i in range(40)]
+DICTIONARY = vaezip.make_dictionary(SAMPLES, "sensors")
+MORE = [
+    b"07:15 sensor 9 says 21.3 C",
+    b"Sensor 3 is silent",
+    b"two\nlines",
+    b"one line\n",
+    b"\n",
+    b"\xff\x00",
+]
+
+
+@pytest.fixture(scope="module")
+def codecs() -> list[vaezip.MessageCodec]:
+    """All kinds of them."""
+    model = vaezip.load_model(TINY)
+    return [
+        vaezip.MessageCodec(model),
+        vaezip.MessageCodec(model, check_bytes=4),
+        vaezip.MessageCodec(model, DICTIONARY),
+        vaezip.MessageCodec(model, DICTIONARY, check_bytes=1),
+    ]
+
+
+# The range coder
+
+intervals = st.integers(1, TOTAL).flatmap(
+    lambda width: st.tuples(st.integers(0, TOTAL - width), st.just(width))
+)
+
+
+@given(st.lists(st.one_of(intervals, st.tuples(st.just(TOTAL - 1), st.just(1))), max_size=40))
+def test_the_range_coder_wastes_less_than_a_byte(symbols: list[tuple[int, int]]) -> None:
+    encoder = RangeEncoder()
+    encoder.push_all(symbols)
+    coded = encoder.to_bytes()
+    assert 8 * len(coded) < sum(24 - math.log2(width) for _, width in symbols) + 8.001
+    decoder = RangeDecoder(coded)
+    for below, width in symbols:
+        assert below <= decoder.quantile() < below + width
+        decoder.pop(below, width)
+
+
+@given(st.binary(max_size=30))
+def test_the_range_decoder_finds_a_symbol_in_anything(data: bytes) -> None:
+    decoder = RangeDecoder(data)
+    for _ in range(30):
+        quantile = decoder.quantile()
+        assert 0 <= quantile < TOTAL
+        decoder.pop(quantile & ~255, 256)
+
+
+# Messages
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.one_of(st.binary(max_size=60), st.text(max_size=40).map(str.encode), st.sampled_from(MORE)))
+def test_every_text_comes_back(codecs: list[vaezip.MessageCodec], text: bytes) -> None:
+    for codec, check_bytes in zip(codecs, (0, 4, 0, 1), strict=True):
+        message = codec.encode(text)
+        assert codec.decode(message) == text
+        assert len(message) <= len(text) + 1 + check_bytes
+        assert bool(message) == bool(text)
+        for armour in ("base64url", "base45"):
+            assert codec.decode_text(codec.encode_text(text, armour), armour) == text
+
+
+def test_longer_texts_come_back(codecs: list[vaezip.MessageCodec]) -> None:
+    for size in (4000, 4095, 4096, 5000):  # where the tables become larger, and a text may not be a line
+        text = (b"It was the best of times, it was the worst of times. " * 100)[:size]
+        for end in (b"", b"\n"):
+            assert codecs[2].decode(codecs[2].encode(text + end)) == text + end
+    noise = random.Random(0).randbytes(MAX_MESSAGE)
+    assert codecs[0].decode(codecs[0].encode(noise)) == noise
+    with pytest.raises(vaezip.LimitError, match="65536"):
+        codecs[0].encode(noise + b"x")
+
+
+def test_a_dictionary_makes_texts_of_its_kind_short(codecs: list[vaezip.MessageCodec]) -> None:
+    text = MORE[0]
+    without, with_dictionary = (len(codecs[i].encode(text)) for i in (0, 2))
+    assert with_dictionary < 0.5 * without
+    assert len(zlib.compress(text)) > 2 * with_dictionary
+
+
+def test_a_message_is_at_most_a_byte_longer_than_what_it_says() -> None:
+    model = vaezip.load_model(TINY)
+    codec = vaezip.MessageCodec(model, DICTIONARY)
+    excess = []
+    for text in SAMPLES:
+        with DICTIONARY.primed(model).predictor(100) as predictor:
+            widths = predictor.encode(np.frombuffer(text + b"\n", np.uint8))[:, 1]
+        bits = -np.log2(widths / TOTAL).sum() - math.log2(DICTIONARY.ended / 256)
+        excess.append(len(codec.encode(text)) - bits / 8)
+    assert 0 <= np.mean(excess) < 0.6
+    assert max(excess) < 1
+
+
+@pytest.mark.parametrize("name", engine.available())
+def test_messages_are_the_same_with_every_engine(
+    name: str, codecs: list[vaezip.MessageCodec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [MORE[0], MORE[1], MORE[3], b"\xfe" * 3, "größer als 日本".encode()]
+    expected = [codec.encode(text) for codec in codecs for text in texts]
+    monkeypatch.setenv("VAEZIP_ENGINE", name)
+    tiny = vaezip.load_model(TINY)
+    model = tiny.__class__(**{**vars(tiny), "engine": load_engine(tiny.decoder, tiny.mixer)})
+    dictionary = vaezip.make_dictionary(SAMPLES)  # a new one, which no other engine has read
+    others = [
+        vaezip.MessageCodec(model),
+        vaezip.MessageCodec(model, check_bytes=4),
+        vaezip.MessageCodec(model, dictionary),
+        vaezip.MessageCodec(model, dictionary, check_bytes=1),
+    ]
+    assert model.engine.name == name
+    assert [codec.encode(text) for codec in others for text in texts] == expected
+    messages = iter(expected)
+    assert all(codec.decode(next(messages)) == text for codec in others for text in texts)
+
+
+def test_a_codec_is_safe_with_threads_and_in_a_pickle(codecs: list[vaezip.MessageCodec]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        messages = list(pool.map(codecs[2].encode, SAMPLES * 2))
+        texts = list(pool.map(codecs[2].decode, messages))
+    assert texts == SAMPLES * 2
+    again = pickle.loads(pickle.dumps(vaezip.MessageCodec(TINY, DICTIONARY, check_bytes=2)))
+    assert again.decode(again.encode(MORE[0])) == MORE[0]
+    assert [again.encode(text) for text in SAMPLES] == [
+        vaezip.MessageCodec(TINY, DICTIONARY, check_bytes=2).encode(text) for text in SAMPLES
+    ]
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.binary(max_size=40))
+def test_whatever_is_no_message_is_refused_or_bounded(codecs: list[vaezip.MessageCodec], data: bytes) -> None:
+    for codec in codecs:
+        with suppress(vaezip.FormatError, vaezip.IntegrityError):
+            assert len(codec.decode(data)) <= MAX_MESSAGE
+
+
+def test_a_damaged_message_is_told_by_its_checksum() -> None:
+    codec = vaezip.MessageCodec(TINY, DICTIONARY, check_bytes=4)
+    harmless = 0
+    for text in (MORE[0], b"\xfe\xfd\xfc"):
+        message = codec.encode(text)
+        for at in range(8 * len(message)):
+            damaged = bytearray(message)
+            damaged[at // 8] ^= 1 << at % 8
+            with suppress(vaezip.IntegrityError, vaezip.FormatError):
+                assert codec.decode(damaged) == text  # a bit of the last byte may mean nothing
+                harmless += 1
+    assert harmless < 16
+    with pytest.raises(vaezip.FormatError, match="too short"):
+        codec.decode(b"\xff\x01")
+
+
+def test_what_a_codec_cannot_be_made_of(tmp_path: object) -> None:
+    with pytest.raises(ValueError, match="check_bytes"):
+        vaezip.MessageCodec(TINY, check_bytes=5)
+    with pytest.raises(vaezip.DictionaryError, match="nowhere"):
+        vaezip.MessageCodec(TINY, "nowhere")
+    with pytest.raises(vaezip.ModelError, match="nowhere"):
+        vaezip.MessageCodec("nowhere")
+
+
+# Letters
+
+
+@pytest.mark.parametrize(
+    ("data", "letters"),  # RFC 9285, section 4
+    [
+        (b"AB", "BB8"),
+        (b"Hello!!", "%69 VD92EX0"),
+        (b"base-45", "UJCLQE7W581"),
+        (b"ietf!", "QED8WEX0"),
+        (b"", ""),
+    ],
+)
+def test_base45_is_that_of_the_standard(data: bytes, letters: str) -> None:
+    assert encode_armour(data, "base45") == letters
+    assert decode_armour(letters, "base45") == data
+
+
+@pytest.mark.parametrize(
+    ("letters", "armour"),
+    [
+        ("GGW", "base45"),
+        (":", "base45"),
+        ("ab", "base45"),
+        ("A", "base64url"),
+        ("ä", "base64url"),
+        ("+/", "base64url"),
+    ],
+)
+def test_other_letters_are_refused(letters: str, armour: str) -> None:
+    with pytest.raises(vaezip.FormatError, match=armour):
+        decode_armour(letters, armour)
+    with pytest.raises(ValueError, match="one of"):
+        decode_armour(letters, "base1")
+
+
+# The command line
+
+
+def test_a_message_on_the_command_line(run: Run, tmp_path: object) -> None:
+    options = ("--format", "message", "-m", TINY)
+    for more in ((), ("--check", 2), ("--armour", "base45"), ("--armour", "base64url", "--check", 1)):
+        message = run(*options, *more, input=MORE[3])
+        assert (message.returncode, message.stderr) == (0, b"")
+        back = run("-d", *options, *more, input=message.stdout)
+        assert (back.returncode, back.stdout) == (0, MORE[3])
+    codec = vaezip.MessageCodec(TINY)
+    assert run(*options, input=MORE[3]).stdout == codec.encode(MORE[3])
+
+
+def test_what_is_wrong_with_a_message_is_said_in_a_line(run: Run) -> None:
+    options = ("--format", "message", "-m", TINY)
+    for arguments, given_, said in (
+        (("--check", 2), b"x", b"--check and --armour are for --format message"),
+        ((*options, "-D", "nowhere"), b"x", b"nowhere: cannot read the dictionary"),
+        (options, bytes(MAX_MESSAGE + 1), b"a message has 65536 bytes at most"),
+        (("-d", *options, "--check", 4), b"abcdefgh", b""),
+        (("-d", *options, "--armour", "base45"), b"abc", b"this is not base45"),
+    ):
+        result = run(*arguments, input=given_)
+        assert (result.returncode, result.stdout) == (1, b"")
+        assert said in result.stderr
+        assert result.stderr.count(b"\n") == 1
