@@ -172,7 +172,8 @@ class Summary(NamedTuple):
 
 
 def summarise_file(source: str | None) -> Summary:
-    """Sizes, models and dictionaries of a file, None for standard input, without decoding; errors as above."""
+    """Sizes, models and dictionaries of a file, None for standard input, without decoding it; errors as
+    above."""
     frames = blocks = compressed = content = 0
     models: dict[bytes, None] = {}  # beginnings of fingerprints, in the order in which they come
     dictionaries: dict[bytes, None] = {}
