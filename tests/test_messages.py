@@ -20,8 +20,8 @@ from vaezip import engine
 from vaezip.armour import decode_armour, encode_armour
 from vaezip.coder import TOTAL
 from vaezip.engine import load_engine
-from vaezip.message import MAX_MESSAGE
 from vaezip.range_coder import RangeDecoder, RangeEncoder
+from vaezip.texts import MAX_TEXT
 
 SAMPLES = [b"%02d:15 sensor %d says %d.%d C" % (i % 24, i % 5, 17 + i % 7, i % 10) for i in range(40)]
 DICTIONARY = vaezip.make_dictionary(SAMPLES, "sensors")
@@ -95,7 +95,7 @@ def test_longer_texts_come_back(codecs: list[vaezip.MessageCodec]) -> None:
         text = (b"It was the best of times, it was the worst of times. " * 100)[:size]
         for end in (b"", b"\n"):
             assert codecs[2].decode(codecs[2].encode(text + end)) == text + end
-    noise = random.Random(0).randbytes(MAX_MESSAGE)
+    noise = random.Random(0).randbytes(MAX_TEXT)
     assert codecs[0].decode(codecs[0].encode(noise)) == noise
     with pytest.raises(vaezip.LimitError, match="65536"):
         codecs[0].encode(noise + b"x")
@@ -160,7 +160,7 @@ def test_a_codec_is_safe_with_threads_and_in_a_pickle(codecs: list[vaezip.Messag
 def test_whatever_is_no_message_is_refused_or_bounded(codecs: list[vaezip.MessageCodec], data: bytes) -> None:
     for codec in codecs:
         with suppress(vaezip.FormatError, vaezip.IntegrityError):
-            assert len(codec.decode(data)) <= MAX_MESSAGE
+            assert len(codec.decode(data)) <= MAX_TEXT
 
 
 def test_a_damaged_message_is_told_by_its_checksum() -> None:
@@ -243,7 +243,7 @@ def test_what_is_wrong_with_a_message_is_said_in_a_line(run: Run) -> None:
     for arguments, given_, said in (
         (("--check", 2), b"x", b"--check and --armour are for --format message"),
         ((*options, "-D", "nowhere"), b"x", b"nowhere: cannot read the dictionary"),
-        (options, bytes(MAX_MESSAGE + 1), b"a message has 65536 bytes at most"),
+        (options, bytes(MAX_TEXT + 1), b"a message has 65536 bytes at most"),
         (("-d", *options, "--check", 4), b"abcdefgh", b""),
         (("-d", *options, "--armour", "base45"), b"abc", b"this is not base45"),
     ):

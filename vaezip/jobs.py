@@ -15,11 +15,12 @@ from vaezip.files import Source, open_source, reason, standard_input
 from vaezip.known_dictionaries import KnownDictionary, known_dictionaries
 from vaezip.known_models import KnownModel, Models, ModelsAtHand, known_models
 from vaezip.listing import list_frames
-from vaezip.message import MAX_MESSAGE, MessageCodec
+from vaezip.message import MessageCodec
 from vaezip.meter import Ticker
 from vaezip.naming import make_folders
 from vaezip.publish import Sink, Warn, open_target, standard_output
 from vaezip.stream import Sizes, compress_stream, decompress_stream
+from vaezip.texts import MAX_TEXT
 
 _MANY = 16  # models, or dictionaries, in one file; no more are told
 
@@ -124,7 +125,7 @@ def check_file(source: str | None, job: Job, progress: Ticker | None = None) -> 
 
 def _write_message(data: Source, sink: Sink, job: Job, message: MessageFormat) -> Sizes:
     reader, writer = ByteReader(data), ByteWriter(sink)
-    content = reader.read_some(MAX_MESSAGE + 1)
+    content = reader.read_some(MAX_TEXT + 1)
     codec = _codec(job, message)
     armour = message.armour
     writer.write(codec.encode(content) if armour is None else codec.encode_text(content, armour).encode())
@@ -132,7 +133,7 @@ def _write_message(data: Source, sink: Sink, job: Job, message: MessageFormat) -
 
 
 def _read_message(data: Source, sink: Sink, job: Job, message: MessageFormat) -> Sizes:
-    content, writer = ByteReader(data).read_some(4 * MAX_MESSAGE), ByteWriter(sink)
+    content, writer = ByteReader(data).read_some(4 * MAX_TEXT), ByteWriter(sink)
     codec = _codec(job, message)
     if message.armour is None:
         writer.write(codec.decode(content))

@@ -12,7 +12,8 @@ from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 
 ROOM = 4096
-"""Bytes that may follow before the tables have to be larger."""
+"""Bytes that may follow before the tables should be larger."""
+_MOST = (1 << 16) + 1  # bytes that may follow all the same
 _JOURNAL = 1 << 26  # bytes, for what a text of that size changes
 _IDLE = 64  # predictors kept for later, at most
 
@@ -31,15 +32,18 @@ class Primed:
         self._idle: deque[Predictor] = deque(maxlen=_IDLE)
 
     @contextmanager
-    def predictor(self, size: int) -> Iterator[Predictor]:
-        """A predictor with room for `size` bytes, or for more; to be used in this context alone."""
+    def predictor(self, size: int = 0) -> Iterator[Predictor]:
+        """A predictor for `size` bytes, with room for 65537 in any case; to be used in this context alone.
+
+        The size of its tables is part of the format: as of a block of the text and `size`, or 4096, bytes.
+        """
         if size > ROOM:
             yield self._read(len(self._text) + size)
             return
         try:
             predictor = self._idle.pop()
         except IndexError:
-            predictor = self._state.copy(ROOM)
+            predictor = self._state.copy(_MOST)
             predictor.mark(_JOURNAL)
         try:
             yield predictor
