@@ -166,6 +166,10 @@ class AnsStack:
         _check(frequencies)
         return self._coder.pop(frequencies)
 
+    def quantile(self) -> int:
+        """The number below 2**24 that tells in which interval the next symbol lies; it stays on the stack."""
+        return self._coder.quantile()
+
     def bits(self) -> int:
         """Whole bits of information on the stack: log2 of all of it as one number, rounded down."""
         return self._coder.bits()

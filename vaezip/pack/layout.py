@@ -1,0 +1,166 @@
+"""A pack as bytes: a header, and segments of records, to which others may be appended; no model is needed."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, NamedTuple
+from zlib import crc32
+
+from vaezip.byteio import ByteReader
+from vaezip.container import encode_number, read_number
+from vaezip.errors import FormatError, LimitError, VersionError
+
+MAGIC = b"\xf5vzp\x01"
+NAMED = 1  # flag: a record is a name and a content
+UNORDERED = 2  # flag: records come back in an order of their own
+UNTERMINATED = 4  # flag: the last record was not followed by the separator
+MAX_RECORDS = 1 << 20
+"""Records of a segment."""
+MAX_BODY = 64 << 20
+"""Bytes of a segment."""
+MAX_GROUP = 1 << 10
+"""Records that are coded together."""
+_MAX_DICTIONARY = 1 << 20
+_CHECK = 4
+
+
+@dataclass(frozen=True)
+class Header:
+    """What holds for all records of a pack."""
+
+    flags: int
+    separator: int  # the byte that ended each record where they came from; 0 if they were files
+    fingerprint: bytes  # the first 8 bytes of the model's
+    group: int  # records that are coded together
+    terminator: int  # of the dictionary, as `ended`; see Dictionary
+    ended: int
+    dictionary: bytes  # its text as a `.vz` of that model; none if there is no dictionary
+    external: (
+        bytes  # else the first 8 bytes of the fingerprint of the dictionary that is needed, if there is one
+    )
+
+    @property
+    def texts_per_record(self) -> int:
+        """A name and a content, or a content alone."""
+        return 2 if self.flags & NAMED else 1
+
+    def to_bytes(self) -> bytes:
+        """The beginning of a file."""
+        body = MAGIC + bytes([self.flags, self.separator]) + self.fingerprint[:8] + encode_number(self.group)
+        body += bytes([self.terminator, self.ended]) + encode_number(len(self.dictionary)) + self.dictionary
+        body += encode_number(len(self.external)) + self.external
+        return body + _check(body)
+
+
+class Segment(NamedTuple):
+    """Some records: how many, and where their bytes are."""
+
+    records: int
+    at: int  # in the file
+    size: int  # bytes
+    check: bytes
+
+
+def segment_bytes(count: int, body: bytes) -> bytes:
+    """A segment of a file."""
+    head = encode_number(count) + encode_number(len(body)) + _check(body)
+    return head + _check(head)[:1] + body
+
+
+def ordered_body(payloads: Sequence[bytes]) -> bytes:
+    """Sizes of all payloads, then the payloads."""
+    return b"".join(encode_number(len(payload)) for payload in payloads) + b"".join(payloads)
+
+
+def payloads_of(body: bytes, count: int) -> list[memoryview]:
+    """Inverse of `ordered_body`; raises FormatError."""
+    reader = ByteReader(io.BytesIO(body))
+    if count > len(body):
+        raise FormatError("damaged pack: more records than bytes")
+    sizes = [read_number(reader) for _ in range(count)]
+    if reader.position + sum(sizes) != len(body):
+        raise FormatError("damaged pack: impossible sizes")
+    payloads, at, view = [], reader.position, memoryview(body)
+    for size in sizes:
+        payloads.append(view[at : at + size])
+        at += size
+    return payloads
+
+
+def read_header(file: IO[bytes]) -> Header:
+    """The header at a file's beginning.
+
+    Raises FormatError, VersionError if it needs a newer version, TruncatedError.
+    """
+    reader = _Checked(file)
+    magic = reader.read_some(len(MAGIC))
+    if magic[:-1] != MAGIC[:-1]:
+        raise FormatError("not a pack of vaezip's")
+    if magic != MAGIC:
+        raise VersionError("a pack made by a newer vaezip: update vaezip to read it")
+    flags, separator = reader.read(2)
+    fingerprint, group = reader.read(8), read_number(reader)
+    terminator, ended = reader.read(2)
+    dictionary = reader.read(_at_most(read_number(reader), _MAX_DICTIONARY))
+    external = reader.read(_at_most(read_number(reader), 8))
+    if reader.read(_CHECK) != _check(reader.data[:-_CHECK]):
+        raise FormatError("damaged pack: its header")
+    if flags & ~(NAMED | UNORDERED | UNTERMINATED):
+        raise VersionError("a pack made by a newer vaezip: update vaezip to read it")
+    if not 1 <= group <= MAX_GROUP or len(external) not in (0, 8) or (dictionary and external):
+        raise FormatError("damaged pack: its header")
+    return Header(flags, separator, fingerprint, group, terminator, ended, dictionary, external)
+
+
+def read_segments(file: IO[bytes], at: int) -> list[Segment]:
+    """All segments from a place in the file on; raises FormatError, LimitError."""
+    segments, end = [], file.seek(0, os.SEEK_END)
+    while at < end:
+        file.seek(at)
+        reader = _Checked(file)
+        count, size, check = read_number(reader), read_number(reader), reader.read(_CHECK)
+        if reader.read(1) != _check(reader.data[:-1])[:1]:
+            raise FormatError("damaged pack: a segment's header")
+        if count > MAX_RECORDS or size > MAX_BODY:
+            raise LimitError("a segment of the pack is larger than any writer makes it")
+        at += reader.position
+        if at + size > end:
+            raise FormatError("damaged pack: it ends too early")
+        segments.append(Segment(count, at, size, check))
+        at += size
+    return segments
+
+
+def read_body(file: IO[bytes], segment: Segment) -> bytes:
+    """A segment's bytes; raises FormatError if they are damaged."""
+    file.seek(segment.at)
+    body = ByteReader(file).read(segment.size)
+    if _check(body) != segment.check:
+        raise FormatError("damaged pack: a segment's checksum disagrees")
+    return body
+
+
+class _Checked(ByteReader):
+    """Keeps what it has read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self.data = b""
+
+    def read_some(self, n: int) -> bytes:
+        part = super().read_some(n)
+        self.data += part
+        return part
+
+
+def _at_most(size: int, most: int) -> int:
+    if size > most:
+        raise FormatError("damaged pack: its header")
+    return size
+
+
+def _check(data: bytes) -> bytes:
+    return crc32(data).to_bytes(4, "little")

@@ -1,0 +1,278 @@
+"""The records of a pack: read one by one, by number or by name; and packs made of records."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, overload
+
+from vaezip.dictionary import MAX_TEXT as MAX_DICTIONARY
+from vaezip.dictionary import Dictionary, DictionaryLike, loaded_dictionary, make_dictionary
+from vaezip.errors import FormatError, LimitError
+from vaezip.known_dictionaries import dictionaries
+from vaezip.known_models import ModelLike, loaded, models
+from vaezip.model import Model
+from vaezip.pack import layout
+from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header, Segment
+from vaezip.pack.unordered import Record, StackDecoder, decode_set, encode_set
+from vaezip.range_coder import RangeDecoder, RangeEncoder
+from vaezip.selection import choose_texts
+from vaezip.stream import compress, decompress
+from vaezip.texts import MAX_TEXT, NO_DICTIONARY, Interval, TextCoder
+
+_SEGMENT = 1 << 14  # records of an ordered segment
+_USUAL_DICTIONARY = 32 << 10  # bytes of text, or an eighth of the records
+
+
+class RecordCoder:
+    """Records to bytes and back, some of them together."""
+
+    def __init__(self, model: Model, dictionary: Dictionary | None, texts_per_record: int) -> None:
+        dictionary = NO_DICTIONARY if dictionary is None else dictionary
+        self._primed, self._texts = dictionary.primed(model), TextCoder(dictionary)
+        self._texts_per_record = texts_per_record
+
+    def encode(self, records: Sequence[Record]) -> bytes:
+        """The payload of a group."""
+        encoder = RangeEncoder()
+        for symbols in self._symbols(records):
+            encoder.push_all(symbols)
+        return encoder.to_bytes()
+
+    def decode(self, payload: bytes, count: int) -> list[Record]:
+        """Inverse of `encode`, of so many records; raises FormatError."""
+        decoder = RangeDecoder(payload)
+        with self._primed.predictor() as predictor:
+            texts = [self._texts.pop(predictor, decoder) for _ in range(count * self._texts_per_record)]
+        return _records(texts, self._texts_per_record)
+
+    def encode_set(self, records: Sequence[Record]) -> bytes:
+        """Of records whose order does not matter."""
+        return encode_set(records, lambda record: list(itertools.chain(*self._symbols([record]))))
+
+    def decode_set(self, data: bytes, count: int) -> list[Record]:
+        """Inverse of `encode_set`, in an order of their own; raises FormatError."""
+
+        def pop(decoder: StackDecoder) -> Record:
+            with self._primed.predictor() as predictor:
+                return tuple(self._texts.pop(predictor, decoder) for _ in range(self._texts_per_record))
+
+        return decode_set(data, count, pop)
+
+    def _symbols(self, records: Sequence[Record]) -> list[list[Interval]]:
+        texts = list(itertools.chain(*records))
+        if sum(len(text) + 1 for text in texts) > MAX_TEXT + 1:
+            raise LimitError(f"records that are coded together have {MAX_TEXT} bytes at most")
+        with self._primed.predictor() as predictor:
+            return [self._texts.symbols(predictor, text) for text in texts]
+
+
+def _records(texts: Sequence[bytes], per_record: int) -> list[Record]:
+    return [tuple(texts[at : at + per_record]) for at in range(0, len(texts), per_record)]
+
+
+class Records(Sequence[bytes]):
+    """The records of a pack, read when they are asked for; one reading thread at a time."""
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | IO[bytes],
+        *,
+        model: ModelLike = None,
+        dictionary: DictionaryLike = None,
+    ) -> None:
+        """file: a path, or a binary stream that can seek, which is not closed.
+
+        model, dictionary: the only ones to use; by default those which the pack names. Raises OSError if the
+        file cannot be opened, FormatError (or VersionError, TruncatedError) if it is no pack,
+        ModelMismatchError, DictionaryError.
+        """
+        self._is_ours = isinstance(file, (str, bytes, os.PathLike))
+        self._file: IO[bytes] = open(file, "rb") if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
+        try:
+            self._file.seek(0)
+            self.header = layout.read_header(self._file)
+            self._segments = layout.read_segments(self._file, len(self.header.to_bytes()))
+            self._ends = list(itertools.accumulate(segment.records for segment in self._segments))
+            self._coder = record_coder(self.header, model, dictionary)
+        except BaseException:
+            self.close()
+            raise
+        self._payloads: tuple[int, Sequence[bytes | memoryview]] = -1, []  # of one segment
+        self._decoded: tuple[int, list[Record]] = -1, []
+        self._numbers: dict[str, int] | None = None  # by name
+
+    def __enter__(self) -> Records:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, if it was given by its path."""
+        if self._is_ours:
+            self._file.close()
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, which: int | str) -> bytes: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[bytes]: ...
+    def __getitem__(self, which: int | str | slice) -> bytes | list[bytes]:
+        """By number, or by name: KeyError if there is none of that name, IndexError if there are fewer.
+
+        Raises FormatError if the pack is damaged.
+        """
+        if isinstance(which, slice):
+            return [self[number] for number in range(*which.indices(len(self)))]
+        if isinstance(which, str):
+            return self[self._by_name()[which]]
+        number = which + len(self) if which < 0 else which
+        if not 0 <= number < len(self):
+            raise IndexError("there are fewer records")
+        return self.record(number)[-1]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (record[-1] for record in self.records())
+
+    def names(self) -> list[str]:
+        """Of all records; empty if they have none."""
+        return list(self._by_name()) if self.header.flags & NAMED else []
+
+    def records(self) -> Iterator[Record]:
+        """All of them: (content,), or (name, content)."""
+        return map(self.record, range(len(self)))
+
+    def record(self, number: int) -> Record:
+        """One of them."""
+        index = bisect_right(self._ends, number)
+        segment, number = self._segments[index], number - (self._ends[index - 1] if index else 0)
+        group = self.header.group
+        if self.header.flags & UNORDERED:
+            if self._decoded[0] != index:
+                body = layout.read_body(self._file, segment)
+                self._decoded = index, self._coder.decode_set(body, segment.records)
+            return self._decoded[1][number]
+        payloads, at = self._segment_payloads(index, segment), number // group
+        key = (index << 32) + at
+        if self._decoded[0] != key:
+            count = min(group, segment.records - at * group)
+            self._decoded = key, self._coder.decode(bytes(payloads[at]), count)
+        return self._decoded[1][number % group]
+
+    def _segment_payloads(self, index: int, segment: Segment) -> Sequence[bytes | memoryview]:
+        if self._payloads[0] != index:
+            groups = -(-segment.records // self.header.group)
+            self._payloads = index, layout.payloads_of(layout.read_body(self._file, segment), groups)
+        return self._payloads[1]
+
+    def _by_name(self) -> dict[str, int]:
+        if not self.header.flags & NAMED:
+            raise KeyError("the records of this pack have no names")
+        if self._numbers is None:
+            self._numbers = {os.fsdecode(record[0]): i for i, record in enumerate(self.records())}
+        return self._numbers
+
+
+def record_coder(header: Header, model: ModelLike = None, dictionary: DictionaryLike = None) -> RecordCoder:
+    """For the records of a pack; raises ModelMismatchError, DictionaryError, FormatError."""
+    known = next(models(model).matching(header.fingerprint))
+    read: Dictionary | None = None
+    if header.external:
+        read = next(dictionaries(dictionary).matching(header.external))
+    elif header.dictionary:
+        text = decompress(header.dictionary, model=known, max_output_size=MAX_DICTIONARY)
+        if not text.endswith(bytes([header.terminator])) or not 1 <= header.ended <= 250:
+            raise FormatError("damaged pack: its dictionary")
+        read = Dictionary(text, header.terminator, header.ended)
+    return RecordCoder(known, read, header.texts_per_record)
+
+
+def new_header(
+    records: Sequence[Record],
+    *,
+    model: ModelLike = None,
+    dictionary: DictionaryLike = None,
+    dictionary_size: int | None = None,
+    group: int = 1,
+    separator: int = 0,
+    unordered: bool = False,
+) -> Header:
+    """For a pack of such records. Raises ModelError, DictionaryError, ValueError.
+
+    dictionary: one that lies elsewhere; else one is made of the records, of `dictionary_size` bytes of text,
+    and becomes part of the pack. group: records that are coded together: they are smaller, and each takes as
+    long to read as all. separator: what follows each record where they come from.
+    """
+    if not 1 <= group <= layout.MAX_GROUP:
+        raise ValueError(f"group must be 1 to {layout.MAX_GROUP}")
+    known = loaded(model)
+    flags = (NAMED if records and len(records[0]) > 1 else 0) | (UNORDERED if unordered else 0)
+    read, made = None, None
+    if dictionary is not None:
+        read = loaded_dictionary(dictionary)
+    else:
+        contents = [record[-1] for record in records]
+        size = (
+            min(_USUAL_DICTIONARY, sum(map(len, contents)) // 8)
+            if dictionary_size is None
+            else dictionary_size
+        )
+        if chosen := choose_texts(contents, size):
+            made = make_dictionary(chosen)
+    terminator, ended = (made.terminator, made.ended) if made else (0, 0)
+    frame = compress(made.text, model=known) if made else b""
+    external = read.fingerprint[:8] if read else b""
+    return Header(flags, separator, known.fingerprint[:8], group, terminator, ended, frame, external)
+
+
+def segments_of(records: Sequence[Record], header: Header, coder: RecordCoder) -> Iterator[bytes]:
+    """The segments of a pack; raises LimitError for records that are too long."""
+    if header.flags & UNORDERED:
+        for at in range(0, len(records), MAX_RECORDS):
+            part = records[at : at + MAX_RECORDS]
+            yield layout.segment_bytes(len(part), coder.encode_set(part))
+        return
+    step = _SEGMENT // header.group * header.group
+    for at in range(0, len(records), step):
+        part, group = records[at : at + step], header.group
+        payloads = [coder.encode(part[i : i + group]) for i in range(0, len(part), group)]
+        yield layout.segment_bytes(len(part), layout.ordered_body(payloads))
+
+
+def pack_records(
+    records: Iterable[bytes] | dict[str, bytes],
+    *,
+    model: ModelLike = None,
+    dictionary: DictionaryLike = None,
+    dictionary_size: int | None = None,
+    group: int = 1,
+    unordered: bool = False,
+) -> bytes:
+    """A pack of records, or of records by name, each of 65536 bytes at most; `Records` reads it.
+
+    dictionary: one that lies elsewhere, and is needed to read the pack; else one is made of the records, of
+    `dictionary_size` bytes of text, and becomes part of it. group: how many records are coded together: it
+    makes them smaller, and reading one of them takes as long as reading all. unordered: they come back in an
+    order of their own, and take log2 n! bits less.
+
+    Raises ModelError, DictionaryError, LimitError, ValueError.
+    """
+    if isinstance(records, dict):
+        rows: list[Record] = [(os.fsencode(name), content) for name, content in records.items()]
+    else:
+        rows = [(bytes(record),) for record in records]
+    header = new_header(
+        rows,
+        model=model,
+        dictionary=dictionary,
+        dictionary_size=dictionary_size,
+        group=group,
+        unordered=unordered,
+    )
+    coder = record_coder(header, model, dictionary)
+    return header.to_bytes() + b"".join(segments_of(rows, header, coder))
