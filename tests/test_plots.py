@@ -54,7 +54,7 @@ def test_a_comparison_names_every_compressor_and_both_axes() -> None:
 
 def test_a_training_run_has_its_curves_and_the_best_network() -> None:
     shown = set(texts(training_plot(ROWS)))
-    assert {"training", "validation", "best 2.090", "KL in bits", "learning rate", "MB read"} <= shown
+    assert {"training", "validation, best 2.090", "KL in bits", "learning rate", "MB read"} <= shown
 
 
 def test_plots_are_the_same_each_time_and_whatever_the_users_style(tmp_path: Path) -> None:

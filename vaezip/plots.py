@@ -114,9 +114,9 @@ def training_plot(rows: Sequence[Row]) -> bytes:
             (mb, row.validation) for mb, row in zip(read, rows, strict=True) if row.validation is not None
         ]
         if looks:
-            curves.plot(*zip(*looks, strict=True), color=_RED, marker="o", markersize=4, label="validation")
-            best = min(looks, key=lambda look: look[1])
-            curves.annotate(f"best {best[1]:.3f}", best, (0, -14), textcoords="offset points", ha="center")
+            best = min(bits for _, bits in looks)
+            label = f"validation, best {best:.3f}"
+            curves.plot(*zip(*looks, strict=True), color=_RED, marker="o", markersize=4, label=label)
         kl.plot(read, [row.kl_bits for row in rows], color=_GREEN)
         rate.plot(read, [row.learning_rate for row in rows], color=_VIOLET)
         for before, after in pairwise(rows):

@@ -15,6 +15,7 @@ import torch
 
 from vaezip.byteio import ByteWriter
 from vaezip.errors import CheckpointError, FileError, ModelError
+from vaezip.files import reason
 from vaezip.inputs import STDIO
 from vaezip.model import Model, parse_model, read_model_file
 from vaezip.network.architecture import Architecture
@@ -109,8 +110,9 @@ class TrainingJob:
         for progress in self._trainer.run():
             try:
                 self._log.add(progress)
-            except (FileError, OSError) as error:  # the latter from a pipe that nobody reads any more
-                self.warnings.append(f"{error}; training goes on without a log")
+            except (FileError, OSError) as error:  # the latter of a pipe that nobody reads any more
+                what = error if isinstance(error, FileError) else f"the log: {reason(error)}"
+                self.warnings.append(f"{what}; training goes on without a log")
             yield progress
             if self._timetable and shares and progress.share >= shares[0]:
                 self._timetable.plan()

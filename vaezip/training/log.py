@@ -38,12 +38,11 @@ class Row(NamedTuple):
 
     def line(self) -> bytes:
         """As it is in the log."""
-        cells = (
+        validation = "" if self.validation is None else f"{self.validation:.5f}"
+        return (
             f"{self.step},{self.bytes_read},{self.seconds:.3f},{self.share:.6f},{self.bits_per_byte:.5f},"
-            f"{self.kl_bits:.3f},{'' if self.validation is None else f'{self.validation:.5f}'},"
-            f"{self.learning_rate:.4g},{self.round}\n"
-        )
-        return cells.encode()
+            f"{self.kl_bits:.3f},{validation},{self.learning_rate:.4g},{self.round}\n"
+        ).encode()
 
 
 _HEAD = ",".join(Row._fields).encode() + b"\n"
@@ -151,7 +150,7 @@ class TrainingLog:
         if due < self._due and progress.measured is None:
             return
         self._due = due + 1
-        row = Row(
+        line = Row(
             progress.step,
             progress.bytes_read,
             progress.seconds,
@@ -161,11 +160,11 @@ class TrainingLog:
             progress.measured,
             progress.learning_rate,
             progress.round,
-        )
-        self.rows.append(row)
+        ).line()
+        self.rows.append(_row(*line.decode().strip().split(",")))  # so that both draw the same
         if self._sink is not None:
             try:
-                ByteWriter(self._sink).write(row.line())
+                ByteWriter(self._sink).write(line)
             except BaseException:
                 self.close()
                 raise
