@@ -60,7 +60,10 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
     help="Model file to write (.vzm).",
 )
 @click.option(
-    "-f", "--force", is_flag=True, help="Overwrite the model file, and start anew over a checkpoint."
+    "-f",
+    "--force",
+    is_flag=True,
+    help="Overwrite the model file, log and plot, and start anew over a checkpoint.",
 )
 @click.option(
     "--minutes",
@@ -163,7 +166,9 @@ def train(
     the one that is written. A checkpoint is kept beside the model file until
     training is done: after 15 seconds, then every 3 minutes, and when the command
     is interrupted; --resume goes on from it. At the end the exact model is measured
-    on the validation files. Needs PyTorch: pip install '.[train]'.
+    on the validation files. Needs PyTorch: pip install '.[train]'; --plot needs
+    Matplotlib, too: pip install 'vaezip-text[plot]'. vaezip plot draws a log while
+    training goes on.
     """
     started = time.monotonic()
     if settings["minutes"] is not None and settings["epochs"] is not None:
