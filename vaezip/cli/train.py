@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,12 +176,8 @@ def train(
         raise click.UsageError("give either --minutes or --epochs.")
     if log == plot == STDIO:
         raise click.UsageError("standard output takes either --log or --plot.")
-    try:
+    with _required():
         from vaezip.training.job import TrainingJob, how_to_go_on
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError("training needs PyTorch: pip install '.[train]'") from error
     try:
         with (
             interruption() as signals,
@@ -207,6 +204,17 @@ def train(
         return interrupted.exit_code
     _report(output, result, note if STDIO in (log, plot) else say)
     return 2 if job.warnings or job.corpus.unreadable else 0
+
+
+@contextmanager
+def _required() -> Iterator[None]:
+    """Raise MissingExtraError where PyTorch cannot be imported."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("training needs PyTorch: pip install '.[train]'") from error
 
 
 def _carry_out(job: TrainingJob, signals: Interruption, quiet: bool) -> Evaluation:
