@@ -110,6 +110,8 @@ def test_a_signal_leaves_log_and_plot_and_the_same_command_goes_on(
         assert process.returncode == 130
     assert is_plot(str(tmp_path / "curve.svg"))
     before = rows(tmp_path / "run.csv")
+    repeated = run("train", *COMMAND, *RECORDS, "--epochs", 0.01)
+    assert b"my.vzm.train: holds a checkpoint (--resume goes on from it" in repeated.stderr
     result = run("train", *COMMAND, *RECORDS, "--epochs", 0.01, "--resume", "-q")
     assert result.returncode == 0, result.stderr
     assert rows(tmp_path / "run.csv") == before

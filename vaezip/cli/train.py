@@ -162,14 +162,12 @@ def train(
     vaezip train mylogs/ -o logs.vzm --init standard --minutes 5
     vaezip train mylogs/ -o logs.vzm --init standard --log run.csv --plot curve.svg
 
-    Bytes are bytes: any encoding will do. One file in fifty (of few files, up to
-    one in eight) is kept for validation, and the network that is best on these is
-    the one that is written. A checkpoint is kept beside the model file until
-    training is done: after 15 seconds, then every 3 minutes, and when the command
-    is interrupted; --resume goes on from it. At the end the exact model is measured
-    on the validation files. Needs PyTorch: pip install '.[train]'; --plot needs
-    Matplotlib, too: pip install 'vaezip-text[plot]'. vaezip plot draws a log while
-    training goes on.
+    Bytes are bytes: any encoding will do. One file in fifty (of few files, up to one in eight) is kept
+    for validation, and the network that is best on these is the one that is written. A checkpoint is kept
+    beside the model file until training is done: after 15 seconds, then every 3 minutes, and when the
+    command is interrupted; --resume goes on from it. At the end the exact model is measured on the
+    validation files. Needs PyTorch: pip install '.[train]'; --plot needs Matplotlib, too: pip install
+    'vaezip-text[plot]'. vaezip plot draws a log while training goes on.
     """
     started = time.monotonic()
     if settings["minutes"] is not None and settings["epochs"] is not None:

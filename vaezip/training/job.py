@@ -241,10 +241,11 @@ class TrainingJob:
 
             self._overwrite_plot = self._overwrite or (resume and is_plot(plot))
             found.append((plot, is_plot, self._overwrite_plot))
+        refused_later = not resume and self._folder.checkpoint.exists()  # and told about --resume
         for path, is_ours, may_overwrite in found:
             if path == STDIO:
                 continue
-            refuse_unwritable(path, self._overwrite or may_overwrite)
+            refuse_unwritable(path, self._overwrite or may_overwrite or refused_later)
             if any(_same(Path(path), other) for other in written):
                 raise FileError(f"{path}: is what something else is written to, choose another name")
             if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._folder.path)):
