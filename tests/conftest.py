@@ -101,7 +101,8 @@ def run(tmp_path: Path) -> Run:
 
     def call(*args: object, env: dict[str, str] | None = None, **options: object) -> Result:
         command = [sys.executable, "-m", "vaezip", *map(str, args)]
-        if args and args[0] in ("compress", "decompress", "test", "bench", "show") and "-m" not in args:
+        takes_model = args and args[0] in ("compress", "decompress", "test", "bench", "show")
+        if takes_model and not {"-m", "--models"}.intersection(args):
             command[4:4] = ["-m", str(TINY)]
         defaults = {"cwd": tmp_path, "capture_output": True, "timeout": 600, "check": False}
         defaults |= {} if "input" in options else {"stdin": subprocess.DEVNULL}

@@ -41,6 +41,7 @@ COMMANDS = st.sampled_from(
         "list",
         "bench",
         "train",
+        "plot",
         "",
         "-d",
         "-r",

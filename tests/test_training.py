@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import subprocess
 import sys
@@ -297,6 +298,11 @@ def test_a_run_goes_on_in_rounds_once_the_corpus_is_known_by_heart(tmp_path: Pat
     progress = list(trainer.run())
     rounds = torch.load(tmp_path / "mean.pt", weights_only=True)["rounds"]
     assert rounds >= 2
+    assert progress[-1].round == rounds + 1
+    for last, first in itertools.pairwise(progress):
+        if last.round < first.round:
+            assert last.measured is not None  # which is how the round's end was known
+            assert first.learning_rate == pytest.approx(4e-3 / 100)  # it rises anew
     assert progress[-1].bytes_read == pytest.approx(70 * 4000, rel=0.01)
     trainer.conclude()
     null = torch.zeros(1, SMALL.latents)

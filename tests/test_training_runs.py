@@ -549,7 +549,7 @@ def test_what_comes_after_training_is_told(texts: Path, run: Run) -> None:
     ]
 
 
-PROGRESS = Progress(8, 2_500_000, 50.0, 0.25, 247.0, 3.25, 12.5, 2.875)
+PROGRESS = Progress(8, 2_500_000, 50.0, 0.25, 247.0, 3.25, 12.5, 2.875, None, 0.004, 1)
 TOLD = "4:07 left, 2.5 MB read, 50 KB/s, 3.250 bits/byte + KL 12.5 bits, best 2.875 on validation files"
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import copy
 import gzip
 import importlib
+import itertools
+import json
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +20,16 @@ from numpy.typing import NDArray
 from vaezip import ans, bitsback, stream
 from vaezip.block import DEFAULT_BLOCK_SIZE, encode_block
 from vaezip.engine import load_engine
-from vaezip.errors import IntegrityError
+from vaezip.errors import FileError, IntegrityError
 from vaezip.huffman import huffman_compress, huffman_decompress
 from vaezip.lzw import lzw_compress, lzw_decompress
 from vaezip.model import Model, load_model
 from vaezip.network.ops import Int32, Linear
 from vaezip.show.attribution import network_costs
 from vaezip.show.costs import METHODS
+
+_TICK = 1e-9  # seconds; no clock tells less
+_MOST = 1e15  # bytes or seconds
 
 
 class Compressor(NamedTuple):
@@ -48,6 +55,64 @@ class Measurement(NamedTuple):
         """Bits of compressed data per byte of text."""
         return 8 * self.compressed / max(1, self.content)
 
+    @property
+    def compress_speed(self) -> float:
+        """Bytes of text per second."""
+        return self.content / max(_TICK, self.compress_seconds)
+
+    @property
+    def decompress_speed(self) -> float:
+        """Bytes of text per second."""
+        return self.content / max(_TICK, self.decompress_seconds)
+
+
+class Total(NamedTuple):
+    """One compressor on several files."""
+
+    sums: Measurement
+    ratio: float  # of text to compressed data, geometric mean of the files
+
+
+def totals(measurements: Sequence[Measurement]) -> list[Total]:
+    """Over the files that every compressor has been measured on; the smallest sum first."""
+    groups: dict[str, list[Measurement]] = {}
+    for m in measurements:
+        groups.setdefault(m.compressor, []).append(m)
+    common = set.intersection(*({m.name for m in group} for group in groups.values())) if groups else set()
+    found = []
+    for compressor, group in groups.items():
+        if own := [m for m in group if m.name in common]:
+            sums = Measurement(
+                compressor,
+                f"all {len(own)} files",
+                sum(m.content for m in own),
+                sum(m.compressed for m in own),
+                sum(m.compress_seconds for m in own),
+                sum(m.decompress_seconds for m in own),
+            )
+            found.append(Total(sums, math.exp(fmean(math.log(m.content / m.compressed) for m in own))))
+    return sorted(found, key=lambda total: total.sums.compressed)
+
+
+def read_measurements(data: bytes, name: str) -> list[Measurement]:
+    """What `vaezip bench --json` has written; raises FileError, which calls it `name`, for anything else."""
+    try:
+        found = [Measurement(**row) for row in json.loads(data)]
+        if found and all(map(_is_sound, found)):
+            return found
+    except (TypeError, ValueError, RecursionError):
+        pass
+    raise FileError(f"{name}: holds no measurements as vaezip bench --json writes them")
+
+
+def _is_sound(m: Measurement) -> bool:
+    names, sizes, seconds = m[:2], m[2:4], m[4:]
+    return (
+        all(isinstance(name, str) for name in names)
+        and all(type(size) is int and 0 < size < _MOST for size in sizes)
+        and all(type(second) in (int, float) and 0 <= second < _MOST for second in seconds)
+    )
+
 
 def model_speed(path: str, size: int = 32 << 10) -> float:
     """Bytes per second that one core compresses of an English text of so many bytes with a model."""
@@ -58,19 +123,23 @@ def model_speed(path: str, size: int = 32 << 10) -> float:
     return size / (time.perf_counter() - started)
 
 
-def compressors(model: Model) -> list[Compressor]:
-    """vaezip, those of the extra `bench` and of the standard library that are there, and two ancestors."""
+def compressors(models: Mapping[str, Model]) -> list[Compressor]:
+    """vaezip with each of `models`, called as there; what is there of others; and two ancestors."""
     return [
-        Compressor(
-            "vaezip",
-            lambda d: stream.compress(d, model=model),
-            lambda d, _: stream.decompress(d, model=model),
-        ),
+        *itertools.starmap(_vaezip, models.items()),
         *_installed(),
         Compressor("gzip -9", lambda d: gzip.compress(d, 9), lambda d, _: gzip.decompress(d)),
         Compressor("LZW (1984)", lzw_compress, lambda d, _: lzw_decompress(d)),
         Compressor("Huffman (1952)", huffman_compress, lambda d, _: huffman_decompress(d)),
     ]
+
+
+def _vaezip(name: str, model: Model) -> Compressor:
+    return Compressor(
+        name,
+        lambda d: stream.compress(d, model=model),
+        lambda d, _: stream.decompress(d, model=model),
+    )
 
 
 def _installed() -> Iterator[Compressor]:

@@ -119,12 +119,12 @@ def standard_input() -> Iterator[Source]:
         yield Source("standard input", file)
 
 
-def read_text(path: str) -> bytes:
-    """The bytes of a file; raises FileError as `open_source` does, or if it is empty."""
-    with open_source(path, any_kind=True) as source:
+def read_text(path: str | None) -> bytes:
+    """The bytes of a file, None for standard input; raises FileError, or if there are none."""
+    with standard_input() if path is None else open_source(path, any_kind=True) as source:
         data = ByteReader(source).read_all()
     if not data:
-        raise FileError(f"{path}: is empty")
+        raise FileError(f"{source.name}: is empty")
     return data
 
 

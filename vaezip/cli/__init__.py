@@ -48,6 +48,7 @@ def run(program: str, *arguments: str) -> NoReturn:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in [name for name in os.environ if name.startswith("TQDM_")]:  # which may break the progress bar
         del os.environ[name]
+    os.environ.pop("MPLBACKEND", None)  # which is about windows, and may name none that is there
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

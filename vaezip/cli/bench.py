@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaezip.cli.options import chosen_model, files_argument, model_option
-from vaezip.cli.report import Report, note, say
+from vaezip.cli.options import chosen_model, files_argument, model_option, typed
+from vaezip.cli.plot import PlotPath
+from vaezip.cli.report import STDIO, Report, note, say
 from vaezip.errors import FileError, printable
+
+if TYPE_CHECKING:
+    from vaezip.bench import Compressor, Measurement, Total
+    from vaezip.model import Model
+
+
+def model_names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str]:
+    """`standard,logs` -> ["standard", "logs"]."""
+    names = [] if value is None else value.split(",")
+    if not all(names) or len(set(names)) < len(names):
+        raise click.BadParameter(f"{value!r} is not different models with commas between")
+    return names
 
 
 @click.command()
@@ -19,47 +33,119 @@ from vaezip.errors import FileError, printable
     "--ablation", is_flag=True, help="Show where vaezip's bits go instead of comparing compressors."
 )
 @click.option("--shares", is_flag=True, help="Show what network and mixer are worth, alone and together.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts and for vaezip plot.")
+@click.option(
+    "--plot",
+    metavar="SVG",
+    type=PlotPath(),
+    help="Draw size against speed and against the files' sizes, too; - is standard output, without tables.",
+)
+@click.option("-f", "--force", is_flag=True, help="Overwrite the plot.")
+@click.option(
+    "--models",
+    metavar="A,B",
+    callback=model_names,
+    help="Compare vaezip with several models; each is a file, or a name that vaezip models shows.",
+)
 @model_option
-def bench(files: tuple[str, ...], ablation: bool, shares: bool, as_json: bool, model: str | None) -> int:
+def bench(
+    files: tuple[str, ...],
+    ablation: bool,
+    shares: bool,
+    as_json: bool,
+    plot: str | None,
+    force: bool,
+    models: list[str],
+    model: str | None,
+) -> int:
     """Compare vaezip with other compressors on FILES (by default on its own README).
 
-    Sizes are bytes on disk, all headers counted; every compressor's output is decompressed and compared.
-    brotli, PPMd and zstd take part if their packages are installed (pip install '.[bench]').
+    \b
+    vaezip bench notes.txt my.log
+    vaezip bench --plot sizes.svg *.txt
+    vaezip bench --models standard,logs.vzm *.log
+
+    Sizes are bytes on disk, all headers counted; every compressor's output is decompressed and compared. Of
+    several files there are totals, and the ratio of text to compressed bytes, geometric mean of the files.
+    brotli, PPMd and zstd take part if their packages are installed (pip install '.[bench]'); a plot needs
+    Matplotlib (pip install 'vaezip-text[plot]').
     """
+    if (plot is not None or models) and (ablation or shares):
+        raise click.UsageError("--plot and --models are about the comparison with other compressors.")
+    if models and typed("model"):
+        raise click.UsageError("give either -m or --models.")
+    if plot == STDIO and as_json:
+        raise click.UsageError("standard output takes either --json or --plot.")
+    if plot is not None:
+        from vaezip.plots import comparison_plot, plot_target
     from vaezip import bench as library
-    from vaezip.files import read_text
-    from vaezip.model import load_model
+    from vaezip.byteio import ByteWriter
 
     report = Report(quiet=False)
+    chosen = _load(models, model)
+    if ablation or shares:
+        (loaded,) = chosen.values()
+        account: Any = library.ablate if ablation else library.shares
+        rows = [account(loaded, name, text)._asdict() for name, text in _texts(files, report)]
+        if as_json:
+            _say_json(rows)
+        else:
+            (_show_ablation if ablation else _show_shares)(rows)
+        return report.exit_code
+    inputs = [path for path in (*files, *models, model) if path is not None and path != STDIO]
+    with nullcontext() if plot is None else plot_target(plot, inputs=inputs, overwrite=force) as sink:
+        compressors = library.compressors(chosen)
+        measurements = _measure(compressors, _texts(files, report), report, quiet=as_json)
+        totals = library.totals(measurements)
+        if as_json:
+            _say_json([m._asdict() for m in measurements])
+        elif plot != STDIO:
+            _show_comparison(measurements, totals)
+        if sink is not None and not measurements:
+            raise FileError(f"{plot}: not written, since nothing was measured")
+        if sink is not None:
+            ByteWriter(sink).write(comparison_plot(measurements, totals))
+    return report.exit_code
+
+
+def _say_json(rows: Sequence[dict[str, Any]]) -> None:
+    """A row a line."""
+    say("[" + ",\n ".join(map(json.dumps, rows)) + "]")
+
+
+def _load(models: Sequence[str], model: str | None) -> dict[str, Model]:
+    """By what each is called in the tables."""
+    from vaezip.model import load_model
+
+    if models:
+        return {f"vaezip -m {name}": load_model(name) for name in models}
     given, usual = chosen_model(model)
-    loaded = load_model(usual if given is None else given)
+    return {"vaezip": load_model(usual if given is None else given)}
+
+
+def _texts(files: Iterable[str], report: Report) -> list[tuple[str, bytes]]:
+    from vaezip.files import read_text
+
     texts = []
     for path in files:
         with report.catch():
-            texts.append((path, read_text(path)))
-    if not files:
-        texts.append(("README.md", _readme()))
-    if ablation:
-        rows = [library.ablate(loaded, name, text)._asdict() for name, text in texts]
-        show = _show_ablation
-    elif shares:
-        rows = [library.shares(loaded, name, text)._asdict() for name, text in texts]
-        show = _show_shares
-    else:
-        rows = []
-        for name, text in texts:
-            for compressor in library.compressors(loaded):
-                with report.catch():
-                    rows.append(library.measure(compressor, name, text)._asdict())
-                    if not as_json:
-                        note(f"{name}: {compressor.name} done")
-        show = _show_comparison
-    if as_json:
-        say(json.dumps(rows, indent=2))
-    else:
-        show(rows)
-    return report.exit_code
+            texts.append((path, read_text(None if path == STDIO else path)))
+    return texts if files else [("README.md", _readme())]
+
+
+def _measure(
+    compressors: Sequence[Compressor], texts: Iterable[tuple[str, bytes]], report: Report, quiet: bool
+) -> list[Measurement]:
+    from vaezip.bench import measure
+
+    measurements = []
+    for name, text in texts:
+        for compressor in compressors:
+            with report.catch():
+                measurements.append(measure(compressor, name, text))
+                if not quiet:
+                    note(f"{name}: {compressor.name} done")
+    return measurements
 
 
 def _readme() -> bytes:
@@ -73,23 +159,22 @@ def _readme() -> bytes:
         ) from error
 
 
-def _show_comparison(rows: Sequence[dict[str, Any]]) -> None:
-    for name in dict.fromkeys(row["name"] for row in rows):
-        chosen = [row for row in rows if row["name"] == name]
-        say(f"\n{printable(name)}, {chosen[0]['content']} bytes")
-        lines = []
-        for row in sorted(chosen, key=lambda row: row["compressed"]):
-            kilobytes = row["content"] / 1e3
-            lines.append(
-                (
-                    row["compressor"],
-                    f"{row['compressed']}",
-                    f"{8 * row['compressed'] / max(1, row['content']):.3f}",
-                    f"{kilobytes / max(1e-9, row['compress_seconds']):.1f}",
-                    f"{kilobytes / max(1e-9, row['decompress_seconds']):.1f}",
-                )
-            )
-        _table(("compressor", "bytes", "bits/byte", "KB/s in", "KB/s out"), lines)
+def _show_comparison(measurements: Sequence[Measurement], totals: Sequence[Total]) -> None:
+    head = ("compressor", "bytes", "bits/byte", "KB/s in", "KB/s out")
+    names = list(dict.fromkeys(m.name for m in measurements))
+    for name in names:
+        chosen = sorted((m for m in measurements if m.name == name), key=lambda m: m.compressed)
+        say(f"\n{printable(name)}, {chosen[0].content} bytes")
+        _table(head, map(_cells, chosen))
+    if len(names) > 1 and totals:
+        sums = totals[0].sums
+        say(f"\n{sums.name}, {sums.content} bytes; ratio: the geometric mean of the files'")
+        _table((*head, "ratio"), ((*_cells(total.sums), f"{total.ratio:.3f}") for total in totals))
+
+
+def _cells(m: Measurement) -> Sequence[str]:
+    speeds = (f"{speed / 1e3:.1f}" for speed in (m.compress_speed, m.decompress_speed))
+    return m.compressor, f"{m.compressed}", f"{m.bits_per_byte:.3f}", *speeds
 
 
 def _show_ablation(rows: Sequence[dict[str, Any]]) -> None:

@@ -77,6 +77,11 @@ def anything_typed(ctx: click.Context) -> bool:
     )
 
 
+def typed(name: str) -> bool:
+    """Whether a parameter's value comes from the command line."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
 def _complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Files; and commands, if there are any and nothing has been typed yet."""
     commands: Sequence[click.Command] = () if anything_typed(ctx) else getattr(ctx.command, "commands", ())

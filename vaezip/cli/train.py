@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vaezip.cli.interruption import Interrupted, Interruption, interruption
-from vaezip.cli.report import complain, say
+from vaezip.cli.options import PATH
+from vaezip.cli.plot import PlotPath
+from vaezip.cli.report import STDIO, complain, note, say
 from vaezip.cli.training_progress import TrainingProgress
 from vaezip.errors import MissingExtraError, printable
 from vaezip.network.architecture import Architecture
@@ -57,7 +61,10 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
     help="Model file to write (.vzm).",
 )
 @click.option(
-    "-f", "--force", is_flag=True, help="Overwrite the model file, and start anew over a checkpoint."
+    "-f",
+    "--force",
+    is_flag=True,
+    help="Overwrite the model file, log and plot, and start anew over a checkpoint.",
 )
 @click.option(
     "--minutes",
@@ -121,6 +128,19 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
     callback=folder_weights,
     help="Read a folder of the corpus that many times as often; may be given for several.",
 )
+@click.option(
+    "--log",
+    metavar="CSV",
+    type=PATH,
+    help="Write a table that grows as training goes: bits per byte, KL, learning rate; --resume goes on with "
+    "it; - is standard output.",
+)
+@click.option(
+    "--plot",
+    metavar="SVG",
+    type=PlotPath(),
+    help="Draw these curves at the end of training, and when it is interrupted; - is standard output.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing about the progress.")
 def train(
     corpus: tuple[Path, ...],
@@ -131,27 +151,31 @@ def train(
     width: int | None,
     layers: int | None,
     table_bits: int | None,
+    log: str | None,
+    plot: str | None,
     quiet: bool,
     **settings: Any,
 ) -> int:
     """Train a model on all files below the folders CORPUS.
 
-    Bytes are bytes: any encoding will do. One file in fifty (of few files, up to
-    one in eight) is kept for validation, and the network that is best on these is
-    the one that is written. A checkpoint is kept beside the model file until
-    training is done: after 15 seconds, then every 3 minutes, and when the command
-    is interrupted; --resume goes on from it. At the end the exact model is measured
-    on the validation files. Needs PyTorch: pip install '.[train]'.
+    \b
+    vaezip train mylogs/ -o logs.vzm --init standard --minutes 5
+    vaezip train mylogs/ -o logs.vzm --init standard --log run.csv --plot curve.svg
+
+    Bytes are bytes: any encoding will do. One file in fifty (of few files, up to one in eight) is kept
+    for validation, and the network that is best on these is the one that is written. A checkpoint is kept
+    beside the model file until training is done: after 15 seconds, then every 3 minutes, and when the
+    command is interrupted; --resume goes on from it. At the end the exact model is measured on the
+    validation files. Needs PyTorch: pip install '.[train]'; --plot needs Matplotlib, too: pip install
+    'vaezip-text[plot]'. vaezip plot draws a log while training goes on.
     """
     started = time.monotonic()
     if settings["minutes"] is not None and settings["epochs"] is not None:
         raise click.UsageError("give either --minutes or --epochs.")
-    try:
+    if log == plot == STDIO:
+        raise click.UsageError("standard output takes either --log or --plot.")
+    with _required():
         from vaezip.training.job import TrainingJob, how_to_go_on
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError("training needs PyTorch: pip install '.[train]'") from error
     try:
         with (
             interruption() as signals,
@@ -164,6 +188,8 @@ def train(
                 resume=resume,
                 overwrite=force,
                 started=started,
+                log=log,
+                plot=plot,
             ) as job,
         ):
             result = _carry_out(job, signals, quiet)
@@ -174,17 +200,27 @@ def train(
     except Interrupted as interrupted:
         complain(f"interrupted; {how_to_go_on(output)}")
         return interrupted.exit_code
-    _report(output, result)
+    _report(output, result, note if STDIO in (log, plot) else say)
     return 2 if job.warnings or job.corpus.unreadable else 0
+
+
+@contextmanager
+def _required() -> Iterator[None]:
+    """Raise MissingExtraError where PyTorch cannot be imported."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("training needs PyTorch: pip install '.[train]'") from error
 
 
 def _carry_out(job: TrainingJob, signals: Interruption, quiet: bool) -> Evaluation:
     corpus = job.corpus
     for name, reason in (*corpus.skipped, *corpus.unreadable):
         complain(f"{name}: skipped: {reason}")
-    for warning in job.warnings:
-        complain(warning)
     with TrainingProgress(quiet) as progress:
+        told = progress.warn(job.warnings)
         progress.say(
             f"{len(corpus.train)} files, {corpus.train_bytes} bytes to train on; "
             f"{len(corpus.validation)} files to validate"
@@ -194,13 +230,16 @@ def _carry_out(job: TrainingJob, signals: Interruption, quiet: bool) -> Evaluati
         with signals.deferred():
             for at in job.run():
                 progress.show(at)
+                told += progress.warn(job.warnings[told:])
                 if signals.requested:
                     job.save()
                     break
+            job.draw()
+            progress.warn(job.warnings[told:])
         return job.finish(progress.say)
 
 
-def _report(output: Path, result: Evaluation) -> None:
+def _report(output: Path, result: Evaluation, say: Callable[[str], None]) -> None:
     size = output.stat().st_size
     say(f"{printable(str(output))}: {size} bytes; on {result.files} validation files, {result.bytes} bytes:")
     for name, value in (

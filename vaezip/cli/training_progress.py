@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from vaezip.cli.report import note
+from vaezip.cli.report import complain, note
 
 if TYPE_CHECKING:
     from vaezip.training.loop import Progress
@@ -41,6 +42,13 @@ class TrainingProgress:
         if not self._quiet:
             self._bar.clear()
             note(text)
+
+    def warn(self, warnings: Sequence[str]) -> int:
+        """A line for each; returns how many."""
+        for warning in warnings:
+            self._bar.clear()
+            complain(warning)
+        return len(warnings)
 
     def show(self, progress: Progress) -> None:
         """Where training stands."""

@@ -15,6 +15,8 @@ import torch
 
 from vaezip.byteio import ByteWriter
 from vaezip.errors import CheckpointError, FileError, ModelError
+from vaezip.files import reason
+from vaezip.inputs import STDIO
 from vaezip.model import Model, parse_model, read_model_file
 from vaezip.network.architecture import Architecture
 from vaezip.publish import open_target, refuse_existing
@@ -24,6 +26,7 @@ from vaezip.training.data import SegmentSource, read_corpus, walk
 from vaezip.training.evaluate import EVALUATION_BYTES, Evaluation, evaluate
 from vaezip.training.export import export
 from vaezip.training.grow import grow
+from vaezip.training.log import TrainingLog, is_log, refuse_unwritable
 from vaezip.training.loop import LEAST_TRAINING, Progress, Trainer
 from vaezip.training.owners import settle_owners
 from vaezip.training.rehearsal import Rehearsal, Timetable
@@ -49,15 +52,20 @@ class TrainingJob:
         resume: bool = False,
         overwrite: bool = False,
         started: float | None = None,
+        log: str | None = None,
+        plot: str | None = None,
     ) -> None:
         """Read the corpus and set up the trainer.
 
         sizes, options: those fields of `Architecture` and of `Settings` that are given; a run that is resumed
-        keeps its own, and the others are as by default or as suits the model `init`. overwrite: the model
-        file, and without `resume` a checkpoint, too. started: when the minutes began, by `time.monotonic`.
-        Raises CorpusError for an unusable corpus; FileError if output or checkpoint are there and may not be
+        keeps its own, and the others are as by default or as suits the model `init`. overwrite: all that the
+        run writes, and without `resume` a checkpoint, too. started: when the minutes began, by
+        `time.monotonic`. log, plot: files for the curves, `-` being standard output; what a run has left
+        there, `resume` goes on with.
+        Raises CorpusError for an unusable corpus; FileError if a file or checkpoint is there and may not be
         overwritten, or if something that is read would be written over; CheckpointError if there is none to
-        resume, or of a run with other settings than those given; ModelError for a bad `init`.
+        resume, or of a run with other settings than those given; ModelError for a bad `init`;
+        MissingExtraError if nothing here can plot.
         """
         started = time.monotonic() if started is None else started
         self._output, self._overwrite = output, overwrite
@@ -66,10 +74,12 @@ class TrainingJob:
         self.notices: list[str] = []
         refuse_existing(str(output), overwrite)
         self._folder = RunFolder(output)
-        self._refuse_overlap(corpus, init)
+        self._log, self._plot = TrainingLog(log), plot
+        written = self._written(log, plot, resume)
+        self._refuse_overlap(corpus, init, written)
         if resume and not self._folder.checkpoint.exists():
             raise CheckpointError(f"{self._folder.path}: no checkpoint to resume from")
-        self.corpus = read_corpus(corpus, without=(output, self._folder.path))
+        self.corpus = read_corpus(corpus, without=(*written, self._folder.path))
         self._folder.open()
         try:
             if resume:
@@ -78,6 +88,7 @@ class TrainingJob:
                 self._begin(sizes, options, init)
             self._before = _model(self._folder.init) if self._folder.init.exists() else None
             self._plan(started)
+            self._log.begin(self._trainer.step, resume=resume, overwrite=overwrite)
         except BaseException:
             self.close()
             raise
@@ -90,16 +101,36 @@ class TrainingJob:
 
     def close(self) -> None:
         """Leave the folder, so that the run can be resumed; without a checkpoint, nothing of it is left."""
+        self._log.close()
         self._folder.close()
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
         shares = list(_PLANNED_AGAIN)
         for progress in self._trainer.run():
+            try:
+                self._log.add(progress)
+            except (FileError, OSError) as error:  # the latter of a pipe that nobody reads any more
+                what = error if isinstance(error, FileError) else f"the log: {reason(error)}"
+                self.warnings.append(f"{what}; training goes on without a log")
             yield progress
             if self._timetable and shares and progress.share >= shares[0]:
                 self._timetable.plan()
                 shares.pop(0)
+
+    def draw(self) -> None:
+        """Draw the curves, if they are wanted; a warning says what prevented it."""
+        if self._plot is None:
+            return
+        from vaezip.plots import plot_target, training_plot
+
+        try:
+            if not self._log.rows:
+                raise FileError(f"{self._plot}: not written, since no step was made")
+            with plot_target(self._plot, inputs=(), overwrite=self._overwrite_plot) as sink:
+                ByteWriter(sink).write(training_plot(self._log.rows))
+        except (FileError, OSError) as error:
+            self.warnings.append(str(error))
 
     def save(self) -> None:
         """Write the checkpoint now; between two steps."""
@@ -196,17 +227,47 @@ class TrainingJob:
                 f"{others:.0f} seconds (reading, writing and measuring)"
             )
 
-    def _refuse_overlap(self, corpus: list[Path], init: str | None) -> None:
+    def _written(self, log: str | None, plot: str | None, resume: bool) -> dict[Path, Callable[[str], bool]]:
+        """The files that the run writes, and what tells of each if it is one that a run has written.
+
+        Raises FileError if log or plot cannot be written, or are in the way of anything else.
+        """
+        written: dict[Path, Callable[[str], bool]] = {self._output: _is_model}
+        found: list[tuple[str, Callable[[str], bool], bool]] = []
+        if log is not None:
+            found.append((log, is_log, resume))
+        if plot is not None:
+            from vaezip.plots import is_plot
+
+            self._overwrite_plot = self._overwrite or (resume and is_plot(plot))
+            found.append((plot, is_plot, self._overwrite_plot))
+        refused_later = not resume and self._folder.checkpoint.exists()  # and told about --resume
+        for path, is_ours, may_overwrite in found:
+            if path == STDIO:
+                continue
+            refuse_unwritable(path, self._overwrite or may_overwrite or refused_later)
+            if any(_same(Path(path), other) for other in written):
+                raise FileError(f"{path}: is what something else is written to, choose another name")
+            if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._folder.path)):
+                raise FileError(f"{path}: is where the run keeps its state, choose another name")
+            written[Path(path)] = is_ours
+        return written
+
+    def _refuse_overlap(
+        self, corpus: list[Path], init: str | None, written: Mapping[Path, Callable[[str], bool]]
+    ) -> None:
         """Raise FileError if the run would write over what it reads; it does not read what it writes."""
-        output, folder = self._output, Path(os.path.realpath(self._folder.path))
+        folder = Path(os.path.realpath(self._folder.path))
         for root in corpus:
             if Path(os.path.realpath(root)).is_relative_to(folder):
                 raise FileError(f"{root}: is where the run keeps its state, choose another name with -o")
-            read = output.exists() and any(_same(path, output) for path, _ in walk(root))
-            if read and not _is_model(output):
-                raise FileError(f"{output}: is in the corpus ({root}), choose another name with -o")
-        if init is not None and _same(Path(init), output):
-            raise FileError(f"{output}: is the model to begin with, choose another name with -o")
+            for path, is_ours in written.items():
+                read = path.exists() and any(_same(file, path) for file, _ in walk(root))
+                if read and (_same(root, path) or not is_ours(str(path))):
+                    raise FileError(f"{path}: is in the corpus ({root}), choose another name")
+        for path in written:
+            if init is not None and _same(Path(init), path):
+                raise FileError(f"{path}: is the model to begin with, choose another name")
 
 
 def how_to_go_on(output: Path) -> str:
@@ -221,12 +282,12 @@ def _same(path: Path, other: Path) -> bool:
     try:
         return path.samefile(other)
     except OSError:  # one of them is not there
-        return False
+        return os.path.realpath(path) == os.path.realpath(other)
 
 
-def _is_model(path: Path) -> bool:
+def _is_model(path: str) -> bool:
     try:
-        read_tensors(read_model_file(str(path)))
+        read_tensors(read_model_file(path))
     except ModelError:
         return False
     return True

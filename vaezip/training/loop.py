@@ -51,6 +51,9 @@ class Progress(NamedTuple):
     bits_per_byte: float  # of x given z
     kl_bits: float  # per segment
     validation: float  # bits/byte of the best network yet on the validation files, null latent
+    measured: float | None  # ... and of the network as it is, if it has just been measured
+    learning_rate: float  # of the dense weights
+    round: int  # from 1
 
 
 @dataclass
@@ -62,6 +65,7 @@ class _Run:
     kl_bits: float = 0.0
     best: float = math.inf  # bits/byte on the validation files
     looked: tuple[int, float] = (0, 0.0)  # bytes read and seconds when these were measured last
+    rounds: int = 1  # begun
     round: tuple[int, int] = (0, 0)  # step and bytes read when this round began
     round_bytes: int = 0  # to read in this round; 0: the first one, which has the whole budget
     enough: int = 0  # bytes that the first round had read when its network was best
@@ -92,6 +96,8 @@ class Trainer:
         self._run = _Run()
         self._seconds = 60 * (settings.minutes or 0.0)  # of training, in all
         self._closing_seconds = 0.0
+        self._measured: float | None = None  # since `run` yielded last
+        self._stepped = (0.0, 1)  # learning rate and round of the last step
         self._tables = self.vae.decoder.tables
         self._dense = [p for p in self.vae.parameters() if p is not self._tables]
         self._new_optimizers()
@@ -163,6 +169,11 @@ class Trainer:
         return trainer
 
     @property
+    def step(self) -> int:
+        """Steps so far."""
+        return self._run.step
+
+    @property
     def bytes_read(self) -> int:
         """So far, over all rounds."""
         return self._run.bytes_read
@@ -228,7 +239,11 @@ class Trainer:
     def _progress(self) -> Progress:
         r, share = self._run, self._share()
         left = max(0.0, (1 / share - 1) * r.seconds) + self._closing_seconds
-        return Progress(r.step, r.bytes_read, r.seconds, share, left, r.bits_per_byte, r.kl_bits, r.best)
+        measured, self._measured = self._measured, None
+        means = r.bits_per_byte, r.kl_bits
+        return Progress(
+            r.step, r.bytes_read, r.seconds, share, left, *means, r.best, measured, *self._stepped
+        )
 
     def _passed(self) -> bool:
         """Whether the corpus has been read once since the last look at the validation files."""
@@ -242,6 +257,7 @@ class Trainer:
         run = self._run
         with self._autocast():
             bits_per_byte = self._validation.consider(self.vae)
+        self._measured = bits_per_byte
         run.best = min(run.best, bits_per_byte)
         run.looked = (run.bytes_read, run.seconds)
         if not self._validation.has_start:
@@ -265,6 +281,7 @@ class Trainer:
         if rounds:
             self._validation.next_round(self.vae)
             self._new_optimizers()
+            run.rounds += 1
             run.round = (run.step, run.bytes_read)
             run.round_bytes = int(left / rounds)
             self.save()
@@ -296,6 +313,7 @@ class Trainer:
         s, run = self.settings, self._run
         rate = self._rate()
         self._adam.param_groups[0]["lr"] = s.lr * rate
+        self._stepped = (s.lr * rate, run.rounds)
         parameters = [*self._dense, self._tables]
         kl_weight = min(1.0, share / s.kl_warm_up)
 
