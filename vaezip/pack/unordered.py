@@ -1,8 +1,8 @@
 """Records whose order does not matter, on one ANS stack: bits-back over the set pays for their order.
 
-Which record comes next is *drawn* with bits of those that lie on the stack already, without replacement; the
-decoder, which keeps what it has found in order, gives them back (Severo et al., arXiv:2107.09202). So n records
-take log2 n! bits less than in an order, less that of equal ones.
+Which record comes next is *drawn* with bits of those that lie on the stack already, without replacement;
+the decoder, which keeps what it has found in order, gives them back (Severo et al., arXiv:2107.09202). So n
+records take log2 n! bits less than in an order, less that of equal ones.
 """
 
 from __future__ import annotations
