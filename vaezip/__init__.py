@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vaezip.listing import FrameInfo, list_frames
     from vaezip.message import MessageCodec
     from vaezip.model import Model, load_model, shipped_models
+    from vaezip.pack.records import Records, pack_records
     from vaezip.sampling import Sample, sample
     from vaezip.show.costs import BlockCosts, Costs, measure_costs
     from vaezip.stream import compress, compress_stream, decompress, decompress_stream
@@ -62,6 +63,7 @@ __all__ = [
     "Model",
     "ModelError",
     "ModelMismatchError",
+    "Records",
     "Sample",
     "SkippedError",
     "TruncatedError",
@@ -80,6 +82,7 @@ __all__ = [
     "make_dictionary",
     "measure_costs",
     "open",
+    "pack_records",
     "sample",
     "shipped_models",
 ]
@@ -92,6 +95,8 @@ _LATE = {
     "Model": "vaezip.model",
     "load_model": "vaezip.model",
     "shipped_models": "vaezip.model",
+    "Records": "vaezip.pack.records",
+    "pack_records": "vaezip.pack.records",
     "Sample": "vaezip.sampling",
     "sample": "vaezip.sampling",
     "FrameInfo": "vaezip.listing",

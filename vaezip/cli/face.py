@@ -15,6 +15,7 @@ from vaezip.cli.dictionary import dict_command
 from vaezip.cli.list import list_command
 from vaezip.cli.models import models_command
 from vaezip.cli.options import anything_typed
+from vaezip.cli.pack import get, pack, unpack
 from vaezip.cli.plot import plot
 from vaezip.cli.report import say
 from vaezip.cli.sample import sample
@@ -23,7 +24,19 @@ from vaezip.cli.test import test
 from vaezip.cli.train import train
 
 _MODES = {"compress": compress, "decompress": decompress, "test": test, "list": list_command}
-_COMMANDS = (*_MODES.values(), models_command, dict_command, show, sample, bench, train, plot)
+_COMMANDS = (
+    *_MODES.values(),
+    models_command,
+    dict_command,
+    pack,
+    get,
+    unpack,
+    show,
+    sample,
+    bench,
+    train,
+    plot,
+)
 _WRITING = {"output": "-o", "output_dir": "--output-dir", "remove": "--rm"}
 
 

@@ -22,6 +22,7 @@ from vaezip.selection import choose_texts
 from vaezip.stream import compress, decompress
 from vaezip.texts import MAX_TEXT, NO_DICTIONARY, Interval, TextCoder
 
+_LINE = ord("\n")
 _SEGMENT = 1 << 14  # records of an ordered segment
 _USUAL_DICTIONARY = 32 << 10  # bytes of text, or an eighth of the records
 
@@ -272,6 +273,7 @@ def pack_records(
         dictionary=dictionary,
         dictionary_size=dictionary_size,
         group=group,
+        separator=0 if isinstance(records, dict) else _LINE,
         unordered=unordered,
     )
     coder = record_coder(header, model, dictionary)

@@ -1,0 +1,253 @@
+"""Packs: many records in one file, read one by one, in their order or without one."""
+
+from __future__ import annotations
+
+import io
+import math
+import random
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TINY, Run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vaezip
+from vaezip import engine
+from vaezip.ans import AnsStack
+from vaezip.engine import load_engine
+from vaezip.pack.layout import MAX_RECORDS, read_header, segment_bytes
+from vaezip.pack.records import record_coder
+from vaezip.pack.unordered import decode_set, encode_set
+from vaezip.texts import MAX_TEXT, Interval
+
+LINES = [
+    b'{"id": %d, "state": "%s", "load": 0.%d}' % (i, b"busy" if i % 3 else b"idle", i % 97)
+    for i in range(120)
+]
+DICTIONARY = vaezip.make_dictionary(LINES[:30], "states")
+
+
+def packed(records: Any, **options: Any) -> bytes:
+    return vaezip.pack_records(records, model=TINY, **options)
+
+
+def opened(data: bytes, **options: Any) -> vaezip.Records:
+    return vaezip.Records(io.BytesIO(data), model=TINY, **options)
+
+
+records = st.lists(
+    st.one_of(st.binary(max_size=20), st.sampled_from([*LINES[:5], b"", b"\n", b"a\nb"])), max_size=12
+)
+
+
+@settings(deadline=None, max_examples=30)
+@given(records, st.integers(1, 5), st.sampled_from([0, 60, None]))
+def test_every_record_comes_back(texts: list[bytes], group: int, dictionary_size: int | None) -> None:
+    pack = opened(packed(texts, group=group, dictionary_size=dictionary_size))
+    assert list(pack) == texts
+    assert len(pack) == len(texts)
+    assert [pack[i - len(texts)] for i in range(len(texts))] == texts
+    assert pack[1:3] == texts[1:3]
+    for beyond in (len(texts), -len(texts) - 1):
+        with pytest.raises(IndexError):
+            pack[beyond]
+
+
+@settings(deadline=None, max_examples=30)
+@given(records)
+def test_a_set_of_records_comes_back(texts: list[bytes]) -> None:
+    assert list(opened(packed(texts, unordered=True))) == sorted(texts)
+    assert list(opened(packed(texts[::-1], unordered=True))) == sorted(texts)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.dictionaries(st.text(min_size=1, max_size=8), st.binary(max_size=20), max_size=5), st.booleans())
+def test_records_have_names(texts: dict[str, bytes], unordered: bool) -> None:
+    pack = opened(packed(texts, unordered=unordered))
+    assert {name: pack[name] for name in pack.names()} == texts
+    with pytest.raises(KeyError):
+        pack["no such name"]
+
+
+def test_a_dictionary_becomes_part_of_the_pack_or_stays_outside(tmp_path: Path) -> None:
+    plain, own = packed(LINES, dictionary_size=0), packed(LINES)
+    assert len(own) < 0.8 * len(plain)
+    outside = packed(LINES, dictionary=DICTIONARY)
+    assert len(outside) < len(own)
+    assert list(opened(outside, dictionary=DICTIONARY)) == LINES
+    with pytest.raises(vaezip.DictionaryError, match="made with a dictionary"):
+        opened(outside)
+    (tmp_path / "x.vzp").write_bytes(own)
+    with vaezip.Records(tmp_path / "x.vzp", model=TINY) as pack:
+        assert pack[77] == LINES[77]
+
+
+def test_records_that_are_coded_together_are_smaller() -> None:
+    sizes = [len(packed(LINES, group=group, dictionary_size=0)) for group in (1, 4, 40)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert opened(packed(LINES, group=7))[119] == LINES[119]
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 100, 1000, 20_000])
+def test_an_order_that_is_not_kept_is_not_paid(count: int) -> None:
+    """Against theory, log2 n!, with records of four bytes that are all equally likely."""
+    random_bytes = random.Random(count)
+    texts = [(random_bytes.randbytes(4),) for _ in range(count)]
+
+    def symbols(record: tuple[bytes, ...]) -> list[Interval]:
+        return [(byte << 16, 1 << 16) for byte in record[0]]
+
+    def pop(decoder: Any) -> tuple[bytes, ...]:
+        found = bytearray()
+        for _ in range(4):
+            found.append(decoder.quantile() >> 16)
+            decoder.pop(found[-1] << 16, 1 << 16)
+        return (bytes(found),)
+
+    coded = encode_set(texts, symbols)
+    assert decode_set(coded, count, pop) == sorted(texts)
+    theory = math.lgamma(count + 1) / math.log(2) / 8
+    assert abs(4 * count - len(coded) - theory) < 0.05 * theory + 4
+
+
+def test_equal_records_cost_next_to_nothing_in_a_set() -> None:
+    many = packed([LINES[0]] * 200, unordered=True, dictionary_size=0)
+    assert len(many) < len(packed([LINES[0]] * 200, dictionary_size=0))
+    assert list(opened(many)) == [LINES[0]] * 200
+
+
+@pytest.mark.parametrize("name", engine.available())
+@pytest.mark.parametrize("unordered", [False, True])
+def test_packs_are_the_same_with_every_engine(
+    name: str, unordered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = packed(LINES[:8], unordered=unordered, dictionary_size=100)
+    monkeypatch.setenv("VAEZIP_ENGINE", name)
+    tiny = vaezip.load_model(TINY)
+    model = tiny.__class__(**{**vars(tiny), "engine": load_engine(tiny.decoder, tiny.mixer)})
+    again = vaezip.pack_records(LINES[:8], model=model, unordered=unordered, dictionary_size=100)
+    assert again == expected
+    assert sorted(vaezip.Records(io.BytesIO(expected), model=model)) == sorted(LINES[:8])
+
+
+# Damage
+
+
+def test_a_damaged_pack_is_told() -> None:
+    for options in ({}, {"unordered": True}, {"group": 4}):
+        data = packed(LINES[:20], **options)
+        for at in range(0, len(data), 7):
+            damaged = bytearray(data)
+            damaged[at] ^= 1 << at % 8
+            with pytest.raises(vaezip.VaezipError):
+                list(opened(bytes(damaged)))
+        for size in range(0, len(data) - 1, 11):
+            with suppress(vaezip.VaezipError):  # a pack of the first segments alone is one
+                assert list(opened(data[:size])) == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.binary(max_size=40), st.integers(0, 50), st.booleans())
+def test_whatever_lies_in_a_segment_is_refused_or_bounded(body: bytes, count: int, unordered: bool) -> None:
+    header = packed([], unordered=unordered)
+    with suppress(vaezip.VaezipError):
+        pack = opened(header + segment_bytes(count, body))
+        assert sum(map(len, pack)) <= count * MAX_TEXT
+
+
+def test_a_segment_of_too_many_records_is_refused() -> None:
+    with pytest.raises(vaezip.LimitError):
+        opened(packed([]) + segment_bytes(MAX_RECORDS + 1, b""))
+    with pytest.raises(vaezip.FormatError, match="more records than bytes"):
+        list(opened(packed([]) + segment_bytes(MAX_RECORDS, b"x")))
+    with pytest.raises(vaezip.LimitError, match="65536"):
+        packed([bytes(MAX_TEXT + 1)])
+    with pytest.raises(vaezip.VaezipError, match="not a pack"):
+        opened(b"no pack")
+    with pytest.raises(vaezip.ModelMismatchError):
+        vaezip.Records(io.BytesIO(packed(LINES[:3])), model="standard")
+
+
+def test_bits_that_are_left_over_are_told() -> None:
+    coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
+    with pytest.raises(vaezip.VaezipError):
+        coder.decode_set(AnsStack(12345).to_bytes(), 0)
+
+
+# The command line
+
+
+def test_lines_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
+    for end in (b"\n", b""):
+        (tmp_path / "a.jsonl").write_bytes(b"\n".join(LINES) + end)
+        made = run("pack", "-m", TINY, "-f", "a.jsonl", "-o", "a.vzp")
+        assert (made.returncode, made.stdout) == (0, b"")
+        assert b"120 records" in made.stderr
+        env = {"VAEZIP_MODEL_PATH": str(TINY.parent)}
+        assert run("get", "a.vzp", "7", "--", "-1", env=env).stdout == LINES[7] + b"\n" + LINES[119] + b"\n"
+        assert run("unpack", "a.vzp", env=env).stdout == b"\n".join(LINES) + end
+    (tmp_path / "b.jsonl").write_bytes(b"one more\n")
+    assert run("pack", "-m", TINY, "--append", "b.jsonl", "-o", "a.vzp").returncode == 0
+    assert run("get", "a.vzp", "120", env=env).stdout == b"one more\n"
+    assert run("unpack", "a.vzp", "-o", "back", env=env).returncode == 0
+    assert (tmp_path / "back").read_bytes() == b"\n".join([*LINES, b"one more", b""])
+    assert run("unpack", "a.vzp", "--max-output", "1K", env=env).returncode == 1
+
+
+def test_files_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes" / "old").mkdir(parents=True)
+    names = ["notes/a.txt", "notes/b.txt", "notes/old/c.txt"]
+    for name, line in zip(names, LINES, strict=False):
+        (tmp_path / name).write_bytes(line)
+    env = {"VAEZIP_MODEL_PATH": str(TINY.parent)}
+    assert run("pack", "-m", TINY, "--records", "files", "-r", "notes", "-o", "n.vzp").returncode == 0
+    assert run("get", "n.vzp", "notes/old/c.txt", env=env).stdout == LINES[2]
+    assert run("unpack", "n.vzp", "--output-dir", "there", env=env).returncode == 0
+    assert [(tmp_path / "there" / name).read_bytes() for name in names] == LINES[:3]
+
+
+def test_no_record_leads_out_of_the_folder(run: Run, tmp_path: Path) -> None:
+    env = {"VAEZIP_MODEL_PATH": str(TINY.parent)}
+    for name in ("../evil", "/tmp/evil", "a/../../evil", "", "a//b", "."):
+        (tmp_path / "x.vzp").write_bytes(packed({name: b"content"}))
+        result = run("unpack", "x.vzp", "--output-dir", "there", env=env)
+        assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
+    assert not (tmp_path / "evil").exists()
+    assert not list(tmp_path.glob("there/**/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("pack", "lines"), b"-o"),
+        (("pack", "nowhere", "-o", "x.vzp"), b"nowhere"),
+        (("pack", "lines", "-o", "lines"), b"is also an input"),
+        (("pack", "lines", "-o", "there.vzp"), b"exists"),
+        (("pack", "lines", "-o", "-"), b"-o needs the name of a file"),
+        (("pack", "--append", "--group", "2", "lines", "-o", "x.vzp"), b"--append"),
+        (("pack", "--append", "lines", "-o", "nowhere.vzp"), b"nowhere.vzp"),
+        (("pack", "--append", "--records", "nul", "lines", "-o", "there.vzp"), b"another kind"),
+        (("get", "lines", "1"), b"not a pack"),
+        (("get", "there.vzp", "one"), b"no record one"),
+        (("get", "there.vzp", "5"), b"no record 5"),
+        (("get", "nowhere", "5"), b"nowhere"),
+        (("unpack", "lines"), b"lines: not a pack"),
+        (("unpack", "there.vzp", "--output-dir", "x"), b"have no names"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], said: bytes
+) -> None:
+    (tmp_path / "lines").write_bytes(b"some lines\nof text\n")
+    (tmp_path / "there.vzp").write_bytes(packed([b"one", b"two"]))
+    before = (tmp_path / "there.vzp").read_bytes()
+    env = {"VAEZIP_MODEL_PATH": str(TINY.parent), "VAEZIP_MODEL": str(TINY)}
+    result = run(*arguments, env=env)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert said in result.stderr
+    assert result.stderr.count(b"\n") == 1
+    assert (tmp_path / "there.vzp").read_bytes() == before
+    assert not (tmp_path / "x.vzp").exists()
