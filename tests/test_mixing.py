@@ -161,3 +161,28 @@ def test_the_end_of_a_block_is_the_end(tiny: Model) -> None:
         predictor.find(TOTAL // 2)
     with pytest.raises(ValueError, match="size"):
         _predictor(tiny, tiny.engine, 3).encode(np.zeros(4, np.uint8))
+
+
+@pytest.mark.parametrize("engine_name", engine.available())
+def test_a_copy_goes_on_by_itself(engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = _engine(tiny, engine_name, monkeypatch)
+    first, *ends = (np.frombuffer(text[:90], np.uint8) for text in (TABLE, TABLE[90:], TEXTS["code"]))
+    size = len(first) + 90
+    alone = [_predictor(tiny, chosen, size, 2, 3).encode(np.concatenate([first, end])) for end in ends]
+    original = _predictor(tiny, chosen, size, 2, 3)
+    early = original.copy()
+    assert (original.encode(first) == alone[0][: len(first)]).all()
+    copies = [original.copy(), original.copy().copy()]
+    for other, end, expected in zip(copies, ends, alone, strict=True):
+        assert (other.encode(end[:40]) == expected[len(first) :][:40]).all()
+        _check_steps(other.copy(), expected[len(first) + 40 :], end[40:])
+    assert (original.distribution() == _fresh(chosen, tiny, first, size).distribution()).all()
+    assert original.find(1)[0] == 0
+    assert (copies[0].encode(ends[0][40:]) == alone[0][len(first) + 40 :]).all()
+    assert (early.encode(np.concatenate([first, ends[1]])) == alone[1]).all()
+
+
+def _fresh(chosen: Engine, model: Model, text: np.ndarray, size: int) -> Predictor:
+    predictor = _predictor(model, chosen, size, 2, 3)
+    predictor.encode(text)
+    return predictor

@@ -27,6 +27,25 @@ void vz_history_free(vz_history *h) {
     for (int i = 0; i < VZ_MATCHES; i++) free(h->match[i].ends);
 }
 
+int vz_history_copy(vz_history *to, const vz_history *from, uint32_t size) {
+    memset(to, 0, sizeof *to);
+    if (!vz_history_init(to, size)) return 0;
+    vz_history own = *to;
+    *to = *from;
+    to->text = own.text;
+    to->memory = own.memory;
+    to->tables = own.tables;
+    memcpy(to->text, from->text, from->position);
+    memcpy(to->tables, from->tables, ((size_t)VZ_HISTORIES << to->bits) * sizeof *to->tables);
+    for (int i = 0; i < VZ_MATCHES; i++) {
+        to->match[i].ends = own.match[i].ends;
+        memcpy(to->match[i].ends, from->match[i].ends, sizeof *to->match[i].ends << to->bits);
+    }
+    for (int i = 0; i < VZ_HISTORIES; i++)
+        if (from->slots[i]) to->slots[i] = to->tables + (from->slots[i] - from->tables);
+    return 1;
+}
+
 static vz_slot *slot_at(const vz_history *h, int context, uint64_t hash, uint32_t k) {
     return h->tables + ((size_t)context << h->bits) + ((uint32_t)(hash >> (64 - h->bits)) ^ k);
 }

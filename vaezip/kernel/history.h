@@ -47,6 +47,8 @@ typedef struct {
 /* Of a block of `size` bytes; 0 if there is no memory. `h` is all zeros before, and to be freed in any case. */
 int vz_history_init(vz_history *h, uint32_t size);
 void vz_history_free(vz_history *h);
+/* What `from` is, but in memory of its own; `size` is that of its block. Else as vz_history_init. */
+int vz_history_copy(vz_history *to, const vz_history *from, uint32_t size);
 
 /* Get ready for a nibble. `node` is the bits of its byte so far, with a leading 1; `guess` the network's best and second
  * best byte. */

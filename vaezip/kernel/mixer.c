@@ -63,6 +63,17 @@ vz_evidence *vz_evidence_new(uint32_t size) {
     return e;
 }
 
+vz_evidence *vz_evidence_copy(const vz_evidence *from, uint32_t size) {
+    vz_evidence *e = malloc(sizeof *e);
+    if (!e) return NULL;
+    *e = *from;
+    if (!vz_history_copy(&e->history, &from->history, size)) {
+        vz_evidence_free(e);
+        return NULL;
+    }
+    return e;
+}
+
 void vz_evidence_free(vz_evidence *e) {
     if (!e) return;
     vz_history_free(&e->history);
@@ -80,6 +91,12 @@ vz_mixer *vz_mixer_new(const vz_mixer_model *model) {
     for (int j = 0; j < APM_BUCKETS; j++) m->apm_node[0][j] = (uint16_t)model->squash[j * 128];
     for (int i = 1; i < 3 * 256; i++) memcpy(m->apm_node[i], m->apm_node[0], sizeof *m->apm_node);
     for (int i = 0; i < 1 << 12; i++) memcpy(m->apm_order2[i], m->apm_node[0], sizeof *m->apm_order2);
+    return m;
+}
+
+vz_mixer *vz_mixer_copy(const vz_mixer *from) {
+    vz_mixer *m = malloc(sizeof *m);
+    if (m) memcpy(m, from, sizeof *m);
     return m;
 }
 

@@ -36,8 +36,10 @@ typedef struct vz_mixer vz_mixer;
 
 /* NULL if there is no memory. `size` is the number of bytes of the block. */
 vz_evidence *vz_evidence_new(uint32_t size);
+vz_evidence *vz_evidence_copy(const vz_evidence *from, uint32_t size);
 void vz_evidence_free(vz_evidence *e);
 vz_mixer *vz_mixer_new(const vz_mixer_model *model);
+vz_mixer *vz_mixer_copy(const vz_mixer *from);
 void vz_mixer_free(vz_mixer *m);
 
 /* For every byte: begin with the network's exponentials, int32 (256,); then encode or decode it. Both set its

@@ -46,6 +46,27 @@ vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *table
     return p;
 }
 
+vz_predictor *vz_predictor_copy(const vz_predictor *from) {
+    vz_predictor *p = malloc(sizeof *p);
+    if (!p) return NULL;
+    *p = *from;
+    size_t width = (size_t)p->network->width, layers = (size_t)p->network->layers, sites = 2 * layers + 1;
+    p->mixers = 0;
+    p->mixer = calloc((size_t)from->mixers, sizeof *p->mixer);
+    p->evidence = vz_evidence_copy(from->evidence, from->size);
+    int complete = p->mixer && p->evidence;
+    for (; complete && p->mixers < from->mixers; p->mixers++)
+        complete = (p->mixer[p->mixers] = vz_mixer_copy(from->mixer[p->mixers])) != NULL;
+    p->scale = copy(from->scale, sites * width);
+    p->shift = copy(from->shift, sites * width);
+    p->state = copy(from->state, layers * width);
+    if (!complete || !p->scale || !p->shift || !p->state) {
+        vz_predictor_free(p);
+        return NULL;
+    }
+    return p;
+}
+
 void vz_predictor_free(vz_predictor *p) {
     if (!p) return;
     for (int i = 0; i < p->mixers; i++) vz_mixer_free(p->mixer[i]);

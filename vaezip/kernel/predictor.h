@@ -16,6 +16,8 @@ typedef struct vz_predictor vz_predictor;
 vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *const *mixer,
                                int mixers, const int32_t *scale, const int32_t *shift, const int32_t *start,
                                uint32_t size);
+/* Another that has seen the same, and may go on with other bytes. */
+vz_predictor *vz_predictor_copy(const vz_predictor *from);
 void vz_predictor_free(vz_predictor *p);
 
 /* To encode the next bytes: `intervals`, (count, mixers, 2), gets where each byte's interval begins, and how wide it is. */

@@ -5,6 +5,7 @@ The C code trusts its arguments; the classes that load a model's tensors have ch
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,6 +130,17 @@ class KernelPredictor:
         self._starts, self._left = len(starts), size
         self._row = np.zeros(3, np.float32)
         self._row_pointer = _ffi.from_buffer("float[]", self._row)
+
+    def copy(self) -> KernelPredictor:
+        """See `Predictor.copy`."""
+        made = _lib.vz_predictor_copy(self._handle)
+        if made == _ffi.NULL:
+            raise MemoryError("no memory to copy a predictor")
+        other = copy.copy(self)
+        other._handle = _ffi.gc(made, _lib.vz_predictor_free)
+        other._row = self._row.copy()
+        other._row_pointer = _ffi.from_buffer("float[]", other._row)
+        return other
 
     def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """See `Predictor.encode`."""

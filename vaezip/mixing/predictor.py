@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -48,6 +49,10 @@ class Predictor(Protocol):
         """What the mixer has come to."""
         ...
 
+    def copy(self) -> Predictor:
+        """Another that has seen the same, and may go on with other bytes; not before `find` has the next."""
+        ...
+
 
 class Comparison(Protocol):
     """The bytes of one block by several starts of the mixer, all of which see the same."""
@@ -81,6 +86,7 @@ class ReferencePredictor:
 
     def __init__(self, reference: Reference, z: Int32, starts: Sequence[int], size: int) -> None:
         self._decoder = reference.decoder
+        self._shared = reference.decoder, reference.parameters  # with all copies
         self._style = self._decoder.style(z[None])
         self._state = self._style.start
         self._mixers = [Mixer(reference.parameters, start, size) for start in starts]
@@ -154,3 +160,9 @@ class ReferencePredictor:
     def learned(self) -> Learned:
         """See `Predictor`."""
         return self._mixers[0].learned
+
+    def copy(self) -> ReferencePredictor:
+        """See `Predictor`."""
+        if self._begun:
+            raise ValueError("the next byte is to be had from `find`")
+        return copy.deepcopy(self, {id(part): part for part in self._shared})
