@@ -12,6 +12,7 @@ from vaezip.cli.bench import bench
 from vaezip.cli.compress import compress
 from vaezip.cli.decompress import decompress
 from vaezip.cli.list import list_command
+from vaezip.cli.map import map_command
 from vaezip.cli.models import models_command
 from vaezip.cli.options import anything_typed
 from vaezip.cli.report import say
@@ -21,7 +22,7 @@ from vaezip.cli.test import test
 from vaezip.cli.train import train
 
 _MODES = {"compress": compress, "decompress": decompress, "test": test, "list": list_command}
-_COMMANDS = (*_MODES.values(), models_command, show, sample, bench, train)
+_COMMANDS = (*_MODES.values(), models_command, show, map_command, sample, bench, train)
 _WRITING = {"output": "-o", "output_dir": "--output-dir", "remove": "--rm"}
 
 
