@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vaezip.fileobject import VaezipFile, open
     from vaezip.incremental import VaezipCompressor, VaezipDecompressor
     from vaezip.listing import FrameInfo, list_frames
+    from vaezip.map.distances import distances
     from vaezip.model import Model, load_model, shipped_models
     from vaezip.sampling import Sample, sample
     from vaezip.show.costs import BlockCosts, Costs, measure_costs
@@ -68,6 +69,7 @@ __all__ = [
     "compress_stream",
     "decompress",
     "decompress_stream",
+    "distances",
     "list_frames",
     "load_model",
     "measure_costs",
@@ -84,6 +86,7 @@ _LATE = {
     "sample": "vaezip.sampling",
     "FrameInfo": "vaezip.listing",
     "list_frames": "vaezip.listing",
+    "distances": "vaezip.map.distances",
     "BlockCosts": "vaezip.show.costs",
     "Costs": "vaezip.show.costs",
     "measure_costs": "vaezip.show.costs",

@@ -54,7 +54,7 @@ def map_command(
     threads: int,
     quiet: bool,
 ) -> int:
-    """Show which of FILES are alike, by how well each predicts the others; folders are searched for files.
+    """Show which of FILES are alike, by how well each predicts the others; of folders, all files in them.
 
     \b
     vaezip map letters                         a tree: like stands beside like
@@ -62,7 +62,7 @@ def map_command(
     vaezip map --nearest draft.txt letters | head
 
     Two files are near if each takes fewer bits after the other has been read: from 0, each says all about
-    the other, to 1, neither says anything. Each file is compared with each, so twice as many take four times as
+        raise click.UsageError("of --svg, --html, --json and --nearest, give one, or --nearest --json.")
     long. In the picture, each folder below those that are named has a colour.
     """
     if sum(given is not None for given in (nearest, svg, html)) + (as_json and nearest is None) > 1:

@@ -67,10 +67,11 @@ class Atlas:
     def summary(self) -> str:
         """In a line."""
         count, (found, chance) = len(self.entries), self.at_home()
-        files = f"{count} file{'s' * (count > 1)} by their first {self.sample_size} bytes, model {self.model}"
+        files = f"{count} file{'s' * (count > 1)}, of each the first {self.sample_size} bytes"
         if len(self.folders) == 1:
-            return files
-        return f"{files}; {found} nearest to one of their own folder, by chance {chance:.0f}"
+            return f"{files}; model {self.model}"
+        home = f"{found} nearest to one of their own folder, by chance {chance:.0f}"
+        return f"{files}; model {self.model}; {home}"
 
     def as_json(self) -> dict[str, Any]:
         """All figures, for scripts: distances with four places."""

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _FEW = 8  # things, which classical scaling places well enough
-_NEIGHBOURS = 10  # that matter to each, the perplexity
+_NEIGHBOURS = 5  # that matter to each, the perplexity
 _STEPS, _EARLY = 600, 150  # all, and those in which neighbours pull harder
 _PULL = 12.0
-_RATE = 50.0
 
 
 def place(distances: Floats) -> Floats:
@@ -25,6 +24,7 @@ def place(distances: Floats) -> Floats:
     if len(distances) < _FEW or not places.any():
         return places
     affinities = _affinities(distances**2, min(_NEIGHBOURS, (len(distances) - 1) / 3))
+    rate = max(10.0, len(distances) / _PULL)  # Belkina et al. 2019
     places *= 1e-2 / places.std()
     speed = np.zeros_like(places)
     for step in range(_STEPS):
@@ -33,7 +33,7 @@ def place(distances: Floats) -> Floats:
         np.fill_diagonal(kernel, 0)
         forces = (affinities * (_PULL if early else 1.0) - kernel / kernel.sum()) * kernel
         gradient = 4 * (forces.sum(axis=1)[:, None] * places - forces @ places)
-        speed = (0.5 if early else 0.8) * speed - _RATE * gradient
+        speed = (0.5 if early else 0.8) * speed - rate * gradient
         places += speed
     return places
 

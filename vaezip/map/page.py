@@ -7,7 +7,7 @@ import json
 
 from vaezip.errors import printable
 from vaezip.map.atlas import Atlas, Entry
-from vaezip.map.picture import STYLE, elements, labels
+from vaezip.map.picture import STYLE, elements
 from vaezip.page_template import fill, read_template
 
 _NEAREST = 5  # files that are shown of each
@@ -26,17 +26,16 @@ def page(atlas: Atlas, title: str) -> str:
 
 def _json(atlas: Atlas) -> str:
     """What the script has to know; no `<` in it could end the element."""
-    names = labels([entry.name for entry in atlas.entries])
     files = [
         {
-            "name": name,
+            "name": printable(entry.name),
             "latent": _latent(entry),
             "nearest": [
                 [other, round(float(atlas.distances[number, other]), 4)]
                 for other in atlas.nearest(number)[:_NEAREST]
             ],
         }
-        for number, (name, entry) in enumerate(zip(names, atlas.entries, strict=True))
+        for number, entry in enumerate(atlas.entries)
     ]
     return json.dumps(files).replace("<", "\\u003c")
 

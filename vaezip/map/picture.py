@@ -113,11 +113,10 @@ def _height(row: float) -> float:
 
 
 def _branches(atlas: Atlas) -> str:
-    """The tree's lines: as far to the left as the distances are large."""
+    """The tree's lines: from right to left, as one comes together after the other."""
     merges = atlas.tree.merges
-    highest = max((merge.height for merge in merges), default=1.0) or 1.0
-    columns = [*([0.0] * len(atlas.entries)), *(max(0.0, merge.height) for merge in merges)]
-    x = [_MARGIN + _TREE * (1 - column / highest) - 8 for column in columns]
+    x = [_MARGIN + _TREE - 8.0] * len(atlas.entries)
+    x += [_MARGIN + (_TREE - 16) * (1 - place / len(merges)) for place in range(1, len(merges) + 1)]
     rows = atlas.tree.at_each(np.argsort(atlas.tree.order).astype(np.float64)).tolist()
     parts = []
     for merge, own in zip(merges, x[len(atlas.entries) :], strict=True):

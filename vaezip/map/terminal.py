@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def tree_lines(atlas: Atlas) -> Iterator[str]:
     heights = [merge.height for merge in atlas.tree.merges]
     yield printable(atlas.summary())
     if heights:
-        yield f"distances from {heights[-1]:.2f}, at the left, to {heights[0]:.2f}"
+        yield f"the last come together at a distance of {heights[-1]:.2f}, the first at {heights[0]:.2f}"
     yield ""
     for drawn, number in zip(_drawn(atlas), atlas.tree.order, strict=True):
         yield f"{drawn} {printable(atlas.entries[number].name)}"
@@ -29,9 +29,9 @@ def _drawn(atlas: Atlas) -> Iterator[str]:
     """The tree, a line for each file in its order."""
     count, merges = len(atlas.entries), atlas.tree.merges
     sides = np.zeros((count, _WIDTH), int)
-    column = _WIDTH - 1 - _columns([merge.height for merge in merges])
+    left = np.arange(len(merges), 0, -1) * _WIDTH // max(1, len(merges) + 1)  # from right to left
     rows, columns = np.argsort(atlas.tree.order).tolist(), [_WIDTH] * count
-    for merge, at in zip(merges, column.tolist(), strict=True):
+    for merge, at in zip(merges, left.tolist(), strict=True):
         ends = sorted((rows[merge.one], rows[merge.other]))
         sides[ends[0] : ends[1], at] |= _DOWN
         sides[ends[0] + 1 : ends[1] + 1, at] |= _UP
@@ -44,11 +44,3 @@ def _drawn(atlas: Atlas) -> Iterator[str]:
         rows.append(sum(ends) // 2)
         columns.append(at)
     return ("".join(_LINES[cell] for cell in row) for row in sides.tolist())
-
-
-def _columns(heights: Sequence[float]) -> np.ndarray:
-    """How far to the left each merge lies: int64, 0 to _WIDTH - 1."""
-    if not heights or heights[-1] == heights[0]:
-        return np.full(len(heights), _WIDTH - 1)
-    share = (np.array(heights) - heights[0]) / (heights[-1] - heights[0])
-    return np.round(share * (_WIDTH - 1)).astype(np.int64)
