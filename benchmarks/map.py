@@ -21,6 +21,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from vaezip.bitsback import can_carry_latent
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.map.atlas import Entry
 from vaezip.map.distances import SAMPLE_SIZE
@@ -74,8 +75,9 @@ def _table(measures: Mapping[str, Floats], folders: NDArray[np.str_], near: NDAr
 
 
 def _latent(model: Model, entry: Entry) -> Int32:
-    """The posterior mean of a file's first block, in eighths of a step."""
-    return model.encoder(np.fromfile(entry.name, np.uint8, DEFAULT_BLOCK_SIZE))[0]
+    """The posterior mean of a file's first block, in eighths of a step; of a very short one, the prior's."""
+    block = np.fromfile(entry.name, np.uint8, DEFAULT_BLOCK_SIZE)
+    return model.encoder(block)[0] if can_carry_latent(model, len(block)) else model.latent.null()
 
 
 def _apart(places: NDArray[np.number]) -> Floats:

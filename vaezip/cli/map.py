@@ -61,12 +61,12 @@ def map_command(
     vaezip map --html letters.html letters     a map for the browser
     vaezip map --nearest draft.txt letters | head
 
-    Two files are near if each takes fewer bits after the other has been read: from 0, each says all about
-        raise click.UsageError("of --svg, --html, --json and --nearest, give one, or --nearest --json.")
-    long. In the picture, each folder below those that are named has a colour.
+    Two files are near if each takes fewer bits after the other has been read. A distance of 0 means that each
+    says all about the other, 1 that it says nothing. Each file is compared with each, so twice as many take
+    four times as long. In the picture, each folder below those that are named has a colour.
     """
     if sum(given is not None for given in (nearest, svg, html)) + (as_json and nearest is None) > 1:
-        raise click.UsageError("of --svg, --html, --json and --nearest give one, or --nearest and --json.")
+        raise click.UsageError("of --svg, --html, --json and --nearest, give one, or --nearest --json.")
     if not files:
         raise click.UsageError("name files, or folders with files, to compare.")
     if [*files, nearest].count(STDIO) > 1:

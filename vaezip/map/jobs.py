@@ -94,7 +94,7 @@ def named_file(name: str) -> Found:
 
 def other_files(name: str, found: Sequence[Found]) -> list[Found]:
     """Those that are not the file of that name; raises FileError if there are none."""
-    own = os.path.realpath(name)
+    own = None if name == STDIO else os.path.realpath(name)
     others = [file for file in found if file.path is None or os.path.realpath(file.path) != own]
     if not others:
         raise FileError(f"{name}: there is no other file to compare it with")

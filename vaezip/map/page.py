@@ -18,7 +18,7 @@ def page(atlas: Atlas, title: str) -> str:
     parts = {
         "title": html.escape(printable(title)),
         "summary": html.escape(printable(atlas.summary())),
-        "picture": "\n".join(elements(atlas, "", titles=False)),
+        "picture": "\n".join(elements(atlas, alone=False)),
         "files": _json(atlas),
     }
     return fill(read_template("vaezip.map").replace("{{style}}", STYLE), parts)

@@ -46,21 +46,21 @@ _NAME = 80  # characters of a file's
 
 def picture(atlas: Atlas) -> str:
     """The whole SVG, a file of its own."""
-    return "\n".join(elements(atlas, STYLE, titles=True)) + "\n"
+    return "\n".join(elements(atlas, alone=True)) + "\n"
 
 
-def elements(atlas: Atlas, style: str, *, titles: bool) -> Iterator[str]:
-    """The SVG, line by line; titles: which a pointer shows where there is no script."""
+def elements(atlas: Atlas, *, alone: bool) -> Iterator[str]:
+    """The SVG, line by line; alone: with its style, and with names that a pointer shows without a script."""
     height = _SIDE + _ROW * (len(atlas.entries) + 2)
     size = f'width="{_SIDE + _LEGEND}" height="{height}"'
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIDE + _LEGEND} {height}" {size}>'
-    if style:
-        yield f"<style>{style}</style>"
+    if alone:
+        yield f"<style>{STYLE}</style>"
     yield f'<rect class="back" {size}/>'
     names = labels([entry.name for entry in atlas.entries])
     kinds = {folder: _kind(number) for number, folder in enumerate(atlas.folders)}
     for number, (x, y) in enumerate(_on_map(atlas.places).tolist()):
-        title = f"<title>{_text(names[number])}</title>" if titles else ""
+        title = f"<title>{_text(names[number])}</title>" if alone else ""
         shape, colour = kinds[atlas.entries[number].folder]
         yield f'<path class="k {colour}" data-file="{number}" d="M{x:.1f} {y:.1f}{shape}">{title}</path>'
     yield from _legend(atlas, kinds)
