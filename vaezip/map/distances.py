@@ -2,10 +2,10 @@
 
 C(y) is what the beginning of a text takes, in bits, and C(y|x) what it takes after another text. Whoever has
 read x predicts y better if they are alike, and worse if they are not, having learned what is of no use. A
-coder could heed both predictions, that with x and that without, and what y takes by their mean is C(y|x). So
-C(y|x) / C(y) is near 0 if x says all about y, and about 1 if it says nothing. Where both texts take the same
-alone, the mean of this and of C(x|y) / C(x) is the normalised compression distance of Cilibrasi and Vitányi
-(2005, https://arxiv.org/abs/cs/0312044).
+coder could heed both predictions, that with x and that without; so C(y|x) is what y takes by the one with x
+or by the mean of both, whichever is less. Then C(y|x) / C(y) is near 0 if x says all about y, and about 1 if
+it says nothing. Where both texts take the same alone, the mean of this and of C(x|y) / C(x) is the normalised
+compression distance of Cilibrasi and Vitányi (2005, https://arxiv.org/abs/cs/0312044).
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def symmetric(shares: Floats) -> Floats:
 def _bits_after(predictor: Predictor, y: Sample) -> float:
     """C(y|x), by a predictor that has read x."""
     after = _probabilities(predictor.copy(), y.x[: len(y.probabilities)])
-    return float(-np.log2((after + y.probabilities) / 2).sum())
+    both = after, (after + y.probabilities) / 2
+    return float(min(-np.log2(probabilities).sum() for probabilities in both))
 
 
 def _probabilities(predictor: Predictor, x: NDArray[np.uint8]) -> Floats:
