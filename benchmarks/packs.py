@@ -53,7 +53,7 @@ def by_row(records: list[bytes]) -> int:
     """Bytes of rows and dictionary."""
     size = min(110 << 10, sum(map(len, records)) // 8)
     try:
-        dictionary = zstandard.train_dictionary(size, records, level=19)
+        dictionary = zstandard.train_dictionary(size, [*records], level=19)
     except zstandard.ZstdError:  # too few of them
         dictionary = zstandard.ZstdCompressionDict(b"".join(records)[:size])
     compressor = zstandard.ZstdCompressor(

@@ -8,10 +8,11 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browser import Browser, chromium
 from hypothesis import settings
 
 from vaezip.model import Model, load_model
@@ -66,6 +67,13 @@ def corpus(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; what needs it is skipped where there is none."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which a shell finds `vaezip` and `vzcat`, with the tiny model where none is given."""
     folder = tmp_path_factory.mktemp("bin")
@@ -101,7 +109,7 @@ def run(tmp_path: Path) -> Run:
 
     def call(*args: object, env: dict[str, str] | None = None, **options: object) -> Result:
         command = [sys.executable, "-m", "vaezip", *map(str, args)]
-        takes_model = args and args[0] in ("compress", "decompress", "test", "bench", "show")
+        takes_model = args and args[0] in ("compress", "decompress", "test", "bench", "show", "map")
         if takes_model and not {"-m", "--models"}.intersection(args):
             command[4:4] = ["-m", str(TINY)]
         defaults = {"cwd": tmp_path, "capture_output": True, "timeout": 600, "check": False}

@@ -5,17 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
-import shutil
 import zlib
-from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import Browser, Parsed
 from conftest import Run
 from texts import texts
 
@@ -31,45 +28,6 @@ EVIL = (
     b"&lt;b&gt; </div> {{text}} --> ]]> \" ' \x00 \xff \r\n" + "é 漢 👩‍👧 e\u0301 \u202e\u2028 \t.\n".encode()
 )
 MIXED = EVIL + texts()["arabic"] + texts()["hindi"] + texts()["c"] + b"x" * 9000
-EMPTY = ("meta", "link", "img", "br", "path")
-
-
-class Parsed(HTMLParser):
-    """Elements and their attributes, and the text in each kind of element."""
-
-    def __init__(self, page: bytes) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: dict[str, list[str]] = {}
-        self.unbalanced: list[str] = []
-        self._open: list[str] = []
-        self.feed(page.decode())
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        self.elements.append((tag, attributes))
-        key = attributes.get("class") or attributes.get("id") or tag
-        self.texts.setdefault(key, []).append("")
-        if tag not in EMPTY:
-            self._open.append(f"{tag} {key}")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self._open or self._open[-1].split()[0] != tag:
-            self.unbalanced.append(tag)
-        else:
-            self._open.pop()
-
-    def handle_data(self, data: str) -> None:
-        if self._open:
-            self.texts[self._open[-1].split()[1]][-1] += data
-
-    def left_open(self) -> list[str]:
-        """Elements that do not end."""
-        return self._open
 
 
 def made(model: Model, text: bytes, **options: Any) -> tuple[Shown, Attribution, Parsed]:
@@ -183,75 +141,27 @@ for (const chunk of document.querySelectorAll(".chunk")) {
 """
 
 
-class Browser:
-    """Chromium, with what the tests want of it."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-
-    def open(self, path: Path, fragment: str = "") -> None:
-        self.driver.get("about:blank")
-        self.driver.get_log("performance")
-        self.driver.get_log("browser")
-        self.driver.get(path.as_uri() + fragment)
-        self.wait("return 'ready' in document.body.dataset")
-
-    def wait(self, script: str) -> Any:
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        return WebDriverWait(self.driver, 120, 0.05).until(lambda driver: driver.execute_script(script))
-
-    def run(self, script: str, *arguments: object) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def hover(self, unit: int, share: float = 0.5) -> None:
-        """Put the pointer on the UTF-16 unit of the text, so far across it."""
-        from selenium.webdriver.common.actions.action_builder import ActionBuilder
-
-        x, y = self.run(POINT, unit, share)
-        self.wait(
-            "return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
-        )
-        pointer = ActionBuilder(self.driver, duration=0)
-        pointer.pointer_action.move_to_location(0, 0).move_to_location(round(x), round(y))
-        pointer.perform()
-
-    def tip(self, byte: int) -> str:
-        """What is shown of the character that begins with that byte, once it is."""
-        script = "const tip = document.getElementById('tip'); return tip.style.display === 'block' && tip.innerText"
-        return str(self.wait(f"{script}.includes(', byte {byte}\\n') && tip.innerText"))
-
-    def requests(self) -> set[str]:
-        """Addresses of all requests since the page was opened."""
-        events = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
-        return {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
+def hover(browser: Browser, unit: int, share: float = 0.5) -> None:
+    """Put the pointer on the UTF-16 unit of the text, so far across it."""
+    x, y = browser.run(POINT, unit, share)
+    browser.wait(
+        "return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+    )
+    browser.point(x, y)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium, Debian's packages chromium and chromium-driver."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("chromium or chromedriver is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--window-size=1000,900", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
-    if getattr(os, "geteuid", lambda: 1)() == 0:
-        options.add_argument("--no-sandbox")
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    started = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    try:
-        yield Browser(started)
-    finally:
-        started.quit()
+def tip_of(browser: Browser, byte: int) -> str:
+    """What is shown of the character that begins with that byte, once it is."""
+    script = (
+        "const tip = document.getElementById('tip'); return tip.style.display === 'block' && tip.innerText"
+    )
+    return str(browser.wait(f"{script}.includes(', byte {byte}\\n') && tip.innerText"))
 
 
 def check_tip(browser: Browser, shown: Shown, attribution: Attribution, index: int) -> None:
     """What the page says of a character is what was measured."""
     start, end = shown.characters.starts[index : index + 2].tolist()
-    tip = browser.tip(start)
+    tip = tip_of(browser, start)
     found = re.search(r"([\d.]+) bits, byte", tip)
     assert found is not None, tip
     assert float(found[1]) == pytest.approx(shown.costs.bits[start:end].sum(), abs=0.002 * (end - start))
@@ -282,7 +192,7 @@ def test_the_pointer_shows_what_a_character_costs(browser: Browser, tiny: Model,
     line_end = [i for i, piece in enumerate(pieces) if piece == "\n"][-1]
     for index in (0, 1, *special, np.searchsorted(units, plain), line_end, len(pieces) - 1):
         for share in (0.2, 0.8) if pieces[index].isascii() and len(pieces[index]) == 1 else (0.5,):
-            browser.hover(units[index], share)
+            hover(browser, units[index], share)
             check_tip(browser, shown, attribution, index)
     assert browser.requests() == {(tmp_path / "page.html").as_uri()}
     assert browser.driver.get_log("browser") == []  # nothing was refused, nothing failed
@@ -301,18 +211,18 @@ def test_keys_links_and_the_chart_lead_to_characters(browser: Browser, run: Run,
     (tmp_path / "a").write_bytes(texts()["english"] + texts()["log"])
     assert run("show", "--html", "a.html", "a").returncode == 0
     browser.open(tmp_path / "a.html", "#b150")
-    browser.tip(150)
+    tip_of(browser, 150)
     body = browser.driver.find_element(By.TAG_NAME, "body")
     body.send_keys(Keys.ARROW_RIGHT)
-    browser.tip(151)
+    tip_of(browser, 151)
     body.send_keys(Keys.ARROW_LEFT)
-    browser.tip(150)
+    tip_of(browser, 150)
     body.send_keys(Keys.ESCAPE)
     browser.wait("return document.getElementById('tip').style.display === 'none'")
     link = browser.driver.find_element(By.CSS_SELECTOR, "#dearest a")
     byte = (link.get_attribute("href") or "").split("#b")[1]
     link.click()
-    browser.tip(int(byte))
+    tip_of(browser, int(byte))
     browser.driver.find_element(By.ID, "strip").click()  # in its middle
     middle = len((tmp_path / "a").read_bytes()) // 2
     browser.wait(f"return Math.abs(location.hash.slice(2) - {middle}) < 3")
@@ -328,7 +238,7 @@ def test_a_stored_block_says_that_nobody_predicts(browser: Browser, run: Run, tm
     (tmp_path / "a").write_bytes(texts()["noise"])
     assert run("show", "--html", "a.html", "a").returncode == 0
     browser.open(tmp_path / "a.html", "#b500")
-    tip = browser.tip(500)
+    tip = tip_of(browser, 500)
     assert " 8.000 bits" in tip
     assert "block 1 is stored" in tip
     assert "network" not in tip
@@ -355,7 +265,7 @@ def test_a_megabyte_loads_and_scrolls(browser: Browser, tiny: Model, tmp_path: P
     assert browser.run(spans) < 100_000
     last = len(shown.characters.shown) - 1
     units = sum(len(piece.encode("utf-16-le")) // 2 for piece in shown.characters.shown[:last])
-    browser.hover(units)
+    hover(browser, units)
     check_tip(browser, shown, repeated, last)
     index = int(np.searchsorted(shown.characters.starts, 700_000, side="right")) - 1
     browser.run("location.hash = 'b700000'")

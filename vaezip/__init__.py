@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vaezip.fileobject import VaezipFile, open
     from vaezip.incremental import VaezipCompressor, VaezipDecompressor
     from vaezip.listing import FrameInfo, list_frames
+    from vaezip.map.distances import distances
     from vaezip.message import MessageCodec
     from vaezip.model import Model, load_model, shipped_models
     from vaezip.pack.records import Records, pack_records
@@ -76,6 +77,7 @@ __all__ = [
     "compress_stream",
     "decompress",
     "decompress_stream",
+    "distances",
     "list_frames",
     "load_dictionary",
     "load_model",
@@ -101,6 +103,7 @@ _LATE = {
     "sample": "vaezip.sampling",
     "FrameInfo": "vaezip.listing",
     "list_frames": "vaezip.listing",
+    "distances": "vaezip.map.distances",
     "BlockCosts": "vaezip.show.costs",
     "Costs": "vaezip.show.costs",
     "measure_costs": "vaezip.show.costs",

@@ -13,6 +13,7 @@ from vaezip.cli.compress import compress
 from vaezip.cli.decompress import decompress
 from vaezip.cli.dictionary import dict_command
 from vaezip.cli.list import list_command
+from vaezip.cli.map import map_command
 from vaezip.cli.models import models_command
 from vaezip.cli.options import anything_typed
 from vaezip.cli.pack import get, pack, unpack
@@ -32,6 +33,7 @@ _COMMANDS = (
     get,
     unpack,
     show,
+    map_command,
     sample,
     bench,
     train,

@@ -77,10 +77,13 @@ class Report:
             self.exit_code = exit_code
 
     @contextmanager
-    def progress(self, path: str | None, number: int, count: int) -> Iterator[Callable[[int], object]]:
+    def progress(
+        self, path: str | None, number: int, count: int, *, steps: int | None = None
+    ) -> Iterator[Callable[[int], object]]:
         """A bar on standard error, if that is a terminal and there is something to wait for.
 
-        path: of the input, None for standard input; it is the one of that number, out of so many.
+        path: of the input, None for standard input; it is the one of that number, out of so many. steps: how
+        many there are to do; by default the bytes of the input.
         """
         if self._quiet or not sys.stderr.isatty():
             yield lambda _: None
@@ -92,9 +95,9 @@ class Report:
         name, room = printable(path or STDIO), min(40, max(8, columns - _FIGURES))
         name = name if len(name) <= room else "..." + name[3 - room :]
         _bar = tqdm(
-            total=_file_size(path),
+            total=_file_size(path) if steps is None else steps,
             desc=name if count == 1 else f"{number}/{count} {name}",
-            unit="B",
+            unit="B" if steps is None else "",
             unit_scale=True,
             leave=False,
             delay=_MOMENT,

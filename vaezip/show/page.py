@@ -7,19 +7,17 @@ script colours what comes near the window: a character's own element would make 
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import json
-import re
 import zlib
 from collections.abc import Iterator
-from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.errors import printable
+from vaezip.page_template import fill, read_template
 from vaezip.show.account import CLASSES, Shown, class_labels
 from vaezip.show.attribution import Attribution
 from vaezip.show.costs import BlockCosts
@@ -33,11 +31,8 @@ _CHUNK_LINES, _CHUNK_CHARACTERS = 50, 4096  # that are coloured, and laid out, a
 
 def page(shown: Shown, attribution: Attribution) -> bytes:
     """The page of a text, in UTF-8."""
-    template = resources.files("vaezip.show").joinpath("page.html").read_text(encoding="utf-8")
     strip = shown.strip(_COLUMNS)
     parts = {
-        "style_hash": _hash(template, "style"),
-        "script_hash": _hash(template, "script"),
         "name": html.escape(printable(shown.name)),
         "summary": html.escape(_summary(shown)),
         "kinds": "\n".join(_kinds(shown)),
@@ -53,14 +48,7 @@ def page(shown: Shown, attribution: Attribution) -> bytes:
         "page": _json(shown),
         "figures": _figures(shown, attribution),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template).encode()
-
-
-def _hash(template: str, element: str) -> str:
-    """Of what stands in an element: a browser runs or applies nothing else."""
-    found = re.search(rf"<{element}>(.*?)</{element}>", template, re.DOTALL)
-    assert found is not None
-    return base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()
+    return fill(read_template("vaezip.show"), parts).encode()
 
 
 def _summary(shown: Shown) -> str:

@@ -1,0 +1,119 @@
+"""How many files of a folder of folders have their nearest neighbour in their own, by several measures.
+
+    python benchmarks/map.py FOLDER [--source REGEX] [--model MODEL]
+
+FOLDER's folders are kinds of text. `z`: the distance between posterior means of the latents. `start`: whether
+the mixer begins with the same of its starts. `distance`: that of `vaezip map`; `map`: on its map; `scaled`:
+on one by classical scaling. `zlib`: as `distance`, but by zlib, with the text that was read as dictionary.
+Where several are equally near, each counts in part. With --source, there is a second table: files in whose
+names the first group of REGEX matches the same are from one source, and no neighbours.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from vaezip.bitsback import can_carry_latent
+from vaezip.block import DEFAULT_BLOCK_SIZE
+from vaezip.map.atlas import Entry
+from vaezip.map.distances import SAMPLE_SIZE
+from vaezip.map.jobs import MapJob, find_files, map_files, read_beginning
+from vaezip.map.layout import scale
+from vaezip.model import Model, load_model
+from vaezip.network.ops import Int32
+
+Floats = NDArray[np.float64]
+
+
+@click.command()
+@click.argument("folder")
+@click.option("--source")
+@click.option("--model", default="standard", show_default=True)
+def main(folder: str, source: str | None, model: str) -> None:
+    """Print a table, in Markdown."""
+    job = MapJob(load_model(model), SAMPLE_SIZE, threads=0)
+    files = [read_beginning(found, job) for found in find_files([folder], print)]
+    started = time.process_time()
+    atlas = map_files(files, job)
+    seconds = time.process_time() - started
+    starts = np.array([entry.start for entry in atlas.entries])
+    other_start = (starts[:, None] != starts).astype(np.float64)
+    latents = _apart(np.array([_latent(job.model, entry) for entry in atlas.entries]))
+    measures = {
+        "z": latents,
+        "start": other_start,
+        "z and start": latents + 1e6 * other_start,
+        "distance": atlas.distances,
+        "map": _apart(atlas.places),
+        "scaled": _apart(scale(atlas.distances)),
+        "zlib": _by_zlib([file.text[: job.sample_size] for file in files]),
+    }
+    folders = np.array([entry.folder for entry in atlas.entries])
+    names = [Path(entry.name).name for entry in atlas.entries]
+    print(f"{len(files)} files, {seconds:.0f} s of processor time for the distances")
+    _table(measures, folders, ~np.eye(len(names), dtype=bool))
+    if source is not None:
+        _table(measures, folders, _other_sources(names, source))
+
+
+def _table(measures: Mapping[str, Floats], folders: NDArray[np.str_], near: NDArray[np.bool_]) -> None:
+    """Of all measures; near: which pairs may be neighbours, bool (n, n)."""
+    columns = {name: _shares(distances, folders, near) for name, distances in measures.items()}
+    columns["chance"] = _shares(np.zeros(near.shape), folders, near)
+    print(f"\n| folder | files | {' | '.join(columns)} |\n| --- |{' --: |' * (len(columns) + 1)}")
+    for name, chosen in [*((name, folders == name) for name in np.unique(folders)), ("all", folders != "")]:
+        cells = (f"{100 * np.nanmean(column[chosen]):.0f} %" for column in columns.values())
+        print(f"| {name} | {chosen.sum()} | {' | '.join(cells)} |")
+
+
+def _latent(model: Model, entry: Entry) -> Int32:
+    """The posterior mean of a file's first block, in eighths of a step; of a very short one, the prior's."""
+    block = np.fromfile(entry.name, np.uint8, DEFAULT_BLOCK_SIZE)
+    return model.encoder(block)[0] if can_carry_latent(model, len(block)) else model.latent.null()
+
+
+def _apart(places: NDArray[np.number]) -> Floats:
+    """Distances between places (n, d)."""
+    distances: Floats = np.sqrt(((places[:, None] - places[None]).astype(np.float64) ** 2).sum(axis=2))
+    return distances
+
+
+def _by_zlib(texts: Sequence[bytes]) -> Floats:
+    """As `vaezip map` compares, but by what zlib makes of a text, whole, after another."""
+
+    def size(text: bytes, read: bytes) -> int:
+        compressor = zlib.compressobj(9, zdict=read) if read else zlib.compressobj(9)
+        return len(compressor.compress(text) + compressor.flush())
+
+    alone = np.array([size(text, b"") for text in texts])
+    shares = np.array([[size(text, read) for text in texts] for read in texts]) / alone
+    both: Floats = (shares + shares.T) / 2
+    return both
+
+
+def _other_sources(names: Sequence[str], source: str) -> NDArray[np.bool_]:
+    """Which pairs are not of one source: bool (n, n)."""
+    found = [re.search(source, name) for name in names]
+    sources = np.array([match[1] if match else name for match, name in zip(found, names, strict=True)])
+    different: NDArray[np.bool_] = sources[:, None] != sources
+    return different
+
+
+def _shares(distances: Floats, folders: NDArray[np.str_], near: NDArray[np.bool_]) -> Floats:
+    """Of each file's nearest ones, how many are of its folder: float64 (n,)."""
+    allowed = np.where(near, distances, np.inf)
+    nearest = near & (allowed == allowed.min(axis=1, keepdims=True))
+    shares: Floats = (nearest & (folders[:, None] == folders)).sum(axis=1) / nearest.sum(axis=1)
+    return shares
+
+
+if __name__ == "__main__":
+    main()

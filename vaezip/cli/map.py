@@ -1,0 +1,160 @@
+"""`vaezip map`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from vaezip.cli.options import PATH, ByteSize, chosen_model, files_argument, model_option, threads_option
+from vaezip.cli.report import STDIO, Report, mention_slow_engine, say
+from vaezip.errors import printable
+
+if TYPE_CHECKING:
+    from vaezip.map.atlas import Atlas
+    from vaezip.map.jobs import Beginning, Found, MapJob
+
+_LINE = "{:>8} {:>5}  {:24} {}"
+
+
+@click.command("map")
+@files_argument
+@click.option("--nearest", metavar="FILE", type=PATH, help="List the others by how far they are from FILE.")
+@click.option("--svg", metavar="PICTURE", type=PATH, help="Draw a map and the tree; - is standard output.")
+@click.option(
+    "--html",
+    metavar="PAGE",
+    type=PATH,
+    help="The same for the browser, where the pointer shows a file's latent and neighbours.",
+)
+@click.option("-f", "--force", is_flag=True, help="Overwrite the picture or page.")
+@click.option("--json", "as_json", is_flag=True, help="Distances, latents and tree, for scripts.")
+@click.option(
+    "--sample-size",
+    metavar="SIZE",
+    type=ByteSize(64, "1M"),
+    default="4K",
+    show_default=True,
+    help="How much is read of each file.",
+)
+@model_option
+@threads_option
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar and no warnings.")
+def map_command(
+    files: tuple[str, ...],
+    nearest: str | None,
+    svg: str | None,
+    html: str | None,
+    force: bool,
+    as_json: bool,
+    sample_size: int,
+    model: str | None,
+    threads: int,
+    quiet: bool,
+) -> int:
+    """Show which of FILES are alike, by how well each predicts the others; of folders, all files in them.
+
+    \b
+    vaezip map letters                         a tree: like stands beside like
+    vaezip map --html letters.html letters     a map for the browser
+    vaezip map --nearest draft.txt letters | head
+
+    Two files are near if each takes fewer bits after the other has been read. A distance of 0 means that each
+    says all about the other, 1 that it says nothing. Each file is compared with each, so twice as many take
+    four times as long. In the picture, each folder below those that are named has a colour.
+    """
+    if sum(given is not None for given in (nearest, svg, html)) + (as_json and nearest is None) > 1:
+        raise click.UsageError("of --svg, --html, --json and --nearest, give one, or --nearest --json.")
+    if not files:
+        raise click.UsageError("name files, or folders with files, to compare.")
+    if [*files, nearest].count(STDIO) > 1:
+        raise click.UsageError("standard input can be read but once.")
+    from vaezip.map.jobs import MapJob, find_files, other_files
+    from vaezip.model import load_model
+    from vaezip.naming import Guard
+
+    report = Report(quiet)
+    mention_slow_engine(quiet)
+    given, usual = chosen_model(model)
+    job = MapJob(load_model(usual if given is None else given), sample_size, threads)
+    found = find_files(files, report.complain)
+    if nearest is not None:
+        _show_nearest(nearest, other_files(nearest, found), job, report, as_json)
+        return report.exit_code
+    output = html if svg is None else svg
+    if output is not None and output != STDIO:
+        Guard(path for path in (*(file.path for file in found), model) if path is not None).check(output)
+    texts = _read(found, job, report)
+    if output is not None and texts:
+        title = ", ".join(files)
+        _write(
+            output, force, report, lambda: _drawn(_map(texts, job, report), None if html is None else title)
+        )
+    elif texts:
+        _show(_map(texts, job, report), as_json)
+    return report.exit_code
+
+
+def _read(found: Sequence[Found], job: MapJob, report: Report) -> list[Beginning]:
+    from vaezip.map.jobs import read_beginning
+
+    texts = []
+    for file in found:
+        with report.catch():
+            texts.append(read_beginning(file, job))
+    return texts
+
+
+def _map(texts: Sequence[Beginning], job: MapJob, report: Report) -> Atlas:
+    from vaezip.map.jobs import map_files
+
+    with report.progress("map", 1, 1, steps=len(texts) * (len(texts) + 1)) as tick:
+        return map_files(texts, job, tick)
+
+
+def _show(atlas: Atlas, as_json: bool) -> None:
+    from vaezip.map.terminal import tree_lines
+
+    for line in [json.dumps(atlas.as_json())] if as_json else tree_lines(atlas):
+        say(line)
+
+
+def _drawn(atlas: Atlas, title: str | None) -> str:
+    """A page of that title, or without one a picture."""
+    from vaezip.map.page import page
+    from vaezip.map.picture import picture
+
+    return picture(atlas) if title is None else page(atlas, title)
+
+
+def _write(path: str, overwrite: bool, report: Report, make: Callable[[], str]) -> None:
+    """What is made once it is known that it may be written."""
+    from vaezip.byteio import ByteWriter
+    from vaezip.publish import open_target, standard_output
+
+    if path == STDIO:
+        ByteWriter(standard_output()).write(make().encode())
+    else:
+        with open_target(path, overwrite=overwrite, warn=report.warn) as sink:
+            ByteWriter(sink).write(make().encode())
+
+
+def _show_nearest(nearest: str, found: Sequence[Found], job: MapJob, report: Report, as_json: bool) -> None:
+    from vaezip.map.jobs import named_file, nearest_files, read_beginning
+
+    one, others = read_beginning(named_file(nearest), job), _read(found, job, report)
+    with report.progress(nearest, 1, 1, steps=3 * len(others) + 1) as tick:
+        rows = nearest_files(one, others, job, tick)
+    if as_json:
+        say(
+            json.dumps(
+                [{"distance": round(row.distance, 4), **row.entry._asdict()} for row in rows], indent=2
+            )
+        )
+        return
+    say(_LINE.format("distance", "start", "z", "file"))
+    for distance, entry in rows:
+        z = "-" if entry.z is None else ",".join(map(str, entry.z))
+        say(_LINE.format(f"{distance:.3f}", entry.start, z, printable(entry.name)))

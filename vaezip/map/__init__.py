@@ -1,0 +1,1 @@
+"""`vaezip map`: files by how much each says about the others."""
