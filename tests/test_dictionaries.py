@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import vaezip
 from vaezip import engine
-from vaezip.dictionary import MAX_TEXT, parse_dictionary
+from vaezip.dictionaries.dictionary import MAX_TEXT, parse_dictionary
+from vaezip.dictionaries.selection import choose_texts
 from vaezip.engine import load_engine
-from vaezip.selection import choose_texts
 
 LINES = [
     b'{"id": %d, "state": "%s", "load": 0.%d}' % (i, b"busy" if i % 3 else b"idle", i % 97)

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 import vaezip
 from vaezip import engine
-from vaezip.armour import decode_armour, encode_armour
 from vaezip.coder import TOTAL
 from vaezip.engine import load_engine
-from vaezip.range_coder import RangeDecoder, RangeEncoder
-from vaezip.texts import MAX_TEXT
+from vaezip.messages.armour import decode_armour, encode_armour
+from vaezip.messages.range_coder import RangeDecoder, RangeEncoder
+from vaezip.messages.texts import MAX_TEXT
 
 SAMPLES = [b"%02d:15 sensor %d says %d.%d C" % (i % 24, i % 5, 17 + i % 7, i % 10) for i in range(40)]
 DICTIONARY = vaezip.make_dictionary(SAMPLES, "sensors")

@@ -18,10 +18,10 @@ import vaezip
 from vaezip import engine
 from vaezip.ans import AnsStack
 from vaezip.engine import load_engine
+from vaezip.messages.texts import MAX_TEXT, Interval
 from vaezip.pack.layout import MAX_RECORDS, read_header, segment_bytes
 from vaezip.pack.records import record_coder
 from vaezip.pack.unordered import decode_set, encode_set
-from vaezip.texts import MAX_TEXT, Interval
 
 LINES = [
     b'{"id": %d, "state": "%s", "load": 0.%d}' % (i, b"busy" if i % 3 else b"idle", i % 97)

@@ -32,12 +32,12 @@ TYPE_CHECKING = False  # as that of typing, which takes longer to import than al
 if TYPE_CHECKING:
     from typing import Any
 
-    from vaezip.dictionary import Dictionary, load_dictionary, make_dictionary
+    from vaezip.dictionaries.dictionary import Dictionary, load_dictionary, make_dictionary
     from vaezip.fileobject import VaezipFile, open
     from vaezip.incremental import VaezipCompressor, VaezipDecompressor
     from vaezip.listing import FrameInfo, list_frames
     from vaezip.map.distances import distances
-    from vaezip.message import MessageCodec
+    from vaezip.messages.codec import MessageCodec
     from vaezip.model import Model, load_model, shipped_models
     from vaezip.pack.records import Records, pack_records
     from vaezip.sampling import Sample, sample
@@ -90,10 +90,10 @@ __all__ = [
 ]
 
 _LATE = {
-    "Dictionary": "vaezip.dictionary",
-    "load_dictionary": "vaezip.dictionary",
-    "make_dictionary": "vaezip.dictionary",
-    "MessageCodec": "vaezip.message",
+    "Dictionary": "vaezip.dictionaries.dictionary",
+    "load_dictionary": "vaezip.dictionaries.dictionary",
+    "make_dictionary": "vaezip.dictionaries.dictionary",
+    "MessageCodec": "vaezip.messages.codec",
     "Model": "vaezip.model",
     "load_model": "vaezip.model",
     "shipped_models": "vaezip.model",

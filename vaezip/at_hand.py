@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from vaezip.container import Header
-from vaezip.dictionary import DictionaryLike
-from vaezip.known_dictionaries import Dictionaries, dictionaries
+from vaezip.dictionaries.dictionary import DictionaryLike
+from vaezip.dictionaries.known import Dictionaries, dictionaries
+from vaezip.dictionaries.priming import Primed
 from vaezip.known_models import ModelLike, Models, models
 from vaezip.model import Model
-from vaezip.priming import Primed
 
 
 class AtHand(NamedTuple):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import AnsStack
+from vaezip.dictionaries.priming import Primed
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.latent import Posterior
 from vaezip.meter import Ticker
@@ -23,7 +24,6 @@ from vaezip.mixing.parameters import STARTS
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 from vaezip.network.ops import Int32
-from vaezip.priming import Primed
 
 LOOK = 4096  # bytes: which start suits a block shows at its beginning
 _BIT = 45426  # nats, unit 2**-16

@@ -7,10 +7,10 @@ import numpy as np
 from vaezip import bitsback, container
 from vaezip.at_hand import AtHand
 from vaezip.container import Block, Header, Method
+from vaezip.dictionaries.priming import Primed
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.meter import Ticker
 from vaezip.model import Model
-from vaezip.priming import Primed
 from vaezip.redundancy import looks_compressible
 
 DEFAULT_BLOCK_SIZE = 512 << 10

@@ -17,7 +17,7 @@ from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.blockmap import BlockMap
 from vaezip.byteio import ByteReader, ByteWriter, flat
 from vaezip.container import Block, Header
-from vaezip.dictionary import DictionaryLike
+from vaezip.dictionaries.dictionary import DictionaryLike
 from vaezip.errors import TruncatedError, VaezipError
 from vaezip.incremental import VaezipCompressor
 from vaezip.known_models import ModelLike

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vaezip import container
 from vaezip.block import encode_block
 from vaezip.container import Index
-from vaezip.dictionary import Dictionary
+from vaezip.dictionaries.dictionary import Dictionary
 from vaezip.meter import Meter, Part, Ticker
 from vaezip.model import Model
 from vaezip.workers import Queue

@@ -9,7 +9,7 @@ from vaezip.at_hand import at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.byteio import ByteReader, flat
 from vaezip.container import Header, Index
-from vaezip.dictionary import DictionaryLike, loaded_dictionary
+from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import TruncatedError, VaezipError
 from vaezip.frame import FrameEncoder
 from vaezip.known_models import ModelLike, loaded

@@ -10,17 +10,17 @@ from typing import NamedTuple, TypedDict
 
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader, ByteWriter
+from vaezip.dictionaries.known import KnownDictionary, known_dictionaries
 from vaezip.errors import FileError, SkippedError, VaezipError
 from vaezip.files import Source, open_source, reason, standard_input
-from vaezip.known_dictionaries import KnownDictionary, known_dictionaries
 from vaezip.known_models import KnownModel, Models, ModelsAtHand, known_models
 from vaezip.listing import list_frames
-from vaezip.message import MessageCodec
+from vaezip.messages.codec import MessageCodec
+from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
 from vaezip.naming import make_folders
 from vaezip.publish import Sink, Warn, open_target, standard_output
 from vaezip.stream import Sizes, compress_stream, decompress_stream
-from vaezip.texts import MAX_TEXT
 
 _MANY = 16  # models, or dictionaries, in one file; no more are told
 

@@ -12,7 +12,7 @@ from vaezip.at_hand import AtHand, at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
 from vaezip.container import Block, Header
-from vaezip.dictionary import DictionaryLike, loaded_dictionary
+from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import LimitError, TruncatedError
 from vaezip.frame import FrameEncoder
 from vaezip.known_models import ModelLike, Models, loaded

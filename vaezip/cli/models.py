@@ -23,8 +23,8 @@ def models_command(as_json: bool) -> int:
     machine, just now.
     """
     from vaezip.bench import model_speed
+    from vaezip.dictionaries.known import known_dictionaries
     from vaezip.errors import ModelError
-    from vaezip.known_dictionaries import known_dictionaries
     from vaezip.known_models import known_models
 
     report, rows = Report(quiet=False), []

@@ -11,12 +11,12 @@ from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.errors import FileError, FormatError, LimitError
 from vaezip.files import open_source, reason
 from vaezip.jobs import opened
+from vaezip.messages.texts import MAX_TEXT
 from vaezip.naming import make_folders
 from vaezip.pack.layout import NAMED, UNORDERED, UNTERMINATED
 from vaezip.pack.records import Records, new_header, record_coder, segments_of
 from vaezip.pack.unordered import Record
 from vaezip.publish import Sink, open_target, standard_output
-from vaezip.texts import MAX_TEXT
 
 
 class Packing(NamedTuple):

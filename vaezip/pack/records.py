@@ -8,19 +8,19 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, overload
 
-from vaezip.dictionary import MAX_TEXT as MAX_DICTIONARY
-from vaezip.dictionary import Dictionary, DictionaryLike, loaded_dictionary, make_dictionary
+from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
+from vaezip.dictionaries.dictionary import Dictionary, DictionaryLike, loaded_dictionary, make_dictionary
+from vaezip.dictionaries.known import dictionaries
+from vaezip.dictionaries.selection import choose_texts
 from vaezip.errors import FormatError, LimitError
-from vaezip.known_dictionaries import dictionaries
 from vaezip.known_models import ModelLike, loaded, models
+from vaezip.messages.range_coder import RangeDecoder, RangeEncoder
+from vaezip.messages.texts import MAX_TEXT, NO_DICTIONARY, Interval, TextCoder
 from vaezip.model import Model
 from vaezip.pack import layout
 from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header, Segment
 from vaezip.pack.unordered import Record, StackDecoder, decode_set, encode_set
-from vaezip.range_coder import RangeDecoder, RangeEncoder
-from vaezip.selection import choose_texts
 from vaezip.stream import compress, decompress
-from vaezip.texts import MAX_TEXT, NO_DICTIONARY, Interval, TextCoder
 
 _LINE = ord("\n")
 _SEGMENT = 1 << 14  # records of an ordered segment

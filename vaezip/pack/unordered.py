@@ -15,7 +15,7 @@ import numpy as np
 from vaezip.ans import AnsStack
 from vaezip.coder import TOTAL
 from vaezip.errors import FormatError
-from vaezip.texts import Interval
+from vaezip.messages.texts import Interval
 
 Record = tuple[bytes, ...]
 
@@ -27,11 +27,11 @@ class StackDecoder:
         self._stack = stack
 
     def quantile(self) -> int:
-        """See `vaezip.texts.Decoder`."""
+        """See `vaezip.messages.texts.Decoder`."""
         return self._stack.quantile()
 
     def pop(self, below: int, width: int) -> None:
-        """See `vaezip.texts.Decoder`."""
+        """See `vaezip.messages.texts.Decoder`."""
         if width < TOTAL:  # else there is nothing to know
             self._stack.pop(_row(below, width))
 

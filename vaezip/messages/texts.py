@@ -13,10 +13,10 @@ import numpy as np
 
 from vaezip.ans import quantise
 from vaezip.coder import PRECISION, TOTAL
-from vaezip.dictionary import Dictionary
+from vaezip.dictionaries.dictionary import Dictionary
+from vaezip.dictionaries.priming import ROOM
 from vaezip.errors import FormatError
 from vaezip.mixing.predictor import Predictor
-from vaezip.priming import ROOM
 
 MAX_TEXT = 1 << 16
 """Bytes of the longest text."""

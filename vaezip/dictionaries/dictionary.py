@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from vaezip.data_files import DICTIONARIES, DataFile, one_line
+from vaezip.dictionaries.priming import Primed
 from vaezip.errors import DictionaryError
 from vaezip.model import Model
-from vaezip.priming import Primed
 
 MAX_TEXT = 256 << 10
 """Bytes of a dictionary's text: reading them takes about as many seconds as they have hundreds of KB."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from vaezip.data_files import DICTIONARIES, user_files
-from vaezip.dictionary import Dictionary, DictionaryLike, load_dictionary
+from vaezip.dictionaries.dictionary import Dictionary, DictionaryLike, load_dictionary
 from vaezip.errors import DictionaryError
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from vaezip.armour import decode_armour, encode_armour
-from vaezip.dictionary import DictionaryLike, loaded_dictionary
+from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import FormatError, IntegrityError, LimitError
 from vaezip.known_models import ModelLike, loaded
-from vaezip.range_coder import RangeDecoder, RangeEncoder
-from vaezip.texts import BYTE, MAX_TEXT, NO_DICTIONARY, TextCoder
+from vaezip.messages.armour import decode_armour, encode_armour
+from vaezip.messages.range_coder import RangeDecoder, RangeEncoder
+from vaezip.messages.texts import BYTE, MAX_TEXT, NO_DICTIONARY, TextCoder
 
 _RAW = 255  # first byte of a message that is as it was
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from vaezip.byteio import ByteReader, ByteWriter
-from vaezip.dictionary import Dictionary, make_dictionary
+from vaezip.dictionaries.dictionary import Dictionary, make_dictionary
+from vaezip.dictionaries.selection import choose_texts
 from vaezip.errors import DictionaryError
 from vaezip.jobs import opened
 from vaezip.publish import open_target, standard_output
-from vaezip.selection import choose_texts
 
 _MOST = 64 << 20  # bytes of samples that are read
 

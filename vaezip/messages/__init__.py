@@ -1,0 +1,1 @@
+"""Short texts as bare payloads, for channels that frame and check what they carry (docs/format.md)."""
