@@ -27,6 +27,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean, geometric_mean
 from typing import Any
@@ -102,8 +103,8 @@ def zstd(dictionary: Any) -> Compressor:
     return Compressor("zstd", encoder.compress, lambda d, _: bytes(decoder.decompress(d)))
 
 
-def zstd_after(others: Sequence[bytes]) -> list[Compressor]:
-    """With a dictionary that zstd trains of the other records, and with one of vaezip's choice of them."""
+def zstd_dictionaries(others: Sequence[bytes]) -> list[Any]:
+    """One of the texts that vaezip chooses, and if it can one that zstd trains."""
     zstandard = module("zstandard")
     chosen = b"\n".join(choose_texts(others, USUAL))
     dictionaries = [zstandard.ZstdCompressionDict(chosen, dict_type=zstandard.DICT_TYPE_RAWCONTENT)]
@@ -111,7 +112,7 @@ def zstd_after(others: Sequence[bytes]) -> list[Compressor]:
         dictionaries.append(zstandard.train_dictionary(USUAL, others, level=19))
     except zstandard.ZstdError as error:
         click.echo(f"zstd trains no dictionary: {error}", err=True)
-    return [zstd(dictionary) for dictionary in dictionaries]
+    return dictionaries
 
 
 def message(name: str, codec: vaezip.MessageCodec) -> Compressor:
@@ -210,7 +211,7 @@ def size_rows(kinds: Kinds, model: vaezip.Model, count: int, seed: int) -> Itera
         yield [f"mean of {size}", raw, "", *means]
     click.echo(
         f"\nA message is {fmean(excess['text']):.2f} bytes longer than what the model makes of the text's "
-        f"own bytes; a newline would say in {fmean(excess['newline']):.2f} that it ends."
+        f"own bytes; a newline would say in {fmean(excess['newline']):.2f} bytes that it ends."
     )
 
 
@@ -235,7 +236,7 @@ def collection_rows(
         own = [mean_size(message("message", codec), held_out) for codec in codecs]
         own.append(mean_size(framed(model, usual), held_out))
         other = [mean_size(one, held_out) for one in plain]
-        best = min(mean_size(one, held_out) for one in zstd_after(others))
+        best = min(mean_size(one, held_out) for one in map(zstd, zstd_dictionaries(others)))
         ratios.append(own[1 + DICTIONARIES.index(USUAL)] / best)
         known = sum(map(len, others)) / 1024
         yield [kind, f"{known:.0f}", fmean(map(len, held_out)), *own, *other, best, f"{ratios[-1]:.2f}"]
@@ -263,20 +264,28 @@ def per_second(action: Callable[[bytes], object], items: Sequence[bytes]) -> flo
 
 
 def speed_rows(path: Path, model: vaezip.Model, seed: int) -> Iterator[Sequence[object]]:
-    """Messages a second, and how long a codec takes to be made."""
+    """Messages a second, and how long it takes to be ready for them."""
     yield ["", "encoded a second", "decoded a second", "bytes of a message", "seconds to start"]
     lines = records([path])
     texts, whole = texts_of_size(lines, SPEED_SIZE, HELD_OUT, random.Random(seed))
     others = [line for line in lines if line not in texts]
-    for size in (0, *DICTIONARIES):
-        dictionary = vaezip.make_dictionary(choose_texts(others, size)) if size else None
+
+    def row(name: str, make: Callable[[], Compressor]) -> Sequence[object]:
         started = time.perf_counter()
-        codec = vaezip.MessageCodec(model, dictionary)
+        one = make()
         seconds = time.perf_counter() - started
-        coded = [codec.encode(text) for text in texts]
-        known = f"dictionary of {len(dictionary.text) / 1024:.0f} KB" if dictionary else "no dictionary"
-        speeds = per_second(codec.encode, texts), per_second(codec.decode, coded)
-        yield [known, *(f"{speed:.0f}" for speed in speeds), fmean(map(len, coded)), f"{seconds:.2f}"]
+        coded = [one.compress(text) for text in texts]
+        encoded = per_second(one.compress, texts)
+        decoded = per_second(lambda data: one.decompress(data, SPEED_SIZE * 2), coded)
+        return [name, f"{encoded:.0f}", f"{decoded:.0f}", fmean(map(len, coded)), f"{seconds:.2f}"]
+
+    yield row("no dictionary", lambda: message("message", vaezip.MessageCodec(model)))
+    for size in DICTIONARIES:
+        made = vaezip.make_dictionary(choose_texts(others, size))
+        known = f"dictionary of {len(made.text) / 1024:.0f} KB"
+        yield row(known, partial(lambda made: message("message", vaezip.MessageCodec(model, made)), made))
+    if module("zstandard"):
+        yield row("zstd -19, one of 16 KB", partial(zstd, zstd_dictionaries(others)[-1]))
     click.echo(
         f"{len(texts)} texts of {fmean(map(len, texts)):.0f} bytes, {whole} of them whole lines; "
         f"engine {model.engine.name}, {processor()}"
