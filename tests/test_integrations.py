@@ -1,4 +1,4 @@
-"""What docs/recipes.md shows, and what fsspec, Dask, shutil and the like may expect of `.vz` files."""
+"""What docs/recipes.md and others show, and what fsspec, Dask, shutil and the like may expect of `.vz` files."""
 
 from __future__ import annotations
 
@@ -410,6 +410,13 @@ EXPECTED = {
     "Dask 0": ["400", "150", "parts/0.csv.vz"],
     "fsspec 0": ["It was the best of times", "logs/b.log", str(len(FILES["table.csv"]))],
     "smart_open 0": ["It was the best of times"],
+    "Rows of a database 0": ["neighbour at 5 o'clock", "orders.db"],
+    "Messages and dictionaries 0": ["note.msg", "back.txt"],
+    "Dictionaries 0": ["sensors.vzd", "new.msg"],
+    "Dictionaries 1": ["states.vzd"],
+    "Letters 0": ["url.b64", "url.b45"],
+    "Checksums 0": ["checksum mismatch"],
+    "Files with a dictionary 0": ["one.xml.vz", "<order id='777' state='back'/>"],
     "Many files, many machines 0": ["12\n", "texts/1.txt.vz"],
     "git 0": ["-It was the best of times", "+It was the worst of times"],
 }
@@ -417,7 +424,8 @@ EXPECTED = {
 
 def recipes() -> Iterator[Any]:
     """The code of the documents, by the title above it and a number."""
-    page = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("recipes.md", "scale.md"))
+    pages = ("recipes.md", "scale.md", "messages.md")
+    page = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in pages)
     for title, body in re.findall(r"^##? (.*?)\n(.*?)(?=^##? |\Z)", page, re.MULTILINE | re.DOTALL):
         fenced = re.findall(r"(<!-- not run -->\n)?^```(\w+)\n(.*?)```", body, re.MULTILINE | re.DOTALL)
         for number, (language, code) in enumerate((rest for mark, *rest in fenced if not mark)):

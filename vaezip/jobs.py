@@ -11,7 +11,7 @@ from typing import NamedTuple, TypedDict
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.dictionaries.known import KnownDictionary, known_dictionaries
-from vaezip.errors import FileError, SkippedError, VaezipError
+from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
 from vaezip.files import Source, open_source, reason, standard_input
 from vaezip.known_models import KnownModel, Models, ModelsAtHand, known_models
 from vaezip.listing import list_frames
@@ -133,12 +133,17 @@ def _write_message(data: Source, sink: Sink, job: Job, message: MessageFormat) -
 
 
 def _read_message(data: Source, sink: Sink, job: Job, message: MessageFormat) -> Sizes:
-    content, writer = ByteReader(data).read_some(4 * MAX_TEXT), ByteWriter(sink)
-    codec = _codec(job, message)
+    reader, writer = ByteReader(data), ByteWriter(sink)
+    content, codec = reader.read_some(2 * MAX_TEXT), _codec(job, message)
+    if reader.read_some(1):
+        raise FormatError("damaged message: longer than any message")
     if message.armour is None:
-        writer.write(codec.decode(content))
+        text = codec.decode(content)
     else:
-        writer.write(codec.decode_text(content.decode("ascii", "replace").strip("\r\n"), message.armour))
+        text = codec.decode_text(content.decode("ascii", "replace").strip("\r\n"), message.armour)
+    if job.max_output_size is not None and len(text) > job.max_output_size:
+        raise LimitError(f"the output would be larger than {job.max_output_size} bytes")
+    writer.write(text)
     return Sizes(len(content), writer.position)
 
 

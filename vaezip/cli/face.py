@@ -79,6 +79,10 @@ def _act(mode: str | None, **options: Any) -> int:
     for name, option in _WRITING.items():
         if options[name] and mode in ("test", "list"):
             raise click.UsageError(f"{option} does not go with --{mode}, which writes nothing.")
+    if options["message"] and mode in ("test", "list"):
+        raise click.UsageError(
+            f"--format message does not go with --{mode}: a message says nothing of itself."
+        )
     act: Any = command.callback
     code: int = act(**{param.name: options[param.name or ""] for param in command.params})
     return code

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from vaezip.cli.options import (
     chosen_inputs,
@@ -79,6 +80,8 @@ def transform(
     from vaezip.naming import Guard, Naming
 
     report = Report(quiet)
+    if message and _is_default("suffix"):
+        chosen["suffix"] = ".msg"
     naming = Naming(suffix=chosen["suffix"], folder=output_dir, mirror=chosen["recursive"])
     act, name = (
         (jobs.compress_file, naming.compressed)
@@ -90,6 +93,8 @@ def transform(
     _refuse_contradictions(sources, bool(many), stdout, output, output_dir, keep, remove)
     if (check_bytes or armour) and not message:
         raise click.UsageError("--check and --armour are for --format message.")
+    if message and len(sources) > 1 and (stdout or output == STDIO):
+        raise click.UsageError("several messages need several outputs: one after the other, they are none.")
     mention_slow_engine(quiet)
     given, usual = chosen_model(model)
     job = jobs.Job(
@@ -122,6 +127,11 @@ def transform(
             if verbose:
                 note(f"{source or STDIO}: {_summary(compressing, sizes)}")
     return report.exit_code
+
+
+def _is_default(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is ParameterSource.DEFAULT
 
 
 def _target(

@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -36,6 +36,15 @@ class Dictionary:
     name: str = "dictionary"
     _primed: dict[bytes, Primed] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what cannot be stored."""
+        if not self.text.endswith(bytes([self.terminator])) or len(self.text) > MAX_TEXT:
+            raise ValueError(
+                f"a dictionary has a text of up to {MAX_TEXT} bytes that ends with its terminator"
+            )
+        if not 1 <= self.ended <= _MOST_ENDED:
+            raise ValueError(f"ended must be 1 to {_MOST_ENDED}")
 
     @property
     def fingerprint(self) -> bytes:
@@ -69,11 +78,12 @@ class Dictionary:
 DictionaryLike = Dictionary | str | Path | None
 
 
-def make_dictionary(texts: Sequence[bytes], name: str = "dictionary") -> Dictionary:
+def make_dictionary(texts: Iterable[bytes], name: str = "dictionary") -> Dictionary:
     """Of texts in the order in which they are to be read: the last ones are remembered best.
 
     Raises DictionaryError if there are none, or too many.
     """
+    texts = [bytes(memoryview(text)) for text in texts]
     if not texts:
         raise DictionaryError("a dictionary needs texts")
     having = {byte: sum(byte in text for text in texts) for byte in _TERMINATORS}

@@ -25,7 +25,7 @@ def _base64url_encode(data: bytes) -> str:
 
 
 def _base64url_decode(text: str) -> bytes:
-    if "+" in text or "/" in text:
+    if not {"+", "/", "="}.isdisjoint(text):
         raise ValueError("these are of the other base64")
     padded = text + "=" * (-len(text) % 4)
     return base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True)

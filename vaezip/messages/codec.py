@@ -44,11 +44,11 @@ class MessageCodec:
 
         Raises LimitError for a text of more than 65536 bytes.
         """
-        data = bytes(data)
+        data = bytes(memoryview(data))
         if not data:
             return b""
         if len(data) > MAX_TEXT:
-            raise LimitError(f"a message has {MAX_TEXT} bytes at most; compress() is for longer texts")
+            raise LimitError(f"a message has {MAX_TEXT} bytes at most; frames have no such limit")
         with self._primed.predictor() as predictor:
             symbols = self._texts.symbols(predictor, data)
         check = self._check(data)
@@ -72,7 +72,7 @@ class MessageCodec:
         Raises FormatError for what cannot be a message, IntegrityError if the checksum disagrees. Without
         one, a damaged message gives another text, of 65536 bytes at most.
         """
-        message = bytes(message)
+        message = bytes(memoryview(message))
         if not message:
             return b""
         if message[0] == _RAW:
@@ -80,6 +80,10 @@ class MessageCodec:
             if at < 1:
                 raise FormatError("damaged message: too short")
             data, check = message[1:at], message[at:]
+            if len(data) > MAX_TEXT:
+                raise FormatError("damaged message: longer than any message")
+        elif message.endswith(b"\0"):
+            raise FormatError("damaged message: it ends in a zero byte")
         else:
             decoder = RangeDecoder(message)
             with self._primed.predictor() as predictor:

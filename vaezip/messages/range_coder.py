@@ -83,8 +83,3 @@ class RangeDecoder:
             self._code = self._code << 8 | byte
             self._range <<= 8
             self._at += 1
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether all bytes have been taken in: what comes now, zeros say."""
-        return self._at >= len(self._data)

@@ -58,6 +58,32 @@ class TextCoder:
         end = bytes([self._end])
         line = text if text.endswith(end) else text + end
         intervals = predictor.encode(np.frombuffer(line, np.uint8)).tolist()
+        counted = [self._counted, *self._size(len(text))] if text else []
+        if len(line) <= ROOM and line.count(end) == 1:
+            ended = [self._line if line == text else self._ended]
+            if not text or _is_less([*ended, *intervals[len(text) :]], counted):
+                return [*ended, *intervals]
+        return [*counted, *intervals[: len(text)]]
+
+    def pop(self, below: int, width: int) -> None:
+        """Take off the symbol with that interval, which holds the quantile."""
+
+
+class TextCoder:
+    """Texts of a dictionary's kind as symbols, and back."""
+
+    def __init__(self, dictionary: Dictionary) -> None:
+        self._end = dictionary.terminator
+        self._ended = 0, dictionary.ended * BYTE
+        self._line = self._ended[1], _LINE * BYTE
+        self._counted = sum(self._line), _WAYS * BYTE - sum(self._line)
+        self._size_bits = _size_bits(dictionary)
+
+    def symbols(self, predictor: Predictor, text: bytes) -> list[Interval]:
+        """Of a text of up to 65536 bytes; the predictor then has read it, and the terminator at its end."""
+        end = bytes([self._end])
+        line = text if text.endswith(end) else text + end
+        intervals = predictor.encode(np.frombuffer(line, np.uint8)).tolist()
         ways = []
         if len(line) <= ROOM and line.count(end) == 1:
             ways.append([self._line if line == text else self._ended, *intervals])
@@ -120,6 +146,7 @@ def _size_bits(dictionary: Dictionary) -> list[Interval]:
     return list(zip(below.tolist(), widths.tolist(), strict=True))
 
 
-def _bits(intervals: Sequence[Interval]) -> float:
-    """What they cost."""
-    return -sum(math.log2(width / TOTAL) for _, width in intervals)
+def _is_less(first: Sequence[Interval], second: Sequence[Interval]) -> bool:
+    """Whether the first symbols take fewer bits: exactly, since it decides what is coded."""
+    products = [math.prod(width for _, width in symbols) for symbols in (first, second)]
+    return products[0] * TOTAL ** len(second) > products[1] * TOTAL ** len(first)
