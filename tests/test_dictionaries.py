@@ -42,6 +42,12 @@ def test_the_samples_that_tell_most_are_chosen() -> None:
     assert choose_texts([b"", b"x" * 100], 50) == []
 
 
+def test_texts_are_bytes() -> None:
+    with pytest.raises(TypeError, match="bytes-like"):
+        vaezip.make_dictionary(["text"])  # type: ignore[list-item]
+    assert vaezip.make_dictionary(iter([b"a"])) == vaezip.make_dictionary([b"a"])
+
+
 def test_a_dictionary_ends_its_texts_with_what_they_do_not_have() -> None:
     assert DICTIONARY.terminator == ord("\n")
     assert DICTIONARY.texts() == LINES[:60]
@@ -54,6 +60,15 @@ def test_a_dictionary_ends_its_texts_with_what_they_do_not_have() -> None:
 def test_what_no_dictionary_can_be_made_of(texts: list[bytes], said: str) -> None:
     with pytest.raises(vaezip.DictionaryError, match=said):
         vaezip.make_dictionary(texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "terminator", "ended"),
+    [(b"", 10, 9), (b"a", 10, 9), (b"a\n", 10, 0), (b"a\n", 10, 251), (bytes(MAX_TEXT + 1), 0, 9)],
+)
+def test_what_no_dictionary_can_be(text: bytes, terminator: int, ended: int) -> None:
+    with pytest.raises(ValueError, match=r"dictionary has|ended must"):
+        vaezip.Dictionary(text, terminator, ended)
 
 
 def test_a_dictionary_is_stored_and_loaded(tmp_path: Path) -> None:

@@ -91,8 +91,8 @@ def test_every_text_comes_back(codecs: list[vaezip.MessageCodec], text: bytes) -
 
 
 def test_longer_texts_come_back(codecs: list[vaezip.MessageCodec]) -> None:
-    for size in (4000, 4095, 4096, 5000):  # where the tables become larger, and a text may not be a line
-        text = (b"It was the best of times, it was the worst of times. " * 100)[:size]
+    for size in (4000, 4095, 4096, 8191, 8192):  # a text may not be a line, and tables might be larger
+        text = (b"It was the best of times, it was the worst of times. " * 200)[:size]
         for end in (b"", b"\n"):
             assert codecs[2].decode(codecs[2].encode(text + end)) == text + end
     noise = random.Random(0).randbytes(MAX_TEXT)
@@ -175,8 +175,15 @@ def test_a_damaged_message_is_told_by_its_checksum() -> None:
                 assert codec.decode(damaged) == text  # a bit of the last byte may mean nothing
                 harmless += 1
     assert harmless < 16
-    with pytest.raises(vaezip.FormatError, match="too short"):
-        codec.decode(b"\xff\x01")
+    for message, said in (
+        (b"\xff\x01", "too short"),
+        (b"\xff" + bytes(MAX_TEXT + 5), "longer"),
+        (b"a\0", "zero"),
+    ):
+        with pytest.raises(vaezip.FormatError, match=said):
+            codec.decode(message)
+    with pytest.raises(TypeError):
+        codec.encode(5)  # type: ignore[arg-type]
 
 
 def test_what_a_codec_cannot_be_made_of(tmp_path: object) -> None:
@@ -246,6 +253,10 @@ def test_what_is_wrong_with_a_message_is_said_in_a_line(run: Run) -> None:
         (options, bytes(MAX_TEXT + 1), b"a message has 65536 bytes at most"),
         (("-d", *options, "--check", 4), b"abcdefgh", b""),
         (("-d", *options, "--armour", "base45"), b"abc", b"this is not base45"),
+        (("-d", *options), b"\xff" + bytes(300_000), b"longer than any message"),
+        (("-d", *options, "--max-output", 3), b"\xffabcd", b"larger than 3 bytes"),
+        (("-t", *options), b"x", b"does not go with --test"),
+        (("-c", *options, "one", "two"), b"", b"several outputs"),
     ):
         result = run(*arguments, input=given_)
         assert (result.returncode, result.stdout) == (1, b"")

@@ -113,15 +113,12 @@ def parse_dictionary(data: bytes, name: str) -> Dictionary:
         text = inflater.decompress(body[len(_MAGIC) + 2 :], MAX_TEXT + 1)
     except zlib.error as error:
         raise damaged from error
-    whole = inflater.eof and not inflater.unused_data
-    if (
-        not whole
-        or len(text) > MAX_TEXT
-        or not text.endswith(bytes([terminator]))
-        or not 1 <= ended <= _MOST_ENDED
-    ):
+    if not inflater.eof or inflater.unused_data:
         raise damaged
-    return Dictionary(text, terminator, ended, name)
+    try:
+        return Dictionary(text, terminator, ended, name)
+    except ValueError as error:
+        raise damaged from error
 
 
 def load_dictionary(which: str | os.PathLike[str]) -> Dictionary:

@@ -135,7 +135,10 @@ void vz_predictor_drop(vz_predictor *p, int mixer) {
 }
 
 uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row) {
-    if (p->now.position == p->size) return 0;
+    if (p->now.position == p->size) {
+        memset(row, 0, 3 * sizeof *row);
+        return 0;
+    }
     int32_t interval[2];
     begin_byte(p);
     uint8_t byte = vz_mixer_decode(p->mixer[0], p->evidence, quantile, interval);

@@ -33,7 +33,7 @@ void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, i
 void vz_predictor_drop(vz_predictor *p, int mixer);
 
 /* To decode, with the first mixer: the next byte, that whose interval holds `quantile`. `row`, (3,), gets what lies below the interval, its
- * width, and what lies above, each less 1. After the last byte, does nothing. */
+ * width, and what lies above, each less 1. After the last byte, 0 and zeros. */
 uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row);
 
 /* With the first mixer: the widths, (256,), that the intervals of all values of the next byte would have.

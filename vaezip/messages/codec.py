@@ -87,7 +87,7 @@ class MessageCodec:
         else:
             decoder = RangeDecoder(message)
             with self._primed.predictor() as predictor:
-                data = self._texts.pop(predictor, decoder)
+                data = self._texts.pop(predictor, decoder, MAX_TEXT)
             check = bytes(_pop_byte(decoder) for _ in range(self._check_bytes))
         if check != self._check(data):
             raise IntegrityError(

@@ -65,36 +65,12 @@ class TextCoder:
                 return [*ended, *intervals]
         return [*counted, *intervals[: len(text)]]
 
-    def pop(self, below: int, width: int) -> None:
-        """Take off the symbol with that interval, which holds the quantile."""
-
-
-class TextCoder:
-    """Texts of a dictionary's kind as symbols, and back."""
-
-    def __init__(self, dictionary: Dictionary) -> None:
-        self._end = dictionary.terminator
-        self._ended = 0, dictionary.ended * BYTE
-        self._line = self._ended[1], _LINE * BYTE
-        self._counted = sum(self._line), _WAYS * BYTE - sum(self._line)
-        self._size_bits = _size_bits(dictionary)
-
-    def symbols(self, predictor: Predictor, text: bytes) -> list[Interval]:
-        """Of a text of up to 65536 bytes; the predictor then has read it, and the terminator at its end."""
-        end = bytes([self._end])
-        line = text if text.endswith(end) else text + end
-        intervals = predictor.encode(np.frombuffer(line, np.uint8)).tolist()
-        ways = []
-        if len(line) <= ROOM and line.count(end) == 1:
-            ways.append([self._line if line == text else self._ended, *intervals])
-        if text:
-            ways.append([self._counted, *self._size(len(text)), *intervals[: len(text)]])
-        return min(ways, key=_bits)
-
-    def pop(self, predictor: Predictor, decoder: Decoder) -> bytes:
-        """Inverse of `symbols`, also in what the predictor has read; raises FormatError."""
+    def pop(self, predictor: Predictor, decoder: Decoder, most: int) -> bytes:
+        """Inverse of `symbols`, also in what the predictor has read; FormatError beyond `most` bytes."""
         is_line, size = self._pop_size(decoder)
-        text, most = bytearray(), ROOM if size is None else size
+        if size is not None and size > most:
+            raise FormatError("damaged message: longer than it may be")
+        text, most = bytearray(), min(ROOM, most + 1) if size is None else size
         while len(text) < most:
             quantile = decoder.quantile()
             byte, row = predictor.find(quantile)
@@ -125,9 +101,7 @@ class TextCoder:
         shift = PRECISION - bits
         low = decoder.quantile() >> shift
         decoder.pop(low << shift, 1 << shift)
-        if (size := 1 << bits | low) > MAX_TEXT:
-            raise FormatError("damaged message: longer than any message")
-        return False, size
+        return False, 1 << bits | low
 
     def _size(self, size: int) -> list[Interval]:
         """How many bits follow the highest one of a size, and these."""
@@ -149,4 +123,4 @@ def _size_bits(dictionary: Dictionary) -> list[Interval]:
 def _is_less(first: Sequence[Interval], second: Sequence[Interval]) -> bool:
     """Whether the first symbols take fewer bits: exactly, since it decides what is coded."""
     products = [math.prod(width for _, width in symbols) for symbols in (first, second)]
-    return products[0] * TOTAL ** len(second) > products[1] * TOTAL ** len(first)
+    return bool(products[0] * TOTAL ** len(second) > products[1] * TOTAL ** len(first))

@@ -44,9 +44,11 @@ class RecordCoder:
 
     def decode(self, payload: bytes, count: int) -> list[Record]:
         """Inverse of `encode`, of so many records; raises FormatError."""
-        decoder = RangeDecoder(payload)
+        decoder, texts, size = RangeDecoder(payload), list[bytes](), 0  # with terminators
         with self._primed.predictor() as predictor:
-            texts = [self._texts.pop(predictor, decoder) for _ in range(count * self._texts_per_record)]
+            while len(texts) < count * self._texts_per_record:
+                texts.append(self._texts.pop(predictor, decoder, MAX_TEXT - size))
+                size += len(texts[-1]) + 1
         return _records(texts, self._texts_per_record)
 
     def encode_set(self, records: Sequence[Record]) -> bytes:
@@ -58,7 +60,10 @@ class RecordCoder:
 
         def pop(decoder: StackDecoder) -> Record:
             with self._primed.predictor() as predictor:
-                return tuple(self._texts.pop(predictor, decoder) for _ in range(self._texts_per_record))
+                first = self._texts.pop(predictor, decoder, MAX_TEXT)
+                if self._texts_per_record == 1:
+                    return (first,)
+                return first, self._texts.pop(predictor, decoder, MAX_TEXT - len(first) - 1)
 
         return decode_set(data, count, pop)
 
