@@ -49,7 +49,9 @@ def test_a_folder_is_compressed_and_decompressed(sh: Run, tree: Path) -> None:
 
 def test_without_r_a_folder_is_passed_over(sh: Run, tree: Path) -> None:
     for mode in ("", "-dc", "-t"):
-        ends(sh(f"vaezip {mode} top"), 2, b"", "top: is a directory, skipped (-r takes the files in it)")
+        ends(
+            sh(f"vaezip {mode} top"), 2, b"", "top: is a directory, skipped (vaezip -r takes the files in it)"
+        )
     ends(sh("vaezip -r top/a"), 0)
     assert files(tree) == sorted(["a.vz", "done.vz", *TEXTS])
 

@@ -188,7 +188,7 @@ def test_measurements_and_rows_are_read_as_they_were_written() -> None:
 def test_what_is_no_log_is_refused(line: str) -> None:
     head = ",".join(Row._fields)
     for data in (f"{head}\n{ROWS[0].line().decode()}{line}\n", f"{line}\n", f"{head}\n", head):
-        with pytest.raises(FileError, match=r"^a\.csv: holds no rows"):
+        with pytest.raises(FileError, match=r"^a\.csv: holds neither"):
             read_log(data.encode("latin-1"), "a.csv")
 
 
@@ -231,7 +231,7 @@ def test_plot_overwrites_nothing_unasked_and_its_input_never(run: Run, rows: Pat
     ("arguments", "reason"),
     [
         (("missing",), b"missing: No such file or directory"),
-        (("notes",), b"notes: holds no rows as vaezip train --log writes them"),
+        (("notes",), b"notes: holds neither what vaezip bench --json writes nor rows of vaezip train --log"),
         (("list",), b"list: holds no measurements as vaezip bench --json writes them"),
         ((".",), b".: is a directory"),
         (("rows.json", "-o", "a.png"), b"a plot is an SVG, so let its name end in .svg"),

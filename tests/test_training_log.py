@@ -189,7 +189,10 @@ def test_what_is_no_log_is_not_gone_on_with(texts: Path, tmp_path: Path) -> None
     steps(3, texts, tmp_path / "my.vzm", {**OPTIONS, "epochs": 0.5})
     (tmp_path / "run.csv").write_bytes(b"precious")
     before = contents(tmp_path)
-    with pytest.raises(FileError, match=r"run\.csv: holds no rows as vaezip train --log writes them"):
+    with pytest.raises(
+        FileError,
+        match=r"run\.csv: holds neither what vaezip bench --json writes nor rows of vaezip train --log",
+    ):
         steps(1, texts, tmp_path / "my.vzm", {"workers": 1}, resume=True, overwrite=True)
     assert contents(tmp_path) == before
 

@@ -62,7 +62,7 @@ def _refuse_nothing(source: str) -> None:
     except (OSError, ValueError) as error:
         raise FileError(f"{source or repr(source)}: {reason(error)}") from error
     if is_folder:
-        raise SkippedError(f"{source}: is a directory, skipped (-r takes the files in it)")
+        raise SkippedError(f"{source}: is a directory, skipped (vaezip -r takes the files in it)")
 
 
 def _below(path: str) -> str:

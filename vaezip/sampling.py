@@ -159,8 +159,8 @@ def _origin(
             _start(model, like),
         )
     start = _start(model, prompt) if prompt else random.below(STARTS)
-    if z is None:
-        return Origin(model.latent.pop_prior(bits), start)
+    if z is None:  # a prompt that is too short for the encoder leaves it at 0
+        return Origin(model.latent.null() if prompt else model.latent.pop_prior(bits), start)
     values, furthest = [*map(index, z)], model.latent.furthest
     if len(values) != latents or not all(-furthest <= value <= furthest for value in values):
         raise ValueError(f"z must be {latents} numbers from {-furthest} to {furthest}")

@@ -72,6 +72,8 @@ def bench(
     """
     if (plot is not None or models) and (ablation or shares):
         raise click.UsageError("--plot and --models are about the comparison with other compressors.")
+    if ablation and shares:
+        raise click.UsageError("give either --ablation or --shares.")
     if models and typed("model"):
         raise click.UsageError("give either -m or --models.")
     if plot == STDIO and as_json:
@@ -127,7 +129,7 @@ def _texts(files: Iterable[str], report: Report) -> list[tuple[str, bytes]]:
     from vaezip.files import read_text
 
     texts = []
-    for path in files:
+    for path in dict.fromkeys(files):
         with report.catch():
             texts.append((path, read_text(None if path == STDIO else path)))
     return texts if files else [("README.md", _readme())]

@@ -94,13 +94,14 @@ def sample(
     """Write text that the model thinks likely, as it comes.
 
     \b
-    vaezip sample --seed 7 --temperature 0.7
-    vaezip sample --prompt "Dear Sir, " --length 300
+    vaezip sample --seed 7 --temperature 0.9
+    vaezip sample --prompt "Dear Sir, I have the honour to " --length 300
     vaezip sample --like notes.txt -n 3
 
     Where nothing says what it is to be like, z is drawn from the prior. With --prompt, --like or --between, z
-    comes of that text, and the mixer begins as it would to compress it. Where a sample does not end in a line
-    feed, one is added. Several have a line above each, such as ==> seed 7 <== or ==> 2 of 5 <==.
+    comes of that text (for a prompt of less than 16 bytes, z is 0), and the mixer begins as it would to
+    compress it. Where a sample does not end in a line feed, one is added. Several have a line above each,
+    such as ==> seed 7 <== or ==> 2 of 5 <==.
     """
     if prompt is not None and prompt_file is not None:
         raise click.UsageError("give either --prompt or --prompt-file.")
@@ -128,7 +129,7 @@ def sample(
             drawn = library(**options, seed=seed, step=number)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
-        seed = drawn.seed + (not between)
+        seed = (drawn.seed + (not between)) % (1 << 64)
         if verbose:
             note(f"seed {drawn.seed}, start {drawn.start}, z {','.join(map(str, drawn.z))}")
         if count > 1:

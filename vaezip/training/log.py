@@ -56,7 +56,7 @@ def read_log(data: bytes, name: str) -> list[Row]:
             return [_row(*line) for line in lines]
     except (TypeError, ValueError, csv.Error):
         pass
-    raise FileError(f"{name}: holds no rows as vaezip train --log writes them")
+    raise FileError(f"{name}: holds neither what vaezip bench --json writes nor rows of vaezip train --log")
 
 
 def _row(
