@@ -7,6 +7,7 @@ and memory.
 
 frames     the bytes of a file, decompressed with the tiny model of the tests
 payloads   size, flags, method and start (the first five bytes) and payload of one coded block
+texts      a dictionary, a message or a pack, as the first byte says
 models     a model file; the first byte says whether the rest is that, or how the tiny one's header or
            tensors are changed (`changes.py`): of tensors, the self-test is made right again
 """
@@ -27,12 +28,15 @@ from changes import PIECE, TINY, change, opened, with_header
 from vaezip import bitsback, container, stream
 from vaezip.bitsback import Coded
 from vaezip.byteio import ByteReader
+from vaezip.dictionaries.dictionary import make_dictionary, parse_dictionary
 from vaezip.engine import REFERENCE, Engine, available
 from vaezip.errors import ModelError, VaezipError
+from vaezip.messages.codec import MessageCodec
 from vaezip.mixing.parameters import STARTS
 from vaezip.mixing.predictor import Reference
 from vaezip.model import Model, load_model, parse_model, self_test_value, serialise
 from vaezip.network.architecture import Architecture
+from vaezip.pack.records import Records, pack_records
 from vaezip.tensors import write_tensors
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -67,6 +71,7 @@ def engines(model: Model) -> dict[str, Model]:
 
 TINY_MODELS = engines(load_model(TINY))
 FASTEST = next(iter(TINY_MODELS.values()))
+CODEC = MessageCodec(FASTEST)
 
 
 def answer(action: Callable[[], bytes]) -> Answer:
@@ -139,6 +144,17 @@ def payloads(data: bytes) -> str:
     return agreed(lambda model: bitsback.decode(model, block), size, ask_reference=_is_chosen(data))[0]
 
 
+def texts(data: bytes) -> str:
+    """Any bytes as a dictionary, a message, or a pack."""
+    kind, rest = (data[0] % 3 if data else 0), data[1:]
+    ways: list[Callable[[], bytes]] = [
+        lambda: parse_dictionary(rest, "fuzz").text,
+        lambda: CODEC.decode(rest),
+        lambda: b"".join(Records(io.BytesIO(rest), model=FASTEST, max_segment_size=MOST)),
+    ]
+    return answer(ways[kind])[0]
+
+
 def models(data: bytes) -> str:
     """Any bytes as a model file, or as a change of one."""
     how, rest = (data[0] % 3 if data else 0), data[1:]
@@ -200,7 +216,8 @@ def check_model(model: Model) -> None:
 
 def frame_seeds() -> dict[bytes, bytes]:
     """Frames and what they hold: the golden files, and short ones with every method and start."""
-    golden = [path.read_bytes() for path in sorted(TINY.parent.glob("*.vz"))]
+    paths = [path for path in sorted(TINY.parent.glob("*.vz")) if path.name != "format-1-dictionary.vz"]
+    golden = [path.read_bytes() for path in paths]
     seeds = {frame: stream.decompress(frame, model=FASTEST) for frame in golden}
     for i in range(2 * STARTS):
         text, start, latent = TEXT[: 20 + i], i % STARTS, i >= STARTS
@@ -209,6 +226,20 @@ def frame_seeds() -> dict[bytes, bytes]:
         block = container.Block(method, len(text), payload, start)
         seeds[container.short_frame(FASTEST.fingerprint, block)] = text
     return seeds
+
+
+def text_seeds() -> list[bytes]:
+    """Input of `texts` that decodes."""
+    lines = TEXT.split()
+    packs = [
+        pack_records(lines, model=FASTEST, group=group, unordered=unordered)
+        for group, unordered in ((1, False), (3, False), (1, True))
+    ]
+    return [
+        b"\0" + make_dictionary(lines).to_bytes(),
+        b"\1" + CODEC.encode(TEXT),
+        *(b"\2" + pack for pack in packs),
+    ]
 
 
 def payload_seeds() -> list[bytes]:
@@ -229,5 +260,6 @@ def model_seeds() -> list[bytes]:
 TARGETS: dict[str, tuple[Callable[[bytes], str], Callable[[], list[bytes]]]] = {
     "frames": (frames, lambda: list(frame_seeds())),
     "payloads": (payloads, payload_seeds),
+    "texts": (texts, text_seeds),
     "models": (models, model_seeds),
 }

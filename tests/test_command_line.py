@@ -79,7 +79,7 @@ def encodable(arguments: list[str]) -> list[bytes]:
 
 
 @settings(
-    max_examples=int(os.environ.get("VAEZIP_TEST_EXAMPLES", "60")), suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("VAEZIP_TEST_EXAMPLES", "30")), suppress_health_check=list(HealthCheck)
 )
 @given(command=COMMANDS, arguments=st.lists(ARGUMENTS, max_size=5), streams=STREAMS)
 def test_nothing_that_is_typed_ends_in_a_traceback(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vaezip
@@ -57,6 +57,7 @@ def test_reading_goes_as_in_a_plain_file(
     assert file.read() == plain.read()
 
 
+@settings(max_examples=40)
 @given(
     cuts=st.lists(st.integers(0, 700), min_size=1, max_size=30), block_size=st.sampled_from([97, 640, 9000])
 )

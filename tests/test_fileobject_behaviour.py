@@ -349,13 +349,13 @@ def test_tar_files(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 def test_memory_is_bounded_by_blocks_whatever_the_size_of_the_file(tmp_path: Path) -> None:
-    """32 MB in and out, of which some are text: measured in a process of its own."""
+    """16 MB in and out, of which some are text: measured in a process of its own."""
     script = f"""
 import hashlib, re, sys, vaezip
 noise, text = hashlib.shake_128(b"noise").digest(1 << 20), {TEXT!r} * 20
 with vaezip.open(sys.argv[1], "wb", model={str(TINY)!r}, block_size=1 << 18) as file:
     written = hashlib.sha256()
-    for piece in [text, *[noise] * 32, text]:
+    for piece in [text, *[noise] * 16, text]:
         file.write(piece)
         written.update(piece)
 with vaezip.open(sys.argv[1], model={str(TINY)!r}) as file:

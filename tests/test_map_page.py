@@ -110,7 +110,6 @@ def test_a_thousand_files_stay_usable(browser: Browser, tmp_path: Path) -> None:
     assert len(whole) < 1_000_000
     (tmp_path / "map.html").write_text(whole, encoding="utf-8")
     browser.open(tmp_path / "map.html")
-    for number in (7, 999):
-        assert hover(browser, f"text[data-file='{number}']")[0] == f"d/{number % 10}/file {number}"
-        assert len(hover(browser, f"path[data-file='{number}']")) == 8
+    assert hover(browser, "text[data-file='999']")[0] == "d/9/file 999"
+    assert len(hover(browser, "path[data-file='999']")) == 8
     assert browser.requests() == {(tmp_path / "map.html").as_uri()}

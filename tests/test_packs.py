@@ -20,7 +20,7 @@ from vaezip.ans import AnsStack
 from vaezip.engine import load_engine
 from vaezip.messages.texts import MAX_TEXT, Interval
 from vaezip.pack.layout import MAX_RECORDS, read_header, segment_bytes
-from vaezip.pack.records import record_coder
+from vaezip.pack.records import new_header, record_coder, segments_of
 from vaezip.pack.unordered import decode_set, encode_set
 
 LINES = [
@@ -34,10 +34,17 @@ def packed(records: Any, **options: Any) -> bytes:
     return vaezip.pack_records(records, model=TINY, **options)
 
 
+def hostile(records: list[tuple[bytes, ...]], **options: Any) -> bytes:
+    """A pack of records that are looked at by nobody."""
+    header = new_header(records, model=TINY, dictionary_size=0, **options)
+    return header.to_bytes() + b"".join(segments_of(records, header, record_coder(header, TINY)))
+
+
 def opened(data: bytes, **options: Any) -> vaezip.Records:
     return vaezip.Records(io.BytesIO(data), model=TINY, **options)
 
 
+NAMES = st.text(st.characters(exclude_characters="/\0.", codec="utf-8"), min_size=1, max_size=8)
 records = st.lists(
     st.one_of(st.binary(max_size=20), st.sampled_from([*LINES[:5], b"", b"\n", b"a\nb"])), max_size=12
 )
@@ -64,7 +71,7 @@ def test_a_set_of_records_comes_back(texts: list[bytes]) -> None:
 
 
 @settings(deadline=None, max_examples=15)
-@given(st.dictionaries(st.text(min_size=1, max_size=8), st.binary(max_size=20), max_size=5), st.booleans())
+@given(st.dictionaries(NAMES, st.binary(max_size=20), max_size=5), st.booleans())
 def test_records_have_names(texts: dict[str, bytes], unordered: bool) -> None:
     pack = opened(packed(texts, unordered=unordered))
     assert {name: pack[name] for name in pack.names()} == texts
@@ -158,6 +165,22 @@ def test_whatever_lies_in_a_segment_is_refused_or_bounded(body: bytes, count: in
         assert sum(map(len, pack)) <= count * MAX_TEXT
 
 
+def test_what_decodes_to_too_much_is_refused() -> None:
+    many = packed([b"x" * 3000] * 10, unordered=True, dictionary_size=0)
+    with pytest.raises(vaezip.LimitError, match="more than 10000 bytes"):
+        opened(many, max_segment_size=10_000)[0]
+    coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
+    payload = coder.encode([(b"y" * MAX_TEXT,)])
+    with pytest.raises(vaezip.FormatError):  # more than can be coded together
+        coder.decode(payload, 2)
+    for call in (lambda: packed([5]), lambda: packed(b"abc"), lambda: packed(["text"])):
+        with pytest.raises(TypeError):
+            call()
+    for options in ({"dictionary_size": -1}, {"dictionary": DICTIONARY, "dictionary_size": 9}, {"group": 0}):
+        with pytest.raises(ValueError, match=r"dictionary|group"):
+            packed(LINES[:3], **options)
+
+
 def test_a_segment_of_too_many_records_is_refused() -> None:
     with pytest.raises(vaezip.LimitError):
         opened(packed([]) + segment_bytes(MAX_RECORDS + 1, b""))
@@ -174,7 +197,7 @@ def test_a_segment_of_too_many_records_is_refused() -> None:
 def test_bits_that_are_left_over_are_told() -> None:
     coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
     with pytest.raises(vaezip.VaezipError):
-        coder.decode_set(AnsStack(12345).to_bytes(), 0)
+        coder.decode_set(AnsStack(12345).to_bytes(), 0, 100)
 
 
 # The command line
@@ -209,10 +232,42 @@ def test_files_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
     assert [(tmp_path / "there" / name).read_bytes() for name in names] == LINES[:3]
 
 
+def test_of_equal_names_the_last_counts(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.vz").write_bytes(b"one")  # a name that other commands would pass over
+    env = {"VAEZIP_MODEL_PATH": str(TINY.parent)}
+    (tmp_path / "folder").mkdir()
+    made = run("pack", "-m", TINY, "--records", "files", "a.vz", "folder", "-o", "x.vzp")
+    assert made.returncode == 2  # the folder was passed over
+    assert run("pack", "-m", TINY, "--records", "files", "a.vz", "./a.vz", "-o", "y.vzp").returncode == 1
+    (tmp_path / "a.vz").write_bytes(b"two")
+    assert run("pack", "-m", TINY, "--records", "files", "--append", "a.vz", "-o", "x.vzp").returncode == 0
+    assert run("get", "x.vzp", "a.vz", "0", env=env).stdout == b"twoone"
+    assert run("unpack", "x.vzp", "--output-dir", "there", env=env).returncode == 0
+    assert (tmp_path / "there" / "a.vz").read_bytes() == b"two"
+
+
+def test_a_pack_may_need_a_dictionary(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "d.vzd").write_bytes(DICTIONARY.to_bytes())
+    (tmp_path / "a").write_bytes(b"\n".join(LINES[:9]))
+    with_dictionary = ("-m", TINY, "-D", "d.vzd")
+    assert run("pack", *with_dictionary, "a", "-o", "a.vzp").returncode == 0
+    assert run("pack", *with_dictionary, "--append", "a", "-o", "a.vzp").returncode == 0
+    assert run("get", *with_dictionary, "a.vzp", "3").stdout == LINES[3] + b"\n"
+    assert run("unpack", *with_dictionary, "a.vzp").stdout == b"\n".join(LINES[:9] * 2)
+    missing = run("get", "-m", TINY, "a.vzp", "3")
+    assert (missing.returncode, missing.stderr.count(b"\n")) == (1, 1)
+    assert b"a.vzp: made with a dictionary" in missing.stderr
+    assert run("unpack", *with_dictionary, "a.vzp", "--max-output", 5).returncode == 1
+    size = len(b"\n".join(LINES[:9] * 2))
+    assert run("unpack", *with_dictionary, "a.vzp", "--max-output", size).returncode == 0
+
+
 def test_no_record_leads_out_of_the_folder(run: Run, tmp_path: Path) -> None:
     env = {"VAEZIP_MODEL_PATH": str(TINY.parent)}
     for name in ("../evil", "/tmp/evil", "a/../../evil", "", "a//b", "."):
-        (tmp_path / "x.vzp").write_bytes(packed({name: b"content"}))
+        with pytest.raises(ValueError, match="below some folder"):
+            packed({name: b"content"})
+        (tmp_path / "x.vzp").write_bytes(hostile([(name.encode(), b"content")], named=True))
         result = run("unpack", "x.vzp", "--output-dir", "there", env=env)
         assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
     assert not (tmp_path / "evil").exists()
@@ -235,6 +290,8 @@ def test_no_record_leads_out_of_the_folder(run: Run, tmp_path: Path) -> None:
         (("get", "there.vzp", "5"), b"no record 5"),
         (("get", "nowhere", "5"), b"nowhere"),
         (("unpack", "lines"), b"lines: not a pack"),
+        (("pack", "--append", "-D", "lines", "lines", "-o", "there.vzp"), b"-D means nothing"),
+        (("get", "/dev/null", "0"), b"/dev/null: not a pack"),
         (("unpack", "there.vzp", "--output-dir", "x"), b"have no names"),
     ],
 )

@@ -39,11 +39,11 @@ from vaezip.training.validation import Validation
 ROOT = Path(__file__).parent.parent
 SIZES = {"width": 16, "layers": 1, "table_bits": (9, 9, 10, 10, 10, 9, 10), "encoder_width": 16}
 SMALL = Architecture(**SIZES)  # type: ignore[arg-type]
-OPTIONS = {"epochs": 0.5, "workers": 2, "lanes": 4, "chunk": 128, "bfloat16": False}
+OPTIONS = {"epochs": 0.3, "workers": 2, "lanes": 4, "chunk": 128, "bfloat16": False}
 
 
 def test_a_run_gives_a_model_that_compresses(corpus: Path, tmp_path: Path, run: Run) -> None:
-    arguments = ("train", "corpus", "--epochs", 12, "--width", 16, "--layers", 1, "--table-bits", 12, "-q")
+    arguments = ("train", "corpus", "--epochs", 6, "--width", 16, "--layers", 1, "--table-bits", 12, "-q")
     result = run(*arguments, "-o", "my.vzm")
     assert result.returncode == 0, result.stderr
     assert b"empty: skipped: empty" in result.stderr

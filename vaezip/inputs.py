@@ -16,7 +16,7 @@ STDIO = "-"
 def find_inputs(
     names: Sequence[str],
     *,
-    compressed: bool,
+    compressed: bool | None,
     lists: Sequence[str] = (),
     null: bool = False,
     recursive: bool = False,
@@ -27,8 +27,8 @@ def find_inputs(
 
     names: as they were typed, `-` being standard input. lists: files of further names, one a line, or with
     `null` each ended by a NUL byte; `-` is standard input. compressed, suffix: which files of a folder are
-    taken if `recursive`: those that bear the suffix, or those that do not. complain: called for each folder
-    that cannot be read. Raises FileError if a list cannot be.
+    taken if `recursive`: those that bear the suffix, those that do not, or (None) all. complain: called for
+    each folder that cannot be read. Raises FileError if a list cannot be.
     """
     if not names and not lists:
         return [None]
@@ -38,7 +38,9 @@ def find_inputs(
         if name == STDIO:
             paths.append(None)
         elif recursive and os.path.isdir(name):
-            paths += (path for path in _walk(name, complain) if has_suffix(path, suffix) == compressed)
+            paths += (
+                path for path in _walk(name, complain) if compressed in (None, has_suffix(path, suffix))
+            )
         else:
             paths.append(name)
     return paths

@@ -41,7 +41,7 @@ def dict_command(
     from vaezip.naming import Guard
 
     report = Report(quiet)
-    sources = chosen_inputs(report, compressed=False, **chosen)  # type: ignore[arg-type]
+    sources = chosen_inputs(report, compressed=None, **chosen)  # type: ignore[arg-type]
     with report.catch():
         Guard(path for path in sources if path is not None).check(output)
         made = write_dictionary(sources, None if output == STDIO else output, size, whole_files, force)

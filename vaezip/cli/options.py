@@ -275,7 +275,7 @@ def chosen_model(model: str | None) -> tuple[str | None, str | None]:
 def chosen_inputs(
     report: Report,
     *,
-    compressed: bool,
+    compressed: bool | None,
     files: tuple[str, ...],
     lists: tuple[str, ...],
     null: bool,

@@ -85,14 +85,14 @@ def pack(
     if output == STDIO:
         raise click.UsageError("-o needs the name of a file: a pack is read from anywhere.")
     report = Report(quiet)
-    sources = chosen_inputs(report, compressed=False, **chosen)  # type: ignore[arg-type]
+    sources = chosen_inputs(report, compressed=None, **chosen)  # type: ignore[arg-type]
     given, usual = chosen_model(model)
     how = Packing(
         given or usual, dictionary, dictionary_size, group, unordered, _ENDS[records], append, force
     )
     with report.catch():
         Guard(path for path in [*sources, model, dictionary] if path is not None).check(output)
-        packed = pack_files(sources, output, how)
+        packed = pack_files(sources, output, how, report.complain)
         if not quiet:
             note(f"{output}: {packed.records} records, {packed.read} -> {packed.written} bytes")
     return report.exit_code
@@ -101,7 +101,9 @@ def pack(
 @click.command()
 @click.argument("file", type=PATH, metavar="PACK")
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
-def get(file: str, records: tuple[str, ...]) -> int:
+@model_option
+@dictionary_option
+def get(file: str, records: tuple[str, ...], model: str | None, dictionary: str | None) -> int:
     """Print records of a pack: by number, counted from 0, -1 being the last; or by name, if they were files.
 
     \b
@@ -109,12 +111,12 @@ def get(file: str, records: tuple[str, ...]) -> int:
     vaezip get notes.vzp notes/today.txt
     """
     from vaezip.byteio import ByteWriter
-    from vaezip.pack.jobs import get_records
+    from vaezip.pack.jobs import Reading, get_records
 
     report = Report(quiet=False)
     with report.catch():
         writer = ByteWriter(sys.stdout.buffer)
-        for record in get_records(file, records):
+        for record in get_records(file, records, Reading(chosen_model(model)[0], dictionary)):
             writer.write(record)
         sys.stdout.flush()
     return report.exit_code
@@ -131,8 +133,16 @@ def get(file: str, records: tuple[str, ...]) -> int:
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite files.")
 @max_output_option
+@model_option
+@dictionary_option
 def unpack(
-    file: str, output: str | None, output_dir: str | None, force: bool, max_output_size: int | None
+    file: str,
+    output: str | None,
+    output_dir: str | None,
+    force: bool,
+    max_output_size: int | None,
+    model: str | None,
+    dictionary: str | None,
 ) -> int:
     """Write all records of a pack, as they were.
 
@@ -141,7 +151,7 @@ def unpack(
     vaezip unpack notes.vzp --output-dir there
     """
     from vaezip.naming import Guard
-    from vaezip.pack.jobs import unpack_file
+    from vaezip.pack.jobs import Reading, unpack_file
 
     if output is not None and output_dir is not None:
         raise click.UsageError("-o is for one file, --output-dir for many.")
@@ -150,5 +160,7 @@ def unpack(
         target = None if output in (None, STDIO) else output
         if target is not None:
             Guard([file]).check(target)
-        unpack_file(file, target, output_dir, force, max_output_size)
+        unpack_file(
+            file, target, output_dir, force, Reading(chosen_model(model)[0], dictionary, max_output_size)
+        )
     return report.exit_code

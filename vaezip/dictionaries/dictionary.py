@@ -7,7 +7,7 @@ import os
 import threading
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -127,13 +127,13 @@ def load_dictionary(which: str | os.PathLike[str]) -> Dictionary:
     Raises DictionaryError.
     """
     with DataFile(which, DICTIONARIES) as file:
-        return _parsed(file.read(), file.name)
+        return _parsed(file.read(), file.name, os.fspath(which))
 
 
 @lru_cache(maxsize=8)
-def _parsed(data: bytes, name: str) -> Dictionary:
-    """The same one for the same file, since it keeps what a model has read."""
-    return parse_dictionary(data, name)
+def _parsed(data: bytes, name: str, path: str) -> Dictionary:
+    """The same one for the same file, since it keeps what a model has read; errors have its path."""
+    return replace(parse_dictionary(data, path), name=name)
 
 
 def loaded_dictionary(dictionary: Dictionary | str | Path) -> Dictionary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from zlib import crc32
 
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
@@ -28,7 +29,7 @@ class MessageCodec:
         check_bytes: 0 to 4 bytes of a checksum, for channels that do not check what they carry. Both sides
         need the same three. Raises ModelError, DictionaryError, ValueError.
         """
-        if not 0 <= check_bytes <= 4:
+        if not 0 <= operator.index(check_bytes) <= 4:
             raise ValueError("check_bytes must be 0 to 4")
         self._model = loaded(model)
         self._dictionary = NO_DICTIONARY if dictionary is None else loaded_dictionary(dictionary)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from vaezip.byteio import ByteReader, ByteWriter
-from vaezip.errors import FileError, FormatError, LimitError
+from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
 from vaezip.files import open_source, reason
 from vaezip.jobs import opened
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.naming import make_folders
-from vaezip.pack.layout import NAMED, UNORDERED, UNTERMINATED
-from vaezip.pack.records import Records, new_header, record_coder, segments_of
+from vaezip.pack.layout import NAMED, UNORDERED, UNTERMINATED, Header
+from vaezip.pack.records import Records, check_name, new_header, record_coder, segments_of
 from vaezip.pack.unordered import Record
 from vaezip.publish import Sink, open_target, standard_output
+
+Complain = Callable[[VaezipError], object]
 
 
 class Packing(NamedTuple):
@@ -32,6 +36,14 @@ class Packing(NamedTuple):
     overwrite: bool
 
 
+class Reading(NamedTuple):
+    """How to read a pack; see `vaezip.Records`."""
+
+    model: str | None = None
+    dictionary: str | None = None
+    max_output_size: int | None = None  # bytes
+
+
 class Packed(NamedTuple):
     """What was packed."""
 
@@ -40,62 +52,48 @@ class Packed(NamedTuple):
     written: int  # bytes of the whole file
 
 
-def pack_files(sources: Sequence[str | None], target: str, how: Packing) -> Packed:
+def pack_files(sources: Sequence[str | None], target: str, how: Packing, complain: Complain) -> Packed:
     """Write a pack of the records of files; None is standard input.
 
-    Raises FileError, and as `pack_records`.
+    complain: called for what is passed over, a folder for example. Raises FileError, and as `pack_records`.
     """
     if how.separator is None:
-        records, ended = [*map(_named, sources)], True
+        records, ended = _named(sources, complain), True
     else:
-        records, ended = _split(sources, bytes([how.separator]))
-    before, header = b"", None
-    if how.append:
-        with open_source(target) as data:
-            before = ByteReader(data).read_all()
-        with Records(target, model=how.model, dictionary=how.dictionary) as pack:
-            header = pack.header
-        if bool(header.flags & NAMED) != (how.separator is None) or header.separator != (how.separator or 0):
-            raise FileError(f"{target}: its records are of another kind (--records)")
-        before = before[len(header.to_bytes()) :]
-    else:
-        header = new_header(
-            records,
-            model=how.model,
-            dictionary=how.dictionary,
-            dictionary_size=how.dictionary_size,
-            group=how.group,
-            separator=how.separator or 0,
-            unordered=how.unordered,
-        )
+        records, ended = _split(sources, bytes([how.separator]), complain)
+    there = _Existing(target, how) if how.append else None
+    header = _new_header(records, how) if there is None else there.header
     flags = header.flags & ~UNTERMINATED | (0 if ended or header.flags & UNORDERED else UNTERMINATED)
     header = dataclasses.replace(header, flags=flags)
     coder = record_coder(header, how.model, how.dictionary)
     with open_target(target, overwrite=how.overwrite or how.append) as sink:
         writer = ByteWriter(sink)
+        before = b"" if there is None else there.segments
         for part in (header.to_bytes(), before, *segments_of(records, header, coder)):
             writer.write(part)
+        if there is not None:
+            there.check_unchanged()
     return Packed(len(records), sum(len(text) for record in records for text in record), writer.position)
 
 
-def get_records(path: str, which: Sequence[str]) -> Iterator[bytes]:
-    """Records of a pack by name, or by number from 0; each with what ends it. Raises FileError."""
-    with _open_pack(path) as pack:
+def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes]:
+    """Records of a pack, by name, or by number from 0; each with what ends it. Raises FileError."""
+    with _open_pack(path, how) as pack:
         end = b"" if pack.header.flags & NAMED else bytes([pack.header.separator])
         for one in which:
             try:
-                record = pack[one if pack.header.flags & NAMED else int(one)]
-            except (KeyError, IndexError, ValueError) as error:
+                record = pack[one if pack.header.flags & NAMED and one in pack.names() else int(one)]
+            except (IndexError, ValueError) as error:
                 raise FileError(f"{path}: there is no record {one}") from error
             yield record + end
 
 
-def unpack_file(path: str, target: str | None, folder: str | None, overwrite: bool, most: int | None) -> int:
+def unpack_file(path: str, target: str | None, folder: str | None, overwrite: bool, how: Reading) -> None:
     """Write all records of a pack: into one file (None: standard output), or files of a folder.
 
-    most: bytes, at most. Returns how many records there were. Raises FileError, LimitError and as `Records`.
+    Raises FileError, LimitError and as `Records`.
     """
-    with _open_pack(path) as pack:
+    with _open_pack(path, how) as pack:
         if bool(pack.header.flags & NAMED) != (folder is not None):
             what = (
                 "were files: --output-dir says where to"
@@ -104,23 +102,77 @@ def unpack_file(path: str, target: str | None, folder: str | None, overwrite: bo
             )
             raise FileError(f"{path}: its records {what}")
         if folder is not None:
-            for name, content in _limited(pack.records(), most):
-                _write_file(folder, name, content, overwrite)
-            return len(pack)
-        if target is None:
-            _write_records(pack, standard_output(), most)
-            return len(pack)
-        with open_target(target, overwrite=overwrite) as sink:
-            _write_records(pack, sink, most)
-        return len(pack)
+            _write_files(pack, folder, overwrite, how.max_output_size)
+        elif target is None:
+            _write_records(pack, standard_output(), how.max_output_size)
+        else:
+            with open_target(target, overwrite=overwrite) as sink:
+                _write_records(pack, sink, how.max_output_size)
 
 
-def _open_pack(path: str) -> Records:
+class _Existing:
+    """The pack that is added to."""
+
+    def __init__(self, path: str, how: Packing) -> None:
+        self._path = path
+        with open_source(path) as data, _named_errors(path):
+            self._status = os.stat(path)
+            content = ByteReader(data).read_all()
+            with Records(io.BytesIO(content), model=how.model, dictionary=how.dictionary) as pack:
+                self.header = pack.header
+        if bool(self.header.flags & NAMED) != (how.separator is None) or (
+            self.header.separator != (how.separator or 0)
+        ):
+            raise FileError(f"{path}: its records are of another kind (--records)")
+        if how.dictionary is not None and not self.header.external:
+            raise FileError(f"{path}: has a dictionary of its own, or none, so that -D means nothing")
+        self.segments = content[len(self.header.to_bytes()) :]
+
+    def check_unchanged(self) -> None:
+        """Raise FileError if somebody else has written it meanwhile."""
+        now = os.stat(self._path)
+        if (now.st_ino, now.st_size, now.st_mtime_ns) != (
+            self._status.st_ino,
+            self._status.st_size,
+            self._status.st_mtime_ns,
+        ):
+            raise FileError(f"{self._path}: has changed meanwhile, and was left as it is")
+
+
+def _new_header(records: Sequence[Record], how: Packing) -> Header:
+    return new_header(
+        records,
+        model=how.model,
+        dictionary=how.dictionary,
+        dictionary_size=how.dictionary_size,
+        group=how.group,
+        separator=how.separator or 0,
+        named=how.separator is None,
+        unordered=how.unordered,
+    )
+
+
+@contextmanager
+def _open_pack(path: str, how: Reading) -> Iterator[Records]:
+    most = {} if how.max_output_size is None else {"max_segment_size": how.max_output_size}
+    with _named_errors(path), Records(path, model=how.model, dictionary=how.dictionary, **most) as pack:
+        yield pack
+
+
+@contextmanager
+def _named_errors(path: str) -> Iterator[None]:
+    """Put the pack's name in front of errors that do not begin with one."""
     try:
-        return Records(path)
-    except OSError as error:
-        if isinstance(error, FormatError) or not error.filename:
+        yield
+    except VaezipError as error:
+        if not error.names_file:
             error.args = (f"{path}: {error}",)
+            error.names_file = True
+        raise
+    except io.UnsupportedOperation as error:
+        raise FileError(f"{path}: a pack has to be a file that can be read anywhere") from error
+    except OSError as error:
+        if error.filename != path:
             raise
         raise FileError(f"{path}: {reason(error)}") from error
 
@@ -128,54 +180,69 @@ def _open_pack(path: str) -> Records:
 def _write_records(pack: Records, sink: Sink, most: int | None) -> None:
     writer, end = ByteWriter(sink), bytes([pack.header.separator])
     last = len(pack) - 1 if pack.header.flags & UNTERMINATED else -1
-    for number, (content,) in enumerate(_limited(pack.records(), most)):
-        writer.write(content + (b"" if number == last else end))
+    for number, content in enumerate(pack):
+        line = content + (b"" if number == last else end)
+        _check_limit(writer.position + len(line), most)
+        writer.write(line)
 
 
-def _limited(records: Iterable[Record], most: int | None) -> Iterator[Record]:
+def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None) -> None:
     total = 0
-    for record in records:
-        total += len(record[-1]) + 1
-        if most is not None and total > most:
-            raise LimitError(f"the output would be larger than {most} bytes")
-        yield record
+    for name in pack.names():
+        content = pack[name]
+        total += len(content)
+        _check_limit(total, most)
+        try:
+            check_name(os.fsencode(name))
+        except ValueError as error:
+            raise FormatError("damaged pack: the name of a record leads elsewhere") from error
+        path = os.path.join(folder, name)
+        make_folders(os.path.dirname(path), "")
+        with open_target(path, overwrite=overwrite, named=False) as sink:
+            ByteWriter(sink).write(content)
 
 
-def _write_file(folder: str, name: bytes, content: bytes, overwrite: bool) -> None:
-    """A file below a folder, whatever its name says."""
-    relative = os.fsdecode(name)
-    parts = relative.split(os.sep)
-    if not relative or "\0" in relative or os.path.isabs(relative) or not {"", ".", ".."}.isdisjoint(parts):
-        raise FormatError("damaged pack: the name of a record leads elsewhere")
-    path = os.path.join(folder, relative)
-    make_folders(os.path.dirname(path), "")
-    with open_target(path, overwrite=overwrite, named=False) as sink:
-        ByteWriter(sink).write(content)
+def _check_limit(size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise LimitError(f"the output would be larger than {most} bytes")
 
 
-def _named(source: str | None) -> Record:
-    if source is None:
-        raise FileError("standard input: has no name, which a record needs that is a file")
-    with opened(source, any_kind=False) as data:
-        content = ByteReader(data).read_some(MAX_TEXT + 1)
-    if len(content) > MAX_TEXT:
-        raise FileError(f"{source}: a record has {MAX_TEXT} bytes at most")
-    parts = [part for part in source.split(os.sep) if part not in ("", os.curdir, os.pardir)]
-    return os.fsencode(os.sep.join(parts)), content
+def _named(sources: Sequence[str | None], complain: Complain) -> list[Record]:
+    """A record for each file, its name without what leads out of a folder."""
+    records: dict[bytes, bytes] = {}
+    for source in sources:
+        if source is None:
+            raise FileError("standard input: has no name, which a record needs that is a file")
+        try:
+            with opened(source, any_kind=False) as data:
+                content = ByteReader(data).read_some(MAX_TEXT + 1)
+        except SkippedError as error:
+            complain(error)
+            continue
+        parts = [part for part in source.split(os.sep) if part not in ("", os.curdir, os.pardir)]
+        name = os.fsencode("/".join(parts))
+        if name in records:
+            raise FileError(f"{source}: another file has the same name in the pack")
+        if len(name) + len(content) >= MAX_TEXT:
+            raise FileError(f"{source}: a record and its name have less than {MAX_TEXT} bytes")
+        records[name] = content
+    return [*records.items()]
 
 
-def _split(sources: Sequence[str | None], separator: bytes) -> tuple[list[Record], bool]:
+def _split(sources: Sequence[str | None], separator: bytes, complain: Complain) -> tuple[list[Record], bool]:
     """The records of files, one after the other; whether the last one was ended by the separator."""
     records: list[Record] = []
     ended = True
     for source in sources:
-        with opened(source, any_kind=True) as data:
-            *lines, rest = ByteReader(data).read_all().split(separator)
-        records += ((line,) for line in lines)
+        try:
+            with opened(source, any_kind=True) as data:
+                *lines, rest = ByteReader(data).read_all().split(separator)
+        except SkippedError as error:
+            complain(error)
+            continue
         ended = not rest
-        if rest:
-            records.append((rest,))
-    for number, (record,) in enumerate(records):
-        if len(record) > MAX_TEXT:
-            raise FileError(f"record {number}: a record has {MAX_TEXT} bytes at most")
+        for line in lines if ended else [*lines, rest]:
+            if len(line) > MAX_TEXT:
+                raise FileError(f"{source or 'standard input'}: a record has {MAX_TEXT} bytes at most")
+            records.append((line,))
     return records, ended

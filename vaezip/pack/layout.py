@@ -23,6 +23,8 @@ MAX_BODY = 64 << 20
 """Bytes of a segment."""
 MAX_GROUP = 1 << 10
 """Records that are coded together."""
+MAX_CONTENT = 64 << 20
+"""Bytes of the records of an unordered segment, which is decoded as one."""
 _MAX_DICTIONARY = 1 << 20
 _CHECK = 4
 

@@ -15,7 +15,8 @@ from vaezip.dictionaries.selection import choose_texts
 from vaezip.errors import FormatError, LimitError
 from vaezip.known_models import ModelLike, loaded, models
 from vaezip.messages.range_coder import RangeDecoder, RangeEncoder
-from vaezip.messages.texts import MAX_TEXT, NO_DICTIONARY, Interval, TextCoder
+from vaezip.messages.texts import MAX_TEXT, NO_DICTIONARY, Decoder, Interval, TextCoder
+from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 from vaezip.pack import layout
 from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header, Segment
@@ -36,7 +37,7 @@ class RecordCoder:
         self._texts_per_record = texts_per_record
 
     def encode(self, records: Sequence[Record]) -> bytes:
-        """The payload of a group."""
+        """The payload of a group; raises LimitError if it has more than 65536 bytes."""
         encoder = RangeEncoder()
         for symbols in self._symbols(records):
             encoder.push_all(symbols)
@@ -44,39 +45,50 @@ class RecordCoder:
 
     def decode(self, payload: bytes, count: int) -> list[Record]:
         """Inverse of `encode`, of so many records; raises FormatError."""
-        decoder, texts, size = RangeDecoder(payload), list[bytes](), 0  # with terminators
+        texts = self.decode_texts(payload, count * self._texts_per_record)
+        size = self._texts_per_record
+        return [tuple(texts[at : at + size]) for at in range(0, len(texts), size)]
+
+    def decode_texts(self, payload: bytes, count: int) -> list[bytes]:
+        """The first texts of a group: names and contents; raises FormatError."""
         with self._primed.predictor() as predictor:
-            while len(texts) < count * self._texts_per_record:
-                texts.append(self._texts.pop(predictor, decoder, MAX_TEXT - size))
-                size += len(texts[-1]) + 1
-        return _records(texts, self._texts_per_record)
+            return self._pop(predictor, RangeDecoder(payload), count)
 
     def encode_set(self, records: Sequence[Record]) -> bytes:
         """Of records whose order does not matter."""
         return encode_set(records, lambda record: list(itertools.chain(*self._symbols([record]))))
 
-    def decode_set(self, data: bytes, count: int) -> list[Record]:
-        """Inverse of `encode_set`, in an order of their own; raises FormatError."""
+    def decode_set(self, data: bytes, count: int, most: int) -> list[Record]:
+        """Inverse of `encode_set`, in an order of their own.
+
+        Raises FormatError, and LimitError as soon as there are more than `most` bytes.
+        """
+        left = most
 
         def pop(decoder: StackDecoder) -> Record:
+            nonlocal left
             with self._primed.predictor() as predictor:
-                first = self._texts.pop(predictor, decoder, MAX_TEXT)
-                if self._texts_per_record == 1:
-                    return (first,)
-                return first, self._texts.pop(predictor, decoder, MAX_TEXT - len(first) - 1)
+                record = self._pop(predictor, decoder, self._texts_per_record)
+            left -= sum(map(len, record))
+            if left < 0:
+                raise LimitError(f"the records have more than {most} bytes")
+            return tuple(record)
 
         return decode_set(data, count, pop)
+
+    def _pop(self, predictor: Predictor, decoder: Decoder, count: int) -> list[bytes]:
+        texts, left = list[bytes](), MAX_TEXT
+        for _ in range(count):
+            texts.append(self._texts.pop(predictor, decoder, left))
+            left -= len(texts[-1]) + 1
+        return texts
 
     def _symbols(self, records: Sequence[Record]) -> list[list[Interval]]:
         texts = list(itertools.chain(*records))
         if sum(len(text) + 1 for text in texts) > MAX_TEXT + 1:
-            raise LimitError(f"records that are coded together have {MAX_TEXT} bytes at most")
+            raise LimitError(f"records that are coded together (--group) have {MAX_TEXT} bytes at most")
         with self._primed.predictor() as predictor:
             return [self._texts.symbols(predictor, text) for text in texts]
-
-
-def _records(texts: Sequence[bytes], per_record: int) -> list[Record]:
-    return [tuple(texts[at : at + per_record]) for at in range(0, len(texts), per_record)]
 
 
 class Records(Sequence[bytes]):
@@ -88,13 +100,16 @@ class Records(Sequence[bytes]):
         *,
         model: ModelLike = None,
         dictionary: DictionaryLike = None,
+        max_segment_size: int = layout.MAX_CONTENT,
     ) -> None:
         """file: a path, or a binary stream that can seek, which is not closed.
 
-        model, dictionary: the only ones to use; by default those which the pack names. Raises OSError if the
-        file cannot be opened, FormatError (or VersionError, TruncatedError) if it is no pack,
-        ModelMismatchError, DictionaryError.
+        model, dictionary: the only ones to use; by default those which the pack names. max_segment_size:
+        bytes that records without an order may have, which are decoded together; reading them raises
+        LimitError if they have more. Raises OSError if the file cannot be opened, FormatError (or
+        VersionError, TruncatedError) if it is no pack, ModelMismatchError, DictionaryError.
         """
+        self._most = max_segment_size
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
         self._file: IO[bytes] = open(file, "rb") if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
         try:
@@ -146,7 +161,7 @@ class Records(Sequence[bytes]):
         return (record[-1] for record in self.records())
 
     def names(self) -> list[str]:
-        """Of all records; empty if they have none."""
+        """Of all records, each once; empty if they have none. Of several of one name, the last one counts."""
         return list(self._by_name()) if self.header.flags & NAMED else []
 
     def records(self) -> Iterator[Record]:
@@ -161,7 +176,7 @@ class Records(Sequence[bytes]):
         if self.header.flags & UNORDERED:
             if self._decoded[0] != index:
                 body = layout.read_body(self._file, segment)
-                self._decoded = index, self._coder.decode_set(body, segment.records)
+                self._decoded = index, self._coder.decode_set(body, segment.records, self._most)
             return self._decoded[1][number]
         payloads, at = self._segment_payloads(index, segment), number // group
         key = (index << 32) + at
@@ -180,8 +195,17 @@ class Records(Sequence[bytes]):
         if not self.header.flags & NAMED:
             raise KeyError("the records of this pack have no names")
         if self._numbers is None:
-            self._numbers = {os.fsdecode(record[0]): i for i, record in enumerate(self.records())}
+            self._numbers = {os.fsdecode(name): number for number, name in enumerate(self._names())}
         return self._numbers
+
+    def _names(self) -> Iterator[bytes]:
+        """Of all records; of those that are coded alone, without their contents."""
+        if self.header.flags & UNORDERED or self.header.group > 1:
+            yield from (record[0] for record in self.records())
+            return
+        for index, segment in enumerate(self._segments):
+            for payload in self._segment_payloads(index, segment):
+                yield self._coder.decode_texts(bytes(payload), 1)[0]
 
 
 def record_coder(header: Header, model: ModelLike = None, dictionary: DictionaryLike = None) -> RecordCoder:
@@ -206,6 +230,7 @@ def new_header(
     dictionary_size: int | None = None,
     group: int = 1,
     separator: int = 0,
+    named: bool = False,
     unordered: bool = False,
 ) -> Header:
     """For a pack of such records. Raises ModelError, DictionaryError, ValueError.
@@ -217,7 +242,11 @@ def new_header(
     if not 1 <= group <= layout.MAX_GROUP:
         raise ValueError(f"group must be 1 to {layout.MAX_GROUP}")
     known = loaded(model)
-    flags = (NAMED if records and len(records[0]) > 1 else 0) | (UNORDERED if unordered else 0)
+    if dictionary is not None and dictionary_size is not None:
+        raise ValueError("a pack has either a dictionary that lies elsewhere or one that is made for it")
+    if dictionary_size is not None and not 0 <= dictionary_size <= MAX_DICTIONARY:
+        raise ValueError(f"dictionary_size must be 0 to {MAX_DICTIONARY}")
+    flags = (NAMED if named else 0) | (UNORDERED if unordered else 0)
     read, made = None, None
     if dictionary is not None:
         read = loaded_dictionary(dictionary)
@@ -239,8 +268,7 @@ def new_header(
 def segments_of(records: Sequence[Record], header: Header, coder: RecordCoder) -> Iterator[bytes]:
     """The segments of a pack; raises LimitError for records that are too long."""
     if header.flags & UNORDERED:
-        for at in range(0, len(records), MAX_RECORDS):
-            part = records[at : at + MAX_RECORDS]
+        for part in _parts(records):
             yield layout.segment_bytes(len(part), coder.encode_set(part))
         return
     step = _SEGMENT // header.group * header.group
@@ -248,6 +276,24 @@ def segments_of(records: Sequence[Record], header: Header, coder: RecordCoder) -
         part, group = records[at : at + step], header.group
         payloads = [coder.encode(part[i : i + group]) for i in range(0, len(part), group)]
         yield layout.segment_bytes(len(part), layout.ordered_body(payloads))
+
+
+def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """As many at once as a reader takes."""
+    begin = size = 0
+    for at, record in enumerate(records):
+        size += sum(map(len, record))
+        if size > layout.MAX_CONTENT or at - begin == MAX_RECORDS:
+            yield records[begin:at]
+            begin, size = at, sum(map(len, record))
+    yield records[begin:]
+
+
+def check_name(name: bytes) -> None:
+    """Raise ValueError for a name under which no record can be unpacked."""
+    parts = name.split(b"/")
+    if b"\0" in name or not {b"", b".", b".."}.isdisjoint(parts):
+        raise ValueError("the name of a record is that of a file below some folder")
 
 
 def pack_records(
@@ -269,9 +315,11 @@ def pack_records(
     Raises ModelError, DictionaryError, LimitError, ValueError.
     """
     if isinstance(records, dict):
-        rows: list[Record] = [(os.fsencode(name), content) for name, content in records.items()]
+        rows: list[Record] = [(os.fsencode(name), _flat(content)) for name, content in records.items()]
+        for name, _ in rows:
+            check_name(name)
     else:
-        rows = [(bytes(record),) for record in records]
+        rows = [(_flat(record),) for record in records]
     header = new_header(
         rows,
         model=model,
@@ -279,7 +327,12 @@ def pack_records(
         dictionary_size=dictionary_size,
         group=group,
         separator=0 if isinstance(records, dict) else _LINE,
+        named=isinstance(records, dict),
         unordered=unordered,
     )
     coder = record_coder(header, model, dictionary)
     return header.to_bytes() + b"".join(segments_of(rows, header, coder))
+
+
+def _flat(record: bytes) -> bytes:
+    return bytes(memoryview(record))
