@@ -241,8 +241,7 @@ def test_without_anything_z_is_drawn_from_the_prior(tiny: Model) -> None:
     assert (np.abs(zs.mean(axis=0) - mean) < 5 * deviation / np.sqrt(300)).all()
     assert (np.abs(zs.std(axis=0) / deviation - 1) < 0.2).all()
     assert {one.start for one in samples} == {0, 1, 2, 3}
-    short = [vaezip.sample(model=tiny, seed=seed, length=0, prompt="Dear ").z for seed in range(300)]
-    assert short == [one.z for one in samples]
+    assert not any(vaezip.sample(model=tiny, length=0, prompt="Dear ").z)  # too short to say what it is like
 
 
 def test_between_leads_from_one_posterior_mean_to_the_other(tiny: Model, prose: bytes) -> None:

@@ -76,5 +76,5 @@ void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
     for (e->confidence = 0; e->confidence < 7 && share >= limits[e->confidence];) e->confidence++;
     e->node = 1;
     e->depth = 0;
-    vz_evidence_begin_nibble(e, e->journal);
+    vz_evidence_begin_nibble(e, e->journal ? vz_journal_ready(e->journal) : NULL);
 }

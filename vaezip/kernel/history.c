@@ -59,7 +59,10 @@ static vz_slot *find_slot(const vz_history *h, int context, uint64_t hash, vz_jo
     vz_slot *other = NULL;
     for (uint32_t k = 0; k < 3; k++) {
         vz_slot *s = slot_at(h, context, hash, k);
-        if (s->check == check_of(hash)) return s;
+        if (s->check == check_of(hash)) {
+            vz_journal_keep(j, s, sizeof *s); /* with all that the nibble's bits change of it */
+            return s;
+        }
         if (!s->check) {
             other = s;
             break;

@@ -53,7 +53,8 @@ int vz_history_copy(vz_history *h, const vz_history *from, uint32_t more);
 void vz_history_free(vz_history *h);
 
 /* Get ready for a nibble. `node` is the bits of its byte so far, with a leading 1; `guess` the network's best and second
- * best byte. What changes in tables is kept by the journal, here and below; it may be NULL. */
+ * best byte. What changes in tables, and what the nibble will change in its slots, is kept by the journal; here and
+ * below it may be NULL. */
 void vz_history_begin_nibble(vz_history *h, int node, const int *guess, vz_journal *j);
 void vz_history_push(vz_history *h, int byte, vz_journal *j);
 

@@ -23,6 +23,19 @@ int vz_journal_grow(vz_journal *j) {
     return 1;
 }
 
+/* Of sizes that are common, a copy is an instruction or two. */
+static void copy_back(uint8_t *at, const uint8_t *kept, uint32_t size) {
+    switch (size) {
+        case 1: *at = *kept; break;
+        case 2: memcpy(at, kept, 2); break;
+        case 4: memcpy(at, kept, 4); break;
+        case 16: memcpy(at, kept, 16); break;
+        case 28: memcpy(at, kept, 28); break;
+        case 96: memcpy(at, kept, 96); break;
+        default: memcpy(at, kept, size);
+    }
+}
+
 void vz_journal_rewind(vz_journal *j, size_t size) {
     while (j->size > size) {
         uint8_t *at, *end = j->bytes + j->size;
@@ -30,6 +43,6 @@ void vz_journal_rewind(vz_journal *j, size_t size) {
         memcpy(&kept, end - sizeof kept, sizeof kept);
         memcpy(&at, end - sizeof kept - sizeof at, sizeof at);
         j->size -= kept + sizeof at + sizeof kept;
-        memcpy(at, j->bytes + j->size, kept);
+        copy_back(at, j->bytes + j->size, kept);
     }
 }

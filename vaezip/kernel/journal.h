@@ -8,7 +8,7 @@
 
 #include "portable.h"
 
-#define VZ_LARGEST_KEPT 128 /* bytes kept at once */
+#define VZ_JOURNAL_ROOM 4096 /* bytes: more than a bit of a text, or the beginning of a nibble, takes */
 
 typedef struct {
     uint8_t *bytes;          /* entries, one after the other: what was there, then where and how much */
@@ -20,15 +20,20 @@ typedef struct {
 /* Begin to keep; 0 if there is no memory. `j` is all zeros before. */
 int vz_journal_init(vz_journal *j, size_t limit);
 void vz_journal_free(vz_journal *j);
-/* Make room for one more entry; 0 if the journal is lost, now or before. */
+/* Make room for VZ_JOURNAL_ROOM bytes; 0 if the journal is lost, now or before. */
 int vz_journal_grow(vz_journal *j);
 
 /* Undo everything since the journal was `size` bytes long, the last change first. */
 void vz_journal_rewind(vz_journal *j, size_t size);
 
-/* To be called before memory changes: `size` is VZ_LARGEST_KEPT at most, a constant. `j` may be NULL. */
+/* The journal, if it has that room, which is seen to before each bit and nibble; else NULL, and the journal is lost. */
+VZ_INLINE vz_journal *vz_journal_ready(vz_journal *j) {
+    return j->capacity - j->size >= VZ_JOURNAL_ROOM || vz_journal_grow(j) ? j : NULL;
+}
+
+/* To be called before memory changes; `size` is a constant. `j` may be NULL. */
 VZ_INLINE void vz_journal_keep(vz_journal *j, void *at, uint32_t size) {
-    if (!j || (j->capacity - j->size < VZ_LARGEST_KEPT + sizeof at + sizeof size && !vz_journal_grow(j))) return;
+    if (!j) return;
     uint8_t *end = j->bytes + j->size;
     memcpy(end, at, size);
     memcpy(end + size, &at, sizeof at);

@@ -247,15 +247,16 @@ VZ_INLINE int32_t share_of_ones(int32_t width, int probability, int depth) {
 }
 
 /* Codes a byte: a given one, or, if `byte` is negative, that whose interval, of the first mixer, holds `quantile`. */
-VZ_INLINE int code_with(vz_journal *j, vz_mixer *const *mixers, int count, vz_evidence *e, int byte, int32_t quantile,
-                        int32_t *intervals) {
+VZ_INLINE int code_with(vz_journal *journal, vz_mixer *const *mixers, int count, vz_evidence *e, int byte,
+                        int32_t quantile, int32_t *intervals) {
     for (int k = 0; k < count; k++) {
         set_rate(mixers[k], e);
         intervals[2 * k] = 1;
         intervals[2 * k + 1] = VZ_TOTAL - 2;
     }
     while (e->depth < 8) {
-        if (e->depth == 4) vz_evidence_begin_nibble(e, j);
+        if (e->depth == 4) vz_evidence_begin_nibble(e, journal ? vz_journal_ready(journal) : NULL);
+        vz_journal *j = journal ? vz_journal_ready(journal) : NULL;
         int bit = byte >> (7 - e->depth) & 1;
         for (int k = 0; k < count; k++) {
             prediction p;
@@ -267,16 +268,16 @@ VZ_INLINE int code_with(vz_journal *j, vz_mixer *const *mixers, int count, vz_ev
             *width = bit ? ones : *width - ones;
             learn(mixers[k], e, &p, bit, j);
         }
-        go_on(e, mixers[0]->model->next, bit, j);
+        go_on(e, mixers[0]->model->next, bit, NULL); /* the slots have been kept */
     }
-    vz_history_push(&e->history, e->node & 255, j);
+    vz_history_push(&e->history, e->node & 255, journal ? vz_journal_ready(journal) : NULL);
     return e->node & 255;
 }
 
-/* Without a journal, nothing of it is in the way. */
+/* Without a journal, nothing of it is in the way. With one, there is one mixer. */
 VZ_EVERY_CPU static int code(vz_mixer *const *mixers, int count, vz_evidence *e, int byte, int32_t quantile,
                              int32_t *intervals) {
-    return e->journal ? code_with(e->journal, mixers, count, e, byte, quantile, intervals)
+    return e->journal ? code_with(e->journal, mixers, 1, e, byte, quantile, intervals)
                       : code_with(NULL, mixers, count, e, byte, quantile, intervals);
 }
 

@@ -80,7 +80,7 @@ int vz_predictor_mark(vz_predictor *p, uint32_t limit) {
     free(p->marked_state);
     p->marked_state = copy(p->state, state_size(p));
     p->marked = p->now;
-    return p->marked_state && !p->begun && vz_evidence_mark(p->evidence, limit);
+    return p->marked_state && !p->begun && p->mixers == 1 && vz_evidence_mark(p->evidence, limit);
 }
 
 int vz_predictor_rewind(vz_predictor *p) {
