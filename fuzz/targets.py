@@ -36,7 +36,8 @@ from vaezip.mixing.parameters import STARTS
 from vaezip.mixing.predictor import Reference
 from vaezip.model import Model, load_model, parse_model, self_test_value, serialise
 from vaezip.network.architecture import Architecture
-from vaezip.pack.records import Records, pack_records
+from vaezip.pack.packing import pack_records
+from vaezip.pack.records import Records
 from vaezip.tensors import write_tensors
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -19,8 +19,9 @@ from vaezip import engine
 from vaezip.ans import AnsStack
 from vaezip.engine import load_engine
 from vaezip.messages.texts import MAX_TEXT, Interval
+from vaezip.pack.coder import record_coder
 from vaezip.pack.layout import MAX_RECORDS, read_header, segment_bytes
-from vaezip.pack.records import new_header, record_coder, segments_of
+from vaezip.pack.packing import new_header, segments_of
 from vaezip.pack.unordered import decode_set, encode_set
 
 LINES = [

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from vaezip.map.distances import distances
     from vaezip.messages.codec import MessageCodec
     from vaezip.model import Model, load_model, shipped_models
-    from vaezip.pack.records import Records, pack_records
+    from vaezip.pack.packing import pack_records
+    from vaezip.pack.records import Records
     from vaezip.sampling import Sample, sample
     from vaezip.show.costs import BlockCosts, Costs, measure_costs
     from vaezip.stream import compress, compress_stream, decompress, decompress_stream
@@ -98,7 +99,7 @@ _LATE = {
     "load_model": "vaezip.model",
     "shipped_models": "vaezip.model",
     "Records": "vaezip.pack.records",
-    "pack_records": "vaezip.pack.records",
+    "pack_records": "vaezip.pack.packing",
     "Sample": "vaezip.sampling",
     "sample": "vaezip.sampling",
     "FrameInfo": "vaezip.listing",

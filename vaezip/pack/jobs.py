@@ -15,8 +15,10 @@ from vaezip.files import open_source, reason
 from vaezip.jobs import opened
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.naming import make_folders
+from vaezip.pack.coder import record_coder
 from vaezip.pack.layout import NAMED, UNORDERED, UNTERMINATED, Header
-from vaezip.pack.records import Records, check_name, new_header, record_coder, segments_of
+from vaezip.pack.packing import check_name, new_header, segments_of
+from vaezip.pack.records import Records
 from vaezip.pack.unordered import Record
 from vaezip.publish import Sink, open_target, standard_output
 

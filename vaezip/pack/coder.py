@@ -1,0 +1,97 @@
+"""Records as bytes: some together by the range coder, or a set on an ANS stack."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
+from vaezip.dictionaries.dictionary import Dictionary, DictionaryLike
+from vaezip.dictionaries.known import dictionaries
+from vaezip.errors import FormatError, LimitError
+from vaezip.known_models import ModelLike, models
+from vaezip.messages.range_coder import RangeDecoder, RangeEncoder
+from vaezip.messages.texts import MAX_TEXT, NO_DICTIONARY, Decoder, Interval, TextCoder
+from vaezip.mixing.predictor import Predictor
+from vaezip.model import Model
+from vaezip.pack.layout import Header
+from vaezip.pack.unordered import Record, StackDecoder, decode_set, encode_set
+from vaezip.stream import decompress
+
+
+class RecordCoder:
+    """Records to bytes and back, some of them together."""
+
+    def __init__(self, model: Model, dictionary: Dictionary | None, texts_per_record: int) -> None:
+        dictionary = NO_DICTIONARY if dictionary is None else dictionary
+        self._primed, self._texts = dictionary.primed(model), TextCoder(dictionary)
+        self._texts_per_record = texts_per_record
+
+    def encode(self, records: Sequence[Record]) -> bytes:
+        """The payload of a group; raises LimitError if it has more than 65536 bytes."""
+        encoder = RangeEncoder()
+        for symbols in self._symbols(records):
+            encoder.push_all(symbols)
+        return encoder.to_bytes()
+
+    def decode(self, payload: bytes, count: int) -> list[Record]:
+        """Inverse of `encode`, of so many records; raises FormatError."""
+        texts = self.decode_texts(payload, count * self._texts_per_record)
+        size = self._texts_per_record
+        return [tuple(texts[at : at + size]) for at in range(0, len(texts), size)]
+
+    def decode_texts(self, payload: bytes, count: int) -> list[bytes]:
+        """The first texts of a group: names and contents; raises FormatError."""
+        with self._primed.predictor() as predictor:
+            return self._pop(predictor, RangeDecoder(payload), count)
+
+    def encode_set(self, records: Sequence[Record]) -> bytes:
+        """Of records whose order does not matter."""
+        return encode_set(records, lambda record: list(itertools.chain(*self._symbols([record]))))
+
+    def decode_set(self, data: bytes, count: int, most: int) -> list[Record]:
+        """Inverse of `encode_set`, in an order of their own.
+
+        Raises FormatError, and LimitError as soon as there are more than `most` bytes.
+        """
+        left = most
+
+        def pop(decoder: StackDecoder) -> Record:
+            nonlocal left
+            with self._primed.predictor() as predictor:
+                record = self._pop(predictor, decoder, self._texts_per_record)
+            left -= sum(map(len, record))
+            if left < 0:
+                raise LimitError(f"the records have more than {most} bytes")
+            return tuple(record)
+
+        return decode_set(data, count, pop)
+
+    def _pop(self, predictor: Predictor, decoder: Decoder, count: int) -> list[bytes]:
+        texts, left = list[bytes](), MAX_TEXT
+        for _ in range(count):
+            texts.append(self._texts.pop(predictor, decoder, left))
+            left -= len(texts[-1]) + 1
+        return texts
+
+    def _symbols(self, records: Sequence[Record]) -> list[list[Interval]]:
+        texts = list(itertools.chain(*records))
+        if sum(len(text) + 1 for text in texts) > MAX_TEXT + 1:
+            raise LimitError(f"records that are coded together (--group) have {MAX_TEXT} bytes at most")
+        with self._primed.predictor() as predictor:
+            return [self._texts.symbols(predictor, text) for text in texts]
+
+
+def record_coder(header: Header, model: ModelLike = None, dictionary: DictionaryLike = None) -> RecordCoder:
+    """For the records of a pack; raises ModelMismatchError, DictionaryError, FormatError."""
+    known = next(models(model).matching(header.fingerprint))
+    read: Dictionary | None = None
+    if header.external:
+        read = next(dictionaries(dictionary).matching(header.external))
+    elif header.dictionary:
+        text = decompress(header.dictionary, model=known, max_output_size=MAX_DICTIONARY)
+        try:
+            read = Dictionary(text, header.terminator, header.ended)
+        except ValueError as error:
+            raise FormatError("damaged pack: its dictionary") from error
+    return RecordCoder(known, read, header.texts_per_record)

@@ -1,0 +1,136 @@
+"""Packs made of records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+
+from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
+from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary, make_dictionary
+from vaezip.dictionaries.selection import choose_texts
+from vaezip.known_models import ModelLike, loaded
+from vaezip.pack import layout
+from vaezip.pack.coder import RecordCoder, record_coder
+from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header
+from vaezip.pack.unordered import Record
+from vaezip.stream import compress
+
+_LINE = ord("\n")
+_SEGMENT = 1 << 14  # records of an ordered segment
+_USUAL_DICTIONARY = 32 << 10  # bytes of text, or an eighth of the records
+
+
+def new_header(
+    records: Sequence[Record],
+    *,
+    model: ModelLike = None,
+    dictionary: DictionaryLike = None,
+    dictionary_size: int | None = None,
+    group: int = 1,
+    separator: int = 0,
+    named: bool = False,
+    unordered: bool = False,
+) -> Header:
+    """For a pack of such records. Raises ModelError, DictionaryError, ValueError.
+
+    dictionary: one that lies elsewhere; else one is made of the records, of `dictionary_size` bytes of text,
+    and becomes part of the pack. group: records that are coded together: they are smaller, and each takes as
+    long to read as all. separator: what follows each record where they come from.
+    """
+    if not 1 <= group <= layout.MAX_GROUP:
+        raise ValueError(f"group must be 1 to {layout.MAX_GROUP}")
+    known = loaded(model)
+    if dictionary is not None and dictionary_size is not None:
+        raise ValueError("a pack has either a dictionary that lies elsewhere or one that is made for it")
+    if dictionary_size is not None and not 0 <= dictionary_size <= MAX_DICTIONARY:
+        raise ValueError(f"dictionary_size must be 0 to {MAX_DICTIONARY}")
+    flags = (NAMED if named else 0) | (UNORDERED if unordered else 0)
+    read, made = None, None
+    if dictionary is not None:
+        read = loaded_dictionary(dictionary)
+    else:
+        contents = [record[-1] for record in records]
+        size = (
+            min(_USUAL_DICTIONARY, sum(map(len, contents)) // 8)
+            if dictionary_size is None
+            else dictionary_size
+        )
+        if chosen := choose_texts(contents, size):
+            made = make_dictionary(chosen)
+    terminator, ended = (made.terminator, made.ended) if made else (0, 0)
+    frame = compress(made.text, model=known) if made else b""
+    external = read.fingerprint[:8] if read else b""
+    return Header(flags, separator, known.fingerprint[:8], group, terminator, ended, frame, external)
+
+
+def segments_of(records: Sequence[Record], header: Header, coder: RecordCoder) -> Iterator[bytes]:
+    """The segments of a pack; raises LimitError for records that are too long."""
+    if header.flags & UNORDERED:
+        for part in _parts(records):
+            yield layout.segment_bytes(len(part), coder.encode_set(part))
+        return
+    step = _SEGMENT // header.group * header.group
+    for at in range(0, len(records), step):
+        part, group = records[at : at + step], header.group
+        payloads = [coder.encode(part[i : i + group]) for i in range(0, len(part), group)]
+        yield layout.segment_bytes(len(part), layout.ordered_body(payloads))
+
+
+def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """As many at once as a reader takes."""
+    begin = size = 0
+    for at, record in enumerate(records):
+        size += sum(map(len, record))
+        if size > layout.MAX_CONTENT or at - begin == MAX_RECORDS:
+            yield records[begin:at]
+            begin, size = at, sum(map(len, record))
+    yield records[begin:]
+
+
+def check_name(name: bytes) -> None:
+    """Raise ValueError for a name under which no record can be unpacked."""
+    parts = name.split(b"/")
+    if b"\0" in name or not {b"", b".", b".."}.isdisjoint(parts):
+        raise ValueError("the name of a record is that of a file below some folder")
+
+
+def pack_records(
+    records: Iterable[bytes] | dict[str, bytes],
+    *,
+    model: ModelLike = None,
+    dictionary: DictionaryLike = None,
+    dictionary_size: int | None = None,
+    group: int = 1,
+    unordered: bool = False,
+) -> bytes:
+    """A pack of records, or of records by name, each of 65536 bytes at most; `Records` reads it.
+
+    dictionary: one that lies elsewhere, and is needed to read the pack; else one is made of the records, of
+    `dictionary_size` bytes of text, and becomes part of it. group: how many records are coded together: it
+    makes them smaller, and reading one of them takes as long as reading all. unordered: they come back in an
+    order of their own, and take log2 n! bits less.
+
+    Raises ModelError, DictionaryError, LimitError, ValueError.
+    """
+    if isinstance(records, dict):
+        rows: list[Record] = [(os.fsencode(name), _flat(content)) for name, content in records.items()]
+        for name, _ in rows:
+            check_name(name)
+    else:
+        rows = [(_flat(record),) for record in records]
+    header = new_header(
+        rows,
+        model=model,
+        dictionary=dictionary,
+        dictionary_size=dictionary_size,
+        group=group,
+        separator=0 if isinstance(records, dict) else _LINE,
+        named=isinstance(records, dict),
+        unordered=unordered,
+    )
+    coder = record_coder(header, model, dictionary)
+    return header.to_bytes() + b"".join(segments_of(rows, header, coder))
+
+
+def _flat(record: bytes) -> bytes:
+    return bytes(memoryview(record))
