@@ -16,6 +16,10 @@ from vaezip.cli.transform import transform, transform_options
 def decompress(**options: Any) -> int:
     """Decompress FILES: each to a file of the same name without .vz.
 
+    \b
+    vaezip decompress notes.txt.vz
+    vaezip decompress -c notes.txt.vz | head
+
     Without FILES, or for -, standard input is decompressed to standard output. Inputs are kept.
     """
     return transform(False, **options)

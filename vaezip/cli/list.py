@@ -23,6 +23,10 @@ _LINE = "{:>6} {:>6} {:>12} {:>12} {:>7}  {:17} {}"
 def list_command(as_json: bool, **chosen: Any) -> int:
     """Show sizes, blocks and model of FILES, without decompressing them.
 
+    \b
+    vaezip list *.vz
+    vaezip list --json backup.vz
+
     Without FILES, or for -, standard input is read. Sizes are in bytes. A model is named if it is at hand,
     and so is a dictionary, behind a +; else the beginning of its fingerprint is shown, in hexadecimal.
     """

@@ -17,6 +17,9 @@ _LINE = "{:20} {:16} {:>10} {:>15} {}"
 def models_command(as_json: bool) -> int:
     """Show the models and dictionaries at hand: those that come with vaezip, and your own.
 
+    \b
+    vaezip models
+
     Your own are files NAME.vzm, dictionaries NAME.vzd, in ~/.local/share/vaezip/models, or in the folders
     that the environment variable VAEZIP_MODEL_PATH names. -m NAME and -D NAME compress with them; decompress
     finds by itself with which ones a file was made. Speed is that of compressing 32 KB on one core of this

@@ -38,6 +38,9 @@ def test(
 ) -> int:
     """Check FILES: decompress them and compare all checksums, writing nothing.
 
+    \b
+    vaezip test -v *.vz
+
     Without FILES, or for -, standard input is checked. Says nothing if all is well, but with -v.
     """
     from vaezip import jobs

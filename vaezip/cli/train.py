@@ -159,6 +159,10 @@ def train(
     """Train a model on all files below the folders CORPUS.
 
     \b
+    vaezip train mylogs -o logs.vzm --init standard --minutes 5
+    vaezip train mylogs -o logs.vzm --resume --plot curve.svg
+
+    \b
     vaezip train mylogs/ -o logs.vzm --init standard --minutes 5
     vaezip train mylogs/ -o logs.vzm --init standard --log run.csv --plot curve.svg
 
