@@ -30,7 +30,7 @@ ENVIRONMENTS: list[dict[str, str]] = [
 
 @pytest.mark.parametrize("model", [str(TINY), DEFAULT], ids=["tiny", DEFAULT])
 def test_bytes_do_not_depend_on_the_machine(model: str, run: Run, prose: bytes, tmp_path: Path) -> None:
-    (tmp_path / "text").write_bytes(prose[: 1000 if model == str(TINY) else 300])
+    (tmp_path / "text").write_bytes(prose[: 400 if model == str(TINY) else 200])
     expected = run("compress", "-c", "text", "-m", model, env={"OPENBLAS_NUM_THREADS": "1"})
     assert expected.returncode == 0, expected.stderr
     for environment in ENVIRONMENTS:
