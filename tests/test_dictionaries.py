@@ -9,6 +9,7 @@ import random
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import TINY, Run
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 import vaezip
 from vaezip import engine
+from vaezip.dictionaries import known
 from vaezip.dictionaries.dictionary import MAX_TEXT, parse_dictionary
 from vaezip.dictionaries.selection import choose_texts
 from vaezip.engine import load_engine
@@ -154,6 +156,34 @@ def test_frames_with_and_without_one_go_together() -> None:
     compressor = vaezip.VaezipCompressor(dictionary=DICTIONARY, **options)
     frame = compressor.compress(TEXT) + compressor.flush()
     assert vaezip.decompress(frame, model=TINY, dictionary=DICTIONARY) == TEXT
+
+
+def test_a_dictionary_is_looked_for_once_for_all_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "states.vzd").write_bytes(DICTIONARY.to_bytes())
+    monkeypatch.setenv("VAEZIP_MODEL_PATH", str(tmp_path))
+    looked: list[int] = []
+    real = known.known_dictionaries
+    monkeypatch.setattr(known, "known_dictionaries", lambda: (looked.append(1), real())[1])
+    frame = vaezip.compress(TEXT, model=TINY, dictionary="states", block_size=300)
+    assert vaezip.decompress(frame, model=TINY) == TEXT
+    assert len(looked) == 1
+
+
+def test_long_blocks_have_tables_of_their_own_size() -> None:
+    text = b"\n".join(LINES * 2)
+    assert len(text) > 9000
+    for block_size in (4096, 5000, len(text)):  # the format says how large tables are
+        frame = vaezip.compress(text, model=TINY, dictionary=DICTIONARY, block_size=block_size)
+        assert vaezip.decompress(frame, model=TINY, dictionary=DICTIONARY) == text
+    block = text[:5000]
+    model = vaezip.load_model(TINY)
+    straight = model.predictor(model.latent.null(), 0, len(DICTIONARY.text) + len(block))
+    straight.encode(np.frombuffer(DICTIONARY.text, np.uint8))
+    with DICTIONARY.primed(model).predictor(len(block)) as primed:
+        x = np.frombuffer(block, np.uint8)
+        assert (primed.encode(x) == straight.encode(x)).all()
 
 
 @pytest.mark.parametrize("name", engine.available())

@@ -8,7 +8,7 @@ import threading
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from vaezip.data_files import DICTIONARIES, DataFile, one_line
@@ -34,7 +34,9 @@ class Dictionary:
     ended: int
     """How likely it is that a text does not have it, in 256ths: 1 to 250."""
     name: str = "dictionary"
-    _primed: dict[bytes, Primed] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _primed: dict[tuple[bytes, str], Primed] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +48,7 @@ class Dictionary:
         if not 1 <= self.ended <= _MOST_ENDED:
             raise ValueError(f"ended must be 1 to {_MOST_ENDED}")
 
-    @property
+    @cached_property
     def fingerprint(self) -> bytes:
         """SHA-256 of what it says, however it is stored."""
         return hashlib.sha256(self._parameters() + self.text).digest()
@@ -58,9 +60,10 @@ class Dictionary:
     def primed(self, model: Model) -> Primed:
         """The model after reading the texts, kept for all that need it."""
         with self._lock:
-            primed = self._primed.get(model.fingerprint)
+            key = model.fingerprint, model.engine.name
+            primed = self._primed.get(key)
             if primed is None:
-                primed = self._primed[model.fingerprint] = Primed(model, self.text)
+                primed = self._primed[key] = Primed(model, self.text)
             return primed
 
     def to_bytes(self) -> bytes:

@@ -63,12 +63,18 @@ class OneDictionary:
 
 
 class DictionariesAtHand:
-    """All dictionaries that are known."""
+    """All dictionaries that are known; looked for once for each fingerprint."""
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, list[Dictionary]] = {}
 
     def matching(self, fingerprint: bytes) -> Iterator[Dictionary]:
         """See `Dictionaries`."""
-        known = known_dictionaries()
-        found = [one.dictionary for one in known if one.fingerprint.startswith(fingerprint)]
+        found = self._found.get(fingerprint)
+        if found is None:  # two threads may find the same
+            known = known_dictionaries()
+            found = [one.dictionary for one in known if one.fingerprint.startswith(fingerprint)]
+            self._found[fingerprint] = found
         if not found:
             raise DictionaryError(
                 f"made with a dictionary: needs {fingerprint.hex()}…, which is none of those at hand; "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
+from vaezip.mixing.history import hash_bits
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 
@@ -28,7 +30,9 @@ class Primed:
     def __init__(self, model: Model, text: bytes) -> None:
         """Reads the text, at about 100 KB/s."""
         self._model, self._text = model, np.frombuffer(text, np.uint8)
-        self._state = self._read(len(text) + ROOM)
+        self._states: dict[int, Predictor] = {}  # having read it, by the size of tables
+        self._lock = threading.Lock()
+        self._state(ROOM)
         self._idle: deque[Predictor] = deque(maxlen=_IDLE)
 
     @contextmanager
@@ -38,12 +42,12 @@ class Primed:
         The size of its tables is part of the format: as of a block of the text and `size`, or 4096, bytes.
         """
         if size > ROOM:
-            yield self._read(len(self._text) + size)
+            yield self._state(size).copy(size)
             return
         try:
             predictor = self._idle.pop()
         except IndexError:
-            predictor = self._state.copy(_MOST)
+            predictor = self._state(ROOM).copy(_MOST)
             predictor.mark(_JOURNAL)
         try:
             yield predictor
@@ -51,7 +55,13 @@ class Primed:
             if predictor.rewind():
                 self._idle.append(predictor)
 
-    def _read(self, size: int) -> Predictor:
-        predictor = self._model.predictor(self._model.latent.null(), 0, size)
-        predictor.encode(self._text)
-        return predictor
+    def _state(self, size: int) -> Predictor:
+        """To be copied only: with tables for `size` bytes more."""
+        whole = len(self._text) + size
+        with self._lock:
+            state = self._states.get(hash_bits(whole))
+            if state is None:
+                state = self._model.predictor(self._model.latent.null(), 0, whole)
+                state.encode(self._text)
+                self._states[hash_bits(whole)] = state
+            return state

@@ -82,9 +82,10 @@ def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes
     """Records of a pack, by name, or by number from 0; each with what ends it. Raises FileError."""
     with _open_pack(path, how) as pack:
         end = b"" if pack.header.flags & NAMED else bytes([pack.header.separator])
+        names = {*pack.names()}
         for one in which:
             try:
-                record = pack[one if pack.header.flags & NAMED and one in pack.names() else int(one)]
+                record = pack[one if one in names else int(one)]
             except (IndexError, ValueError) as error:
                 raise FileError(f"{path}: there is no record {one}") from error
             yield record + end
