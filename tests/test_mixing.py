@@ -14,6 +14,7 @@ from vaezip.errors import EngineError
 from vaezip.mixing.parameters import STARTS
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
+from vaezip.rans import PythonCoder
 
 KERNELS = [name for name in engine.available() if name != REFERENCE]
 TABLE = b"".join(b"%d,item %d,%0.2f\r\n" % (i, i % 7, i * 1.5) for i in range(60))
@@ -40,15 +41,9 @@ def _predictor(model: Model, chosen: Engine, size: int, z: int = 0, start: int =
 
 
 def _stepwise(predictor: Predictor, intervals: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """The bytes found by the last quantile of each interval, and their rows: what decoding sees."""
-    found = [(byte, row.copy()) for byte, row in map(predictor.find, (intervals.sum(axis=1) - 1).tolist())]
-    return [byte for byte, _ in found], np.array([row for _, row in found])
-
-
-def _rows(intervals: np.ndarray) -> np.ndarray:
-    """As `Predictor.find` gives them."""
-    below, width = intervals.T
-    return np.stack([below, width, TOTAL - below - width], axis=1) - 1
+    """The bytes found by the last quantile of each interval, and their intervals: what decoding sees."""
+    found = [predictor.find(quantile) for quantile in (intervals.sum(axis=1) - 1).tolist()]
+    return [byte for byte, _ in found], np.array([interval for _, interval in found])
 
 
 @pytest.mark.skipif(not KERNELS, reason="the kernel was not built: there is only one engine")
@@ -86,7 +81,7 @@ def test_comparing_the_starts_gives_what_each_gives(
 def _check_steps(predictor: Predictor, intervals: np.ndarray, text: np.ndarray) -> None:
     found, rows = _stepwise(predictor, intervals)
     assert found == text.tolist()
-    assert (rows == _rows(intervals)).all()
+    assert (rows == intervals).all()
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -97,8 +92,42 @@ def test_encoding_and_decoding_agree(
     text = np.frombuffer(TEXTS[name][:150], np.uint8)
     chosen = _engine(tiny, engine_name, monkeypatch)
     intervals = _predictor(tiny, chosen, len(text)).encode(text)
-    assert (_rows(intervals) >= 0).all()
+    assert (intervals[:, 0] > 0).all()
+    assert (intervals[:, 1] > 0).all()
+    assert (intervals.sum(axis=1) < TOTAL).all()
     _check_steps(_predictor(tiny, chosen, len(text)), intervals, text)
+
+
+@pytest.mark.parametrize("engine_name", engine.available())
+def test_what_a_stack_holds_is_decoded_as_far_as_it_goes(
+    engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = np.frombuffer(TABLE[:100], np.uint8)
+    chosen = _engine(tiny, engine_name, monkeypatch)
+    intervals = _predictor(tiny, chosen, len(text)).encode(text)
+    coder = PythonCoder(np.array([1], np.uint32))
+    coder.push_intervals(intervals)
+    predictor = _predictor(tiny, chosen, len(text))
+    for part in (slice(0, 33), slice(33, 34), slice(34, 100)):
+        found, popped = predictor.decode(coder.words(), part.stop - part.start)
+        assert found == text[part].tobytes()
+        assert (popped == intervals[part]).all()
+        assert coder.pop_intervals(popped)
+    assert predictor.decode(coder.words(), 5)[0] == b""
+    assert _predictor(tiny, chosen, 5).decode(np.zeros(0, np.uint32), 5)[0] == b""  # quantile 0 is nobody's
+
+
+@pytest.mark.parametrize("engine_name", engine.available())
+def test_encoding_in_pieces_is_encoding_at_once(
+    engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = np.frombuffer(TABLE[:170], np.uint8)
+    chosen = _engine(tiny, engine_name, monkeypatch)
+    whole = _predictor(tiny, chosen, len(text)).encode(text)
+    for size in (1, 7, 31, 33, 64):
+        predictor = _predictor(tiny, chosen, len(text))
+        parts = [predictor.encode(text[at : at + size]) for at in range(0, len(text), size)]
+        assert (np.concatenate(parts) == whole).all(), size
 
 
 @pytest.mark.parametrize("engine_name", engine.available())

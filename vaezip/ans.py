@@ -24,8 +24,10 @@ try:
 except ImportError:
     constriction = None
 
-__all__ = ["PRECISION", "TOTAL", "AnsStack", "ConstrictionCoder", "quantise"]
+__all__ = ["PRECISION", "TOTAL", "AnsStack", "ConstrictionCoder", "Decoded", "quantise"]
 
+Decoded = tuple[bytes, NDArray[np.int32]]
+"""Bytes, and their intervals, int32 (n, 2): where each begins, and how wide it is."""
 _INSIDE = 1  # of what lies below an interval, in it, above it
 
 
@@ -58,7 +60,6 @@ class ConstrictionCoder(Coder):
         self._coder = constriction.stream.stack.AnsCoder(words)
         self._categorical = model.Categorical(perfect=False)
         self._uniform = model.Uniform(TOTAL)
-        self._interval_model = model.Categorical
 
     def words(self) -> NDArray[np.uint32]:
         """See `Coder`."""
@@ -78,9 +79,7 @@ class ConstrictionCoder(Coder):
 
     def push_intervals(self, intervals: NDArray[np.int32]) -> None:
         """See `Coder`."""
-        below, width = intervals.T
-        rows = np.stack([below, width, TOTAL - below - width], axis=1)
-        self.push(np.full(len(rows), _INSIDE, np.int32), rows)
+        self.push(np.full(len(intervals), _INSIDE, np.int32), _rows(intervals))
 
     def quantile(self) -> int:
         """See `Coder`."""
@@ -88,9 +87,14 @@ class ConstrictionCoder(Coder):
         self._coder.encode_reverse(quantile, self._uniform)
         return quantile
 
-    def pop_interval(self, row: NDArray[np.float32]) -> bool:
+    def pop_intervals(self, intervals: NDArray[np.int32]) -> bool:
         """See `Coder`."""
-        return bool(self._coder.decode(self._interval_model(row, perfect=False)) == _INSIDE)
+        return bool((self.pop(_rows(intervals)) == _INSIDE).all())
+
+
+def _rows(intervals: NDArray[np.int32]) -> NDArray[np.int32]:
+    below, width = intervals.T
+    return np.stack([below, width, TOTAL - below - width], axis=1)
 
 
 def _less_one(frequencies: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -147,17 +151,17 @@ class AnsStack:
                 raise ValueError("intervals must lie within 1 ... 2**24 - 2")
             self._coder.push_intervals(intervals)
 
-    def pop_bytes(self, find: Callable[[int], tuple[int, NDArray[np.float32]]], count: int) -> bytes:
+    def pop_bytes(self, decode: Callable[[NDArray[np.uint32], int], Decoded], count: int) -> bytes:
         """Decode bytes that have been pushed by their intervals.
 
-        find: the byte whose interval holds a quantile, a number below 2**24, and a row, float32 (3,): what
-        lies below the interval, its width, what lies above, each less 1; trusted to sum to 2**24 - 3.
-        Raises IntegrityError if a quantile was not within.
+        decode: the next bytes by the words on the stack, and their intervals; fewer, if a quantile is in
+        none of them. Which intervals there are depends on the bytes before, so that it goes ahead with a
+        coder of its own; what it finds is then popped here. Raises IntegrityError if that cannot be.
         """
-        found = bytearray(count)
-        if not self._coder.pop_bytes(find, found):
+        found, intervals = decode(self._coder.words(), count)
+        if len(found) < count or not self._coder.pop_intervals(intervals):
             raise IntegrityError("the data are damaged, or were coded with another model")
-        return bytes(found)
+        return found
 
     def pop(self, frequencies: NDArray[np.int32]) -> NDArray[np.int32]:
         """Decode one symbol per frequency row (m, n); an empty stack yields symbol 0 for ever."""

@@ -200,7 +200,7 @@ def _pop_text(
 def _pop(stack: AnsStack, predictor: Predictor, size: int, tick: Ticker | None) -> bytes:
     text = bytearray()
     while left := size - len(text):
-        text += stack.pop_bytes(predictor.find, min(left, _STEP))
+        text += stack.pop_bytes(predictor.decode, min(left, _STEP))
         if tick is not None:
             tick(min(left, _STEP))
     return bytes(text)

@@ -7,7 +7,6 @@ of integer frequencies that sum to 2**24.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,23 +38,11 @@ class Coder(ABC):
         """The number below 2**24 that tells in which interval the next symbol lies; it stays on the stack."""
 
     @abstractmethod
-    def pop_interval(self, row: NDArray[np.float32]) -> bool:
-        """Decode a symbol that has been found by its quantile; False if that is not in its interval.
+    def pop_intervals(self, intervals: NDArray[np.int32]) -> bool:
+        """Decode symbols that are known by their intervals, int32 (m, 2), the first one first.
 
-        row: float32 (3,), what lies below the interval, its width, what lies above, each less 1.
+        False if a quantile is not in its interval; the stack is of no use then.
         """
-
-    def pop_bytes(self, find: Callable[[int], tuple[int, NDArray[np.float32]]], found: bytearray) -> bool:
-        """Decode as many bytes as `found` has room for; False if a quantile was not in its interval.
-
-        find: a byte by its quantile, and the row that `pop_interval` wants.
-        """
-        quantile, pop_interval = self.quantile, self.pop_interval
-        for i in range(len(found)):
-            found[i], row = find(quantile())
-            if not pop_interval(row):
-                return False
-        return True
 
     def push(self, symbols: NDArray[np.int32], frequencies: NDArray[np.int32]) -> None:
         """Encode symbols (m,) with rows (m, n), the last one first."""
@@ -69,8 +56,7 @@ class Coder(ABC):
         for i, row in enumerate(frequencies):
             ends = row.cumsum(dtype=np.int32)
             symbols[i] = symbol = ends.searchsorted(self.quantile(), side="right")
-            width, above = row[symbol], TOTAL - ends[symbol]
-            self.pop_interval(np.array([TOTAL - above - width, width, above], np.float32) - 1)
+            self.pop_intervals(np.array([[ends[symbol] - row[symbol], row[symbol]]], np.int32))
         return symbols
 
     def bits(self) -> int:

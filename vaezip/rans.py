@@ -39,14 +39,14 @@ class PythonCoder(Coder):
         """See `Coder`."""
         return self._state % TOTAL
 
-    def pop_interval(self, row: NDArray[np.float32]) -> bool:
+    def pop_intervals(self, intervals: NDArray[np.int32]) -> bool:
         """See `Coder`."""
-        below, width = int(row[0]) + 1, int(row[1]) + 1
-        offset = self.quantile() - below
-        if not 0 <= offset < width:
-            return False
-        self._state = (self._state >> PRECISION) * width + offset
-        self._refill()
+        for below, width in intervals.tolist():
+            offset = self.quantile() - below
+            if not 0 <= offset < width:
+                return False
+            self._state = (self._state >> PRECISION) * width + offset
+            self._refill()
         return True
 
     def _refill(self) -> None:

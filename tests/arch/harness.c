@@ -73,7 +73,6 @@ static void read_linear(vz_linear *linear, const vz_path *path) {
     matrix->inputs = number();
     int8_t *rows = array();
     matrix->weight = memory((size_t)matrix->outputs * (size_t)matrix->inputs);
-    matrix->excess = memory((size_t)matrix->outputs * sizeof *matrix->excess);
     path->pack(matrix, rows);
     linear->multiplier = array();
     linear->bias = array();
@@ -166,14 +165,13 @@ static int decodes(const uint32_t *words, uint32_t count, const uint8_t *text, u
     const vz_mixer_model *mixer = model.mixer + z;
     vz_predictor *p = predictor(&mixer, 1, z, size);
     vz_ans *stack = vz_ans_new(words, count);
-    int same = stack != NULL;
-    for (uint32_t i = 0; same && i < size; i++) {
-        float row[3];
-        same = vz_predictor_decode(p, vz_ans_quantile(stack), row) == text[i] &&
-               vz_ans_pop(stack, (int32_t)row[0] + 1, (int32_t)row[1] + 1);
-    }
+    uint8_t *found = memory(size);
+    int32_t *intervals = memory(2 * (size_t)size * sizeof *intervals);
+    int same = stack && vz_predictor_decode(p, stack, size, found, intervals) == size && !memcmp(found, text, size);
     uint32_t bottom = 0;
     if (same && vz_ans_size(stack) == 1) vz_ans_words(stack, &bottom);
+    free(found);
+    free(intervals);
     vz_ans_free(stack);
     vz_predictor_free(p);
     return same && bottom == 1;

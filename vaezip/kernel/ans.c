@@ -64,11 +64,13 @@ int vz_ans_push(vz_ans *s, const int32_t *intervals, uint32_t count) {
 
 int32_t vz_ans_quantile(const vz_ans *s) { return (int32_t)(s->state & ((1 << PRECISION) - 1)); }
 
-int vz_ans_pop(vz_ans *s, int32_t below, int32_t width) {
-    int32_t offset = vz_ans_quantile(s) - below;
-    if (offset < 0 || offset >= width) return 0;
-    s->state = (s->state >> PRECISION) * (uint32_t)width + (uint32_t)offset;
-    refill(s);
+int vz_ans_pop(vz_ans *s, const int32_t *intervals, uint32_t count) {
+    for (; count; count--, intervals += 2) {
+        int32_t offset = vz_ans_quantile(s) - intervals[0], width = intervals[1];
+        if (offset < 0 || offset >= width) return 0;
+        s->state = (s->state >> PRECISION) * (uint32_t)width + (uint32_t)offset;
+        refill(s);
+    }
     return 1;
 }
 

@@ -14,8 +14,8 @@ void vz_ans_free(vz_ans *s);
 int vz_ans_push(vz_ans *s, const int32_t *intervals, uint32_t count);
 /* The number below 2^24 that tells in which interval the next symbol lies. */
 int32_t vz_ans_quantile(const vz_ans *s);
-/* Takes off a symbol with that interval; 0, and nothing is done, if the quantile is outside. */
-int vz_ans_pop(vz_ans *s, int32_t below, int32_t width);
+/* Takes off symbols with these intervals, (count, 2), the first one first; 0 as soon as the quantile is outside of one. */
+int vz_ans_pop(vz_ans *s, const int32_t *intervals, uint32_t count);
 
 /* How many words the stack takes, and these words. */
 uint32_t vz_ans_size(const vz_ans *s);

@@ -19,26 +19,26 @@ class KernelCoder(Coder):
         made = _lib.vz_ans_new(_pointer(words, np.uint32), len(words))
         if made == _ffi.NULL:
             raise MemoryError("no memory for the ANS stack")
-        self._handle = _ffi.gc(made, _lib.vz_ans_free)
+        self.handle = _ffi.gc(made, _lib.vz_ans_free)
 
     def words(self) -> NDArray[np.uint32]:
         """See `Coder`."""
-        words = np.empty(_lib.vz_ans_size(self._handle), np.uint32)
-        _lib.vz_ans_words(self._handle, _pointer(words, np.uint32))
+        words = np.empty(_lib.vz_ans_size(self.handle), np.uint32)
+        _lib.vz_ans_words(self.handle, _pointer(words, np.uint32))
         return words
 
     def push_intervals(self, intervals: NDArray[np.int32]) -> None:
         """See `Coder`."""
-        if not _lib.vz_ans_push(self._handle, _pointer(intervals, np.int32), len(intervals)):
+        if not _lib.vz_ans_push(self.handle, _pointer(intervals, np.int32), len(intervals)):
             raise MemoryError("no memory for the ANS stack")
 
     def quantile(self) -> int:
         """See `Coder`."""
-        return int(_lib.vz_ans_quantile(self._handle))
+        return int(_lib.vz_ans_quantile(self.handle))
 
-    def pop_interval(self, row: NDArray[np.float32]) -> bool:
+    def pop_intervals(self, intervals: NDArray[np.int32]) -> bool:
         """See `Coder`."""
-        return bool(_lib.vz_ans_pop(self._handle, int(row[0]) + 1, int(row[1]) + 1))
+        return bool(_lib.vz_ans_pop(self.handle, _pointer(intervals, np.int32), len(intervals)))
 
 
 def _pointer(values: NDArray[Any], dtype: type[np.generic]) -> Any:

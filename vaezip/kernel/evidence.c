@@ -55,24 +55,39 @@ void vz_evidence_begin_nibble(vz_evidence *e, vz_journal *j) {
     for (int i = 1; i < 6; i++) e->known += e->history.slots[i]->state[0] != 0;
 }
 
+/* The first of the largest of 256 values. */
+VZ_INLINE int largest(const int32_t *restrict x) {
+    int32_t most = 0, first = 256;
+    for (int i = 0; i < 256; i++) most = x[i] > most ? x[i] : most;
+    for (int i = 0; i < 256; i++) {
+        int32_t at = x[i] == most ? i : 256;
+        first = at < first ? at : first;
+    }
+    return first;
+}
+
+VZ_INLINE void pair_up(uint32_t *restrict sums, const uint32_t *restrict below, int n) {
+    for (int i = 0; i < n; i++) sums[i] = below[2 * i] + below[2 * i + 1];
+}
+
+VZ_EVERY_CPU static void plant(vz_evidence *e, const int32_t *restrict exponentials) {
+    uint32_t *restrict leaves = e->tree + 256;
+    int32_t others[256];
+    for (int i = 0; i < 256; i++) {
+        others[i] = exponentials[i] + 1;
+        leaves[i] = (uint32_t)others[i];
+    }
+    e->guess[0] = largest(others);
+    others[e->guess[0]] = 0;
+    e->guess[1] = largest(others);
+    for (int n = 128; n > 1; n /= 2) pair_up(e->tree + n, e->tree + 2 * n, n);
+}
+
 void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
     static const uint8_t limits[] = {20, 40, 80, 128, 192, 230, 250};
-    uint32_t best = 0, second = 0;
-    for (int i = 0; i < 256; i++) {
-        uint32_t x = e->tree[256 + i] = (uint32_t)exponentials[i] + 1;
-        if (x > best) {
-            second = best;
-            e->guess[1] = e->guess[0];
-            best = x;
-            e->guess[0] = i;
-        } else if (x > second) {
-            second = x;
-            e->guess[1] = i;
-        }
-    }
-    for (int i = 255; i > 1; i--) e->tree[i] = e->tree[2 * i] + e->tree[2 * i + 1];
+    plant(e, exponentials);
     uint64_t total = (uint64_t)e->tree[2] + e->tree[3]; /* 2^32 and more, if all bytes are equally likely */
-    uint32_t share = (uint32_t)(((uint64_t)best << 8) / total);
+    uint32_t share = (uint32_t)(((uint64_t)e->tree[256 + e->guess[0]] << 8) / total);
     for (e->confidence = 0; e->confidence < 7 && share >= limits[e->confidence];) e->confidence++;
     e->node = 1;
     e->depth = 0;

@@ -34,6 +34,8 @@ typedef struct {
     int mixed;           /* so is this; then maps refine it */
     int bucket, apm[2];
     int match_bit[VZ_MATCHES]; /* what they say, or -1 */
+    int32_t entry_at[VZ_HISTORIES], known[VZ_HISTORIES]; /* of histories, in their map; all ones for those with a state, else 0 */
+    uint32_t entry[VZ_HISTORIES];
     int probability; /* of a one, 16 bits */
 } prediction;
 
@@ -116,10 +118,34 @@ static int byte_kind(int byte) {
 
 VZ_INLINE int16_t stretched(const vz_mixer *m, uint32_t entry) { return m->model->stretch[entry >> 20]; }
 
-VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, prediction *p) {
+/* What the histories say; one without a state says nothing. Look-ups one by one, so that the loops around them are vectors. */
+VZ_INLINE void consult(const vz_mixer *m, const uint8_t *restrict state, prediction *restrict p) {
+    const int16_t *restrict stretch = m->model->stretch;
+    const uint32_t *restrict map = m->history_map[0];
+    int16_t *restrict input = p->input + FIRST_HISTORY;
+    int32_t said[VZ_HISTORIES];
+    for (int i = 0; i < VZ_HISTORIES; i++) {
+        p->entry_at[i] = i * VZ_STATES + state[i];
+        p->known[i] = -(state[i] != 0);
+    }
+    for (int i = 0; i < VZ_HISTORIES; i++) p->entry[i] = map[p->entry_at[i]];
+    for (int i = 0; i < VZ_HISTORIES; i++) said[i] = stretch[p->entry[i] >> 20];
+    for (int i = 0; i < VZ_HISTORIES; i++) input[i] = (int16_t)(said[i] & p->known[i]);
+}
+
+/* Of weights, in eighths, and inputs: at most 24 * 2^15 * 2047. */
+VZ_INLINE int32_t dot(const int32_t *restrict weights, const int16_t *restrict input) {
+    int16_t eighths[VZ_INPUTS];
+    int32_t sum = 0;
+    for (int i = 0; i < VZ_INPUTS; i++) eighths[i] = (int16_t)(weights[i] >> 3);
+    for (int i = 0; i < VZ_INPUTS; i++) sum += eighths[i] * input[i];
+    return sum;
+}
+
+VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *state, prediction *p) {
     const vz_history *h = &e->history;
-    const int node = e->node, depth = e->depth, index = history_index(e);
-    memset(p->input, 0, sizeof p->input);
+    const int node = e->node, depth = e->depth;
+    consult(m, state, p);
     int32_t network = (logarithm(m, e->tree[2 * node + 1]) - logarithm(m, e->tree[2 * node])) >> 8;
     network = vz_clip(network, -2047, 2047);
     p->input[NETWORK] = (int16_t)network;
@@ -128,6 +154,7 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, prediction *p) {
         const vz_match *match = h->match + i;
         int expected = match->length ? h->text[match->position] | 256 : 0;
         p->match_bit[i] = -1;
+        p->input[FIRST_MATCH + i] = 0;
         if (expected >> (8 - depth) == node) {
             p->match_bit[i] = expected >> (7 - depth) & 1;
             int16_t s = stretched(m, m->match_map[i][length_class(match->length)]);
@@ -158,17 +185,10 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, prediction *p) {
         VZ_PREFETCH(m->weights[p->row[s]] + VZ_INPUTS - 1);
     }
     VZ_PREFETCH(m->apm_order2[p->apm[1]] + APM_BUCKETS / 2);
-    for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint8_t state = h->slots[i]->state[index];
-        if (state) p->input[FIRST_HISTORY + i] = stretched(m, m->history_map[i][state]);
-    }
 
     int64_t mixed = 0;
     for (int s = 0; s < VZ_SETS; s++) {
-        const int32_t *w = m->weights[p->row[s]];
-        int32_t sum = 0; /* at most 24 * 2^15 * 2047 */
-        for (int i = 0; i < VZ_INPUTS; i++) sum += (w[i] >> 3) * p->input[i];
-        p->output[s] = vz_clip(sum >> 9, -DOMAIN_LIMIT, DOMAIN_LIMIT);
+        p->output[s] = vz_clip(dot(m->weights[p->row[s]], p->input) >> 9, -DOMAIN_LIMIT, DOMAIN_LIMIT);
         int32_t weight = 0;
         for (int k = 0; k < VZ_FINAL_SETS; k++) weight += m->final_weights[p->final_row[k]][s];
         mixed += (int64_t)weight * (p->output[s] >> 4);
@@ -184,11 +204,32 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, prediction *p) {
     p->bucket += f >= 1024;
 }
 
-VZ_INLINE void adapt(const vz_mixer *m, uint32_t *entry, int bit, vz_journal *j) {
+/* An entry of a map, after a bit. (d * rate) >> 16 of |d| <= 2^22 and 0 <= rate <= 2^16, in 32 bits. */
+VZ_INLINE uint32_t adapted(uint32_t entry, int32_t rate, int bit) {
+    int32_t count = (int32_t)(entry & 1023), p = (int32_t)(entry >> 10), d = (bit << 22) - p;
+    p += ((d >> 9) * rate + (((d & 511) * rate) >> 9)) >> 7;
+    return (uint32_t)p << 10 | (uint32_t)(count + (count < MAP_LIMIT));
+}
+
+VZ_INLINE void adapt_match(vz_mixer *m, uint32_t *entry, int bit, vz_journal *j) {
     vz_journal_keep(j, entry, sizeof *entry);
-    int32_t count = (int32_t)(*entry & 1023), p = (int32_t)(*entry >> 10);
-    p += (int32_t)(((int64_t)((bit << 22) - p) * m->model->rate[count]) >> 16);
-    *entry = (uint32_t)p << 10 | (uint32_t)(count + (count < MAP_LIMIT));
+    *entry = adapted(*entry, m->model->rate[*entry & 1023], bit);
+}
+
+VZ_INLINE void adapt_histories(vz_mixer *restrict m, const prediction *restrict p, int bit, vz_journal *j) {
+    const int32_t *restrict rates = m->model->rate;
+    int32_t rate[VZ_HISTORIES];
+    uint32_t entry[VZ_HISTORIES];
+    for (int i = 0; i < VZ_HISTORIES; i++) rate[i] = rates[p->entry[i] & 1023];
+    for (int i = 0; i < VZ_HISTORIES; i++) {
+        uint32_t before = p->entry[i], known = (uint32_t)p->known[i];
+        entry[i] = (adapted(before, rate[i], bit) & known) | (before & ~known);
+    }
+    for (int i = 0; i < VZ_HISTORIES; i++) {
+        uint32_t *at = m->history_map[0] + p->entry_at[i];
+        if (p->known[i]) vz_journal_keep(j, at, sizeof *at);
+        *at = entry[i];
+    }
 }
 
 VZ_INLINE void refine(uint16_t *probability, int bit, vz_journal *j) {
@@ -198,7 +239,7 @@ VZ_INLINE void refine(uint16_t *probability, int bit, vz_journal *j) {
 
 /* What changes is kept by the journal, which may be NULL. */
 VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int bit, vz_journal *j) {
-    const int target = bit << 16, index = history_index(e);
+    const int target = bit << 16;
     for (int s = 0; s < VZ_SETS; s++) {
         int32_t *w = m->weights[p->row[s]];
         vz_journal_keep(j, w, sizeof m->weights[0]);
@@ -216,19 +257,23 @@ VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int
     refine(&m->apm_node[p->apm[0]][p->bucket], bit, j);
     refine(&m->apm_order2[p->apm[1]][p->bucket], bit, j);
     for (int i = 0; i < VZ_MATCHES; i++)
-        if (p->match_bit[i] >= 0) adapt(m, &m->match_map[i][length_class(e->history.match[i].length)], p->match_bit[i] == bit, j);
-    for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint8_t state = e->history.slots[i]->state[index];
-        if (state) adapt(m, &m->history_map[i][state], bit, j);
-    }
+        if (p->match_bit[i] >= 0)
+            adapt_match(m, &m->match_map[i][length_class(e->history.match[i].length)], p->match_bit[i] == bit, j);
+    adapt_histories(m, p, bit, j);
 }
 
-VZ_INLINE void go_on(vz_evidence *e, const uint8_t *next, int bit, vz_journal *j) {
+/* The states of the node's histories. */
+VZ_INLINE void read_states(const vz_evidence *e, uint8_t *restrict state) {
+    const int index = history_index(e);
+    for (int i = 0; i < VZ_HISTORIES; i++) state[i] = e->history.slots[i]->state[index];
+}
+
+VZ_INLINE void go_on(vz_evidence *e, const uint8_t *restrict state, const uint8_t *restrict next, int bit, vz_journal *j) {
     const int index = history_index(e);
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint8_t *state = &e->history.slots[i]->state[index];
-        vz_journal_keep(j, state, sizeof *state);
-        *state = next[2 * *state + bit];
+        uint8_t *to = &e->history.slots[i]->state[index];
+        vz_journal_keep(j, to, sizeof *to);
+        *to = next[2 * state[i] + bit];
     }
     e->node = 2 * e->node + bit;
     e->depth++;
@@ -258,17 +303,19 @@ VZ_INLINE int code_with(vz_journal *journal, vz_mixer *const *mixers, int count,
         if (e->depth == 4) vz_evidence_begin_nibble(e, journal ? vz_journal_ready(journal) : NULL);
         vz_journal *j = journal ? vz_journal_ready(journal) : NULL;
         int bit = byte >> (7 - e->depth) & 1;
+        uint8_t state[VZ_HISTORIES];
+        read_states(e, state);
         for (int k = 0; k < count; k++) {
             prediction p;
             int32_t *below = intervals + 2 * k, *width = below + 1;
-            predict(mixers[k], e, &p);
+            predict(mixers[k], e, state, &p);
             int32_t ones = share_of_ones(*width, p.probability, e->depth);
             if (byte < 0 && k == 0) bit = quantile >= *below + *width - ones;
             *below += bit ? *width - ones : 0;
             *width = bit ? ones : *width - ones;
             learn(mixers[k], e, &p, bit, j);
         }
-        go_on(e, mixers[0]->model->next, bit, NULL); /* the slots have been kept */
+        go_on(e, state, mixers[0]->model->next, bit, NULL); /* the slots have been kept */
     }
     vz_history_push(&e->history, e->node & 255, journal ? vz_journal_ready(journal) : NULL);
     return e->node & 255;
@@ -297,7 +344,9 @@ VZ_EVERY_CPU static void walk(vz_mixer *m, vz_evidence *e, vz_journal *j, int32_
     memcpy(slots, e->history.slots, sizeof slots);
     if (depth == 4) vz_evidence_begin_nibble(e, j);
     prediction p;
-    predict(m, e, &p);
+    uint8_t state[VZ_HISTORIES];
+    read_states(e, state);
+    predict(m, e, state, &p);
     int32_t ones = share_of_ones(width, p.probability, depth);
     if (depth == 7) {
         widths[2 * node & 255] = width - ones;
@@ -307,7 +356,7 @@ VZ_EVERY_CPU static void walk(vz_mixer *m, vz_evidence *e, vz_journal *j, int32_
     const size_t here = j->size;
     for (int bit = 0; bit < 2; bit++) {
         learn(m, e, &p, bit, j);
-        go_on(e, m->model->next, bit, j);
+        go_on(e, state, m->model->next, bit, j);
         walk(m, e, j, bit ? ones : width - ones, widths);
         e->node = node;
         e->depth = depth;

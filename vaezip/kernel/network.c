@@ -1,5 +1,6 @@
 #include "network.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "arithmetic.h"
@@ -8,85 +9,141 @@
 #define STATE_BITS 24
 #define STYLE_SHIFT 19
 #define OUT_SHIFT 20
+#define CACHE_LINE 64
+#define PIECE 32 /* elements that stages of a loop hand on to each other */
 
-#define PADDED_WIDTH VZ_PADDED(VZ_MAX_WIDTH)
-#define PADDED_HIDDEN VZ_PADDED(VZ_MAX_WIDTH *VZ_MAX_EXPANSION)
-#define PADDED_FEATURES VZ_PADDED(VZ_MAX_CONTEXTS *VZ_MAX_TABLE_DIM)
+static int features(const vz_network *net) { return VZ_PADDED(net->contexts * net->table_dim); }
+static int hidden(const vz_network *net) { return net->expansion * net->width; }
 
-VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, int32_t *y) {
-    path->multiply(y, &l->matrix, a);
-    const int pre = l->pre, shift = l->shift;
-    const int32_t *multiplier = l->multiplier, *bias = l->bias;
-    for (int o = 0; o < l->outputs; o++) y[o] = ((y[o] >> pre) * multiplier[o] + bias[o]) >> shift;
+int vz_workspace_init(vz_workspace *w, const vz_network *net) {
+    const size_t width = VZ_PADDED((size_t)net->width), wide = VZ_PADDED((size_t)hidden(net)), found = (size_t)features(net);
+    size_t product = 3 * width > wide ? 3 * width : wide;
+    if (product < 256) product = 256;
+    /* Of zeros, since what lies beyond the real inputs is multiplied by zero weights, but has to be set. */
+    uint8_t *at = w->memory = calloc(VZ_RUN * (width + wide + found + sizeof(int32_t) * (width + product)) + CACHE_LINE, 1);
+    if (!at) return 0;
+    at += -(uintptr_t)at & (CACHE_LINE - 1);
+    w->x = (int32_t *)at;
+    w->y = w->x + VZ_RUN * width;
+    w->a = (int8_t *)(w->y + VZ_RUN * product);
+    w->wide = w->a + VZ_RUN * width;
+    w->found = w->wide + VZ_RUN * wide;
+    return 1;
+}
+
+void vz_workspace_free(vz_workspace *w) { free(w->memory); }
+
+VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, int32_t *y, int count) {
+    path->multiply(y, &l->matrix, a, count);
+    const int pre = l->pre, shift = l->shift, outputs = l->outputs;
+    const int32_t *restrict multiplier = l->multiplier, *restrict bias = l->bias;
+    for (int p = 0; p < count; p++, y += l->matrix.outputs)
+        for (int o = 0; o < outputs; o++) y[o] = ((y[o] >> pre) * multiplier[o] + bias[o]) >> shift;
 }
 
 /* Normalise, then scale and shift as z says. No sum leaves 32 bits: |y| < 3 * 2^15 after the norm (its table is
  * checked for that, network/ops.py), |scale| < 2^14 and |shift| < 2^29. */
-VZ_INLINE void styled(const vz_network *net, const vz_style *style, int site, const int32_t *x, int8_t *a) {
-    const int width = net->width;
-    const int32_t *scale = style->scale + site * width, *shift = style->shift + site * width;
-    int64_t squares = 0;
-    for (int i = 0; i < width; i++) squares += (int64_t)x[i] * x[i];
-    squares |= 1;
-    int half = (vz_bit_length((uint64_t)squares) + 1) / 2, twice = 2 * half - 10;
-    int up = half < 15 ? 15 - half : 0, down = half > 15 ? half - 15 : 0;
-    int32_t root = net->norm[twice < 0 ? squares << -twice : squares >> twice];
-    for (int i = 0; i < width; i++) {
-        int32_t y = ((int32_t)((uint32_t)x[i] << up) >> down) * root;
-        y = (y + (1 << 12)) >> 13;
-        a[i] = (int8_t)vz_clip((y * scale[i] + shift[i]) >> STYLE_SHIFT, -127, 127);
+VZ_INLINE void styled(const vz_network *net, const vz_style *style, int site, const int32_t *restrict x, int8_t *restrict a,
+                      int count) {
+    const int width = net->width, padded = VZ_PADDED(width);
+    const int32_t *restrict scale = style->scale + site * width, *restrict shift = style->shift + site * width;
+    for (int p = 0; p < count; p++, x += padded, a += padded) {
+        int64_t squares = 0;
+        for (int i = 0; i < width; i++) squares += (int64_t)x[i] * x[i];
+        squares |= 1;
+        int half = (vz_bit_length((uint64_t)squares) + 1) / 2, twice = 2 * half - 10;
+        int up = half < 15 ? 15 - half : 0, down = half > 15 ? half - 15 : 0;
+        int32_t root = net->norm[twice < 0 ? squares << -twice : squares >> twice];
+        for (int i = 0; i < width; i++) {
+            int32_t y = ((int32_t)((uint32_t)x[i] << up) >> down) * root;
+            y = (y + (1 << 12)) >> 13;
+            a[i] = (int8_t)vz_clip((y * scale[i] + shift[i]) >> STYLE_SHIFT, -127, 127);
+        }
     }
 }
 
-VZ_INLINE int32_t gate(const int32_t *table, int32_t x) {
-    return table[vz_clip(x + VZ_GATE_ENTRIES / 2, 0, VZ_GATE_ENTRIES - 1)];
+/* out = table[x], for n at most PIECE. Look-ups one by one, so that the loops around them are vectors. */
+VZ_INLINE void gates(const int32_t *restrict table, const int32_t *restrict x, int32_t *restrict out, int n) {
+    uint16_t at[PIECE];
+    for (int i = 0; i < n; i++) at[i] = (uint16_t)vz_clip(x[i] + VZ_GATE_ENTRIES / 2, 0, VZ_GATE_ENTRIES - 1);
+    for (int i = 0; i < n; i++) out[i] = table[at[i]];
 }
 
-VZ_INLINE void recur(const vz_network *net, const vz_layer *layer, const int32_t *u, int32_t *h, int8_t *a) {
-    const int width = net->width;
-    for (int i = 0; i < width; i++) {
-        int32_t move = (1 << VALUE_BITS) - gate(net->sigmoid, u[i]);
-        int32_t target = gate(net->tanh, u[width + i]) * (1 << (STATE_BITS - VALUE_BITS));
-        int64_t step = (int64_t)(target - h[i]) * move + (1 << (VALUE_BITS - 1));
-        h[i] += (int32_t)(step >> VALUE_BITS);
-        int32_t out = (gate(net->sigmoid, u[2 * width + i]) * (h[i] >> (STATE_BITS - VALUE_BITS))) >> VALUE_BITS;
-        a[i] = (int8_t)vz_clip((out * layer->out_scale[i] + (1 << (OUT_SHIFT - 1))) >> OUT_SHIFT, -127, 127);
+/* (x * share + 2^14) >> 15 of |x| <= 2^25 and 0 <= share <= 2^15, in 32 bits. */
+VZ_INLINE int32_t part(int32_t x, int32_t share) {
+    return (x >> VALUE_BITS) * share + (((x & ((1 << VALUE_BITS) - 1)) * share + (1 << (VALUE_BITS - 1))) >> VALUE_BITS);
+}
+
+/* h_t = h_(t-1) + (1 - f_t)(c_t - h_(t-1)), and o_t h_t as the next product's input. */
+VZ_INLINE void step(int32_t *restrict h, const int32_t *restrict f, const int32_t *restrict c, const int32_t *restrict o,
+                    const int32_t *restrict scale, int8_t *restrict a, int n) {
+    for (int i = 0; i < n; i++) {
+        h[i] += part(c[i] * (1 << (STATE_BITS - VALUE_BITS)) - h[i], (1 << VALUE_BITS) - f[i]);
+        int32_t out = (o[i] * (h[i] >> (STATE_BITS - VALUE_BITS))) >> VALUE_BITS;
+        a[i] = (int8_t)vz_clip((out * scale[i] + (1 << (OUT_SHIFT - 1))) >> OUT_SHIFT, -127, 127);
     }
 }
 
-VZ_INLINE void add(int32_t *x, const int32_t *y, int n) {
+VZ_INLINE void recur(const vz_network *net, const vz_layer *layer, const int32_t *u, int32_t *h, int8_t *a, int count) {
+    const int width = net->width;
+    for (int p = 0; p < count; p++, u += layer->gates.matrix.outputs, a += VZ_PADDED(width))
+        for (int i = 0; i < width; i += PIECE) {
+            const int n = width - i < PIECE ? width - i : PIECE;
+            int32_t f[PIECE], c[PIECE], o[PIECE];
+            gates(net->sigmoid, u + i, f, n);
+            gates(net->tanh, u + width + i, c, n);
+            gates(net->sigmoid, u + 2 * width + i, o, n);
+            step(h + i, f, c, o, layer->out_scale + i, a + i, n);
+        }
+}
+
+VZ_INLINE void relu(const int32_t *restrict y, int8_t *restrict a, int n) {
+    for (int i = 0; i < n; i++) a[i] = (int8_t)vz_clip(y[i], 0, 127);
+}
+
+VZ_INLINE void add(int32_t *restrict x, const int32_t *restrict y, int n) {
     for (int i = 0; i < n; i++) x[i] += y[i];
 }
 
-VZ_EVERY_CPU void vz_network_step(const vz_network *net, const vz_style *style, int32_t *state, uint8_t seen, const int64_t *rows,
-                     int32_t *exponentials) {
-    const int width = net->width, hidden = net->expansion * net->width;
-    int8_t a[PADDED_WIDTH], wide[PADDED_HIDDEN], found[PADDED_FEATURES];
-    int32_t x[PADDED_WIDTH], y[PADDED_HIDDEN > 3 * PADDED_WIDTH ? PADDED_HIDDEN : 3 * PADDED_WIDTH];
-    /* What lies beyond the real inputs is multiplied by zero weights, but has to be set. */
-    memset(a, 0, (size_t)VZ_PADDED(width));
-    memset(wide, 0, (size_t)VZ_PADDED(hidden));
-    memset(found, 0, (size_t)VZ_PADDED(net->contexts * net->table_dim));
-    for (int i = 0; i < net->contexts; i++)
-        memcpy(found + i * net->table_dim, net->tables + rows[i] * net->table_dim, (size_t)net->table_dim);
-    linear(net->path, &net->features, found, x);
-    for (int i = 0; i < width; i++) x[i] += net->byte[seen * width + i];
+VZ_INLINE void add_byte(int32_t *restrict x, const int16_t *restrict byte, int n) {
+    for (int i = 0; i < n; i++) x[i] += byte[i];
+}
+
+VZ_INLINE void look_up(const vz_network *net, const int64_t *rows, int8_t *found, int count) {
+    const size_t dim = (size_t)net->table_dim, padded = (size_t)features(net);
+    for (int i = 0; i < count * net->contexts; i++) VZ_PREFETCH(net->tables + (size_t)rows[i] * dim);
+    for (int p = 0; p < count; p++, rows += net->contexts, found += padded)
+        for (int i = 0; i < net->contexts; i++) memcpy(found + (size_t)i * dim, net->tables + (size_t)rows[i] * dim, dim);
+}
+
+VZ_INLINE void exponentiate(const int32_t *restrict table, const int32_t *restrict logits, int32_t *restrict exponentials) {
+    int32_t highest = logits[0];
+    uint16_t below[256];
+    for (int i = 1; i < 256; i++) highest = logits[i] > highest ? logits[i] : highest;
+    for (int i = 0; i < 256; i++) below[i] = (uint16_t)vz_clip(highest - logits[i], 0, VZ_EXP_ENTRIES - 1);
+    for (int i = 0; i < 256; i++) exponentials[i] = table[below[i]];
+}
+
+VZ_EVERY_CPU void vz_network_run(const vz_network *net, const vz_style *style, vz_workspace *w, int32_t *state,
+                                 const uint8_t *seen, const int64_t *rows, int count, int32_t *exponentials) {
+    const int width = net->width, padded = VZ_PADDED(width), wide = VZ_PADDED(hidden(net));
+    look_up(net, rows, w->found, count);
+    linear(net->path, &net->features, w->found, w->x, count);
+    for (int p = 0; p < count; p++) add_byte(w->x + p * padded, net->byte + seen[p] * width, width);
     for (int i = 0; i < net->layers; i++) {
         const vz_layer *layer = &net->layer[i];
-        styled(net, style, 2 * i, x, a);
-        linear(net->path, &layer->gates, a, y);
-        recur(net, layer, y, state + i * width, a);
-        linear(net->path, &layer->out, a, y);
-        add(x, y, width);
-        styled(net, style, 2 * i + 1, x, a);
-        linear(net->path, &layer->up, a, y);
-        for (int j = 0; j < hidden; j++) wide[j] = (int8_t)vz_clip(y[j], 0, 127);
-        linear(net->path, &layer->down, wide, y);
-        add(x, y, width);
+        styled(net, style, 2 * i, w->x, w->a, count);
+        linear(net->path, &layer->gates, w->a, w->y, count);
+        recur(net, layer, w->y, state + i * width, w->a, count);
+        linear(net->path, &layer->out, w->a, w->y, count);
+        add(w->x, w->y, count * padded);
+        styled(net, style, 2 * i + 1, w->x, w->a, count);
+        linear(net->path, &layer->up, w->a, w->y, count);
+        relu(w->y, w->wide, count * wide);
+        linear(net->path, &layer->down, w->wide, w->y, count);
+        add(w->x, w->y, count * padded);
     }
-    styled(net, style, 2 * net->layers, x, a);
-    linear(net->path, &net->head, a, y);
-    int32_t highest = y[0];
-    for (int i = 1; i < 256; i++) highest = y[i] > highest ? y[i] : highest;
-    for (int i = 0; i < 256; i++) exponentials[i] = net->exp[vz_clip(highest - y[i], 0, VZ_EXP_ENTRIES - 1)];
+    styled(net, style, 2 * net->layers, w->x, w->a, count);
+    linear(net->path, &net->head, w->a, w->y, count);
+    for (int p = 0; p < count; p++) exponentiate(net->exp, w->y + 256 * p, exponentials + 256 * p);
 }

@@ -1,4 +1,4 @@
-/* The exact decoder of docs/model.md, one byte at a time. */
+/* The exact decoder of docs/model.md. */
 #ifndef VZ_NETWORK_H
 #define VZ_NETWORK_H
 
@@ -41,9 +41,23 @@ typedef struct {
     const int32_t *scale, *shift; /* (2 * layers + 1, width) */
 } vz_style;
 
-/* Runs the decoder over one byte: `seen` is the byte before, `rows` are those of its contexts, `state` is
- * (layers, width). Writes exp(logit - highest), unit 2^-24, of the 256 values of the byte to come. */
-void vz_network_step(const vz_network *net, const vz_style *style, int32_t *state, uint8_t seen, const int64_t *rows,
-                     int32_t *exponentials);
+/* Bytes that are predicted at once, if they are known: each weight is then read once for several of them. */
+#define VZ_RUN 32
+
+/* Room for what a run of the network computes on its way. */
+typedef struct {
+    int8_t *a, *wide, *found; /* inputs of products, (VZ_RUN, padded width, hidden layer, table entries) */
+    int32_t *x, *y;           /* the residual stream; products */
+    void *memory;
+} vz_workspace;
+
+/* 0 if there is no memory. `w` is to be freed in any case. */
+int vz_workspace_init(vz_workspace *w, const vz_network *net);
+void vz_workspace_free(vz_workspace *w);
+
+/* Runs the decoder over `count` bytes, at most VZ_RUN: `seen` are the bytes before each, `rows`, (count, contexts), those of their
+ * contexts, `state` is (layers, width). Writes exp(logit - highest), unit 2^-24, of the 256 values of each: (count, 256). */
+void vz_network_run(const vz_network *net, const vz_style *style, vz_workspace *w, int32_t *state, const uint8_t *seen,
+                    const int64_t *rows, int count, int32_t *exponentials);
 
 #endif

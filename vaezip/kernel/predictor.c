@@ -18,6 +18,7 @@ struct vz_predictor {
     int mixers; /* in use, the first ones */
     vz_evidence *evidence;
     int32_t *scale, *shift, *state, *marked_state;
+    vz_workspace workspace;
     uint32_t size;
     int begun; /* the network has predicted the next byte */
     place now, marked;
@@ -40,7 +41,7 @@ vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *table
     p->size = size;
     p->mixer = calloc((size_t)mixers, sizeof *p->mixer);
     p->evidence = vz_evidence_new(size);
-    int complete = p->mixer && p->evidence;
+    int complete = p->mixer && p->evidence && vz_workspace_init(&p->workspace, network);
     for (; complete && p->mixers < mixers; p->mixers++)
         complete = (p->mixer[p->mixers] = vz_mixer_new(mixer[p->mixers])) != NULL;
     p->scale = copy(scale, sites * width);
@@ -69,7 +70,8 @@ vz_predictor *vz_predictor_copy(const vz_predictor *from, uint32_t more) {
     p->shift = copy(from->shift, sites * width);
     p->state = copy(from->state, state_size(from));
     if (p->mixer && (p->mixer[0] = vz_mixer_copy(from->mixer[0]))) p->mixers = 1;
-    if (!p->mixers || !p->evidence || !p->scale || !p->shift || !p->state) {
+    if (!p->mixers || !p->evidence || !p->scale || !p->shift || !p->state ||
+        !vz_workspace_init(&p->workspace, p->network)) {
         vz_predictor_free(p);
         return NULL;
     }
@@ -99,16 +101,28 @@ void vz_predictor_free(vz_predictor *p) {
     free(p->shift);
     free(p->state);
     free(p->marked_state);
+    vz_workspace_free(&p->workspace);
     free(p);
+}
+
+/* The network's part of the next bytes, of which all but the last are known: `text`. */
+static void run(vz_predictor *p, const uint8_t *text, int count, int32_t *exponentials) {
+    int64_t rows[VZ_RUN * VZ_MAX_CONTEXTS];
+    uint8_t seen[VZ_RUN];
+    vz_style style = {p->scale, p->shift};
+    vz_contexts contexts = p->now.contexts;
+    for (int i = 0; i < count; i++) {
+        if (i) vz_contexts_push(&contexts, p->tables, text[i - 1]);
+        vz_contexts_rows(&contexts, p->tables, rows + i * p->network->contexts);
+        seen[i] = i ? text[i - 1] : p->now.seen;
+    }
+    vz_network_run(p->network, &style, &p->workspace, p->state, seen, rows, count, exponentials);
 }
 
 static void begin_byte(vz_predictor *p) {
     if (p->begun) return;
     int32_t exponentials[256];
-    int64_t rows[VZ_MAX_CONTEXTS];
-    vz_style style = {p->scale, p->shift};
-    vz_contexts_rows(&p->now.contexts, p->tables, rows);
-    vz_network_step(p->network, &style, p->state, p->now.seen, rows, exponentials);
+    run(p, NULL, 1, exponentials);
     vz_evidence_begin(p->evidence, exponentials);
     p->begun = 1;
 }
@@ -120,11 +134,28 @@ static void end_byte(vz_predictor *p, uint8_t byte) {
     vz_contexts_push(&p->now.contexts, p->tables, byte);
 }
 
+static int32_t *encode_byte(vz_predictor *p, uint8_t byte, int32_t *intervals) {
+    vz_mixers_encode(p->mixer, p->mixers, p->evidence, byte, intervals);
+    end_byte(p, byte);
+    return intervals + 2 * p->mixers;
+}
+
 void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals) {
-    for (; count && p->now.position < p->size; count--, text++, intervals += 2 * p->mixers) {
-        begin_byte(p);
-        vz_mixers_encode(p->mixer, p->mixers, p->evidence, *text, intervals);
-        end_byte(p, *text);
+    int32_t exponentials[VZ_RUN * 256];
+    if (count > p->size - p->now.position) count = p->size - p->now.position;
+    if (count && p->begun) {
+        intervals = encode_byte(p, *text++, intervals);
+        count--;
+    }
+    while (count) {
+        const int now = count < VZ_RUN ? (int)count : VZ_RUN;
+        run(p, text, now, exponentials);
+        for (int i = 0; i < now; i++) {
+            vz_evidence_begin(p->evidence, exponentials + 256 * i);
+            intervals = encode_byte(p, text[i], intervals);
+        }
+        text += now;
+        count -= (uint32_t)now;
     }
 }
 
@@ -134,19 +165,21 @@ void vz_predictor_drop(vz_predictor *p, int mixer) {
     memmove(p->mixer + mixer, p->mixer + mixer + 1, (size_t)(p->mixers - mixer) * sizeof *p->mixer);
 }
 
-uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row) {
-    if (p->now.position == p->size) {
-        memset(row, 0, 3 * sizeof *row);
-        return 0;
-    }
-    int32_t interval[2];
+uint8_t vz_predictor_find(vz_predictor *p, int32_t quantile, int32_t *interval) {
+    interval[0] = interval[1] = 0;
+    if (p->now.position == p->size) return 0;
     begin_byte(p);
     uint8_t byte = vz_mixer_decode(p->mixer[0], p->evidence, quantile, interval);
     end_byte(p, byte);
-    row[0] = (float)(interval[0] - 1);
-    row[1] = (float)(interval[1] - 1);
-    row[2] = (float)(VZ_TOTAL - interval[0] - interval[1] - 1);
     return byte;
+}
+
+uint32_t vz_predictor_decode(vz_predictor *p, vz_ans *stack, uint32_t count, uint8_t *text, int32_t *intervals) {
+    for (uint32_t done = 0; done < count; done++, intervals += 2) {
+        text[done] = vz_predictor_find(p, vz_ans_quantile(stack), intervals);
+        if (!vz_ans_pop(stack, intervals, 1)) return done;
+    }
+    return count;
 }
 
 int vz_predictor_distribution(vz_predictor *p, int32_t *widths) {

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "ans.h"
 #include "contexts.h"
 #include "mixer.h"
 #include "network.h"
@@ -32,9 +33,11 @@ void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, i
 /* To go on without one of several mixers, as counted now. */
 void vz_predictor_drop(vz_predictor *p, int mixer);
 
-/* To decode, with the first mixer: the next byte, that whose interval holds `quantile`. `row`, (3,), gets what lies below the interval, its
- * width, and what lies above, each less 1. After the last byte, 0 and zeros. */
-uint8_t vz_predictor_decode(vz_predictor *p, int32_t quantile, float *row);
+/* With the first mixer: the next byte, that whose interval, (2,), holds `quantile`. After the last byte, 0 and zeros. */
+uint8_t vz_predictor_find(vz_predictor *p, int32_t quantile, int32_t *interval);
+/* To decode, with the first mixer, the next bytes, which a stack holds: `text`, (count,), and their intervals, (count, 2). How many it
+ * did: fewer than `count` after the last byte, or where a quantile is in none of the intervals. */
+uint32_t vz_predictor_decode(vz_predictor *p, vz_ans *stack, uint32_t count, uint8_t *text, int32_t *intervals);
 
 /* With the first mixer: the widths, (256,), that the intervals of all values of the next byte would have.
  * After the last byte, does nothing. 0 if there is no memory. */

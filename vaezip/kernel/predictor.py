@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vaezip.ans import Decoded
 from vaezip.kernel import ffi as _ffi
 from vaezip.kernel import lib as _lib
 from vaezip.kernel import paths
+from vaezip.kernel.ans import KernelCoder
 from vaezip.meter import Ticker
 from vaezip.mixing.parameters import STARTS, Learned, MixerParameters
 from vaezip.network.decoder import Decoder
@@ -90,7 +92,6 @@ class Kernel:
         matrix = target.matrix
         matrix.outputs, matrix.inputs = padded.shape
         matrix.weight = self._array(np.zeros(padded.size), np.int8, "int8_t")
-        matrix.excess = self._array(np.zeros(len(padded)), np.int32, "int32_t")
         path.pack(_ffi.addressof(matrix), _ffi.from_buffer("int8_t[]", padded))
         target.multiplier = self._array(linear.multiplier, np.int32, "int32_t")
         target.bias = self._array(linear.bias, np.int32, "int32_t")
@@ -131,8 +132,7 @@ class KernelPredictor:
         self._kernel = kernel  # whose memory it uses
         self._handle = _ffi.gc(made, _lib.vz_predictor_free)
         self._starts, self._left, self._marked_left = starts, size, size
-        self._row = np.zeros(3, np.float32)
-        self._row_pointer = _ffi.from_buffer("float[]", self._row)
+        self._interval = _ffi.new("int32_t[2]")
 
     def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """See `Predictor.encode`."""
@@ -159,9 +159,18 @@ class KernelPredictor:
         _lib.vz_predictor_drop(self._handle, start)
         self._starts -= 1
 
-    def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:
-        """See `Predictor.find`; the array is used again."""
-        return _lib.vz_predictor_decode(self._handle, quantile, self._row_pointer), self._row
+    def find(self, quantile: int) -> tuple[int, tuple[int, int]]:
+        """See `Predictor.find`."""
+        interval = self._interval
+        return _lib.vz_predictor_find(self._handle, quantile, interval), (interval[0], interval[1])
+
+    def decode(self, words: NDArray[np.uint32], count: int) -> Decoded:
+        """See `Predictor.decode`."""
+        found, intervals = np.empty(count, np.uint8), np.empty((count, 2), np.int32)
+        coder = KernelCoder(words)
+        pointers = _ffi.from_buffer("uint8_t[]", found), _ffi.from_buffer("int32_t[]", intervals)
+        done = _lib.vz_predictor_decode(self._handle, coder.handle, count, *pointers)
+        return found[:done].tobytes(), intervals
 
     def distribution(self) -> Int32:
         """See `Predictor.distribution`."""

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "portable.h"
+
 #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
 #define VZ_X86 1
 #include <immintrin.h>
@@ -14,15 +16,16 @@ static int everywhere(void) { return 1; }
 
 static void pack_rows(vz_matrix *m, const int8_t *rows) {
     memcpy(m->weight, rows, (size_t)m->outputs * (size_t)m->inputs);
-    memset(m->excess, 0, (size_t)m->outputs * sizeof *m->excess);
 }
 
-static void multiply_rows(int32_t *product, const vz_matrix *m, const int8_t *a) {
-    const int8_t *w = m->weight;
-    for (int o = 0; o < m->outputs; o++, w += m->inputs) {
-        int32_t sum = 0;
-        for (int i = 0; i < m->inputs; i++) sum += (int16_t)w[i] * (int16_t)a[i];
-        product[o] = sum;
+static void multiply_rows(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
+    for (; count; count--, a += m->inputs) {
+        const int8_t *w = m->weight;
+        for (int o = 0; o < m->outputs; o++, w += m->inputs) {
+            int32_t sum = 0;
+            for (int i = 0; i < m->inputs; i++) sum += (int16_t)w[i] * (int16_t)a[i];
+            *product++ = sum;
+        }
     }
 }
 
@@ -33,7 +36,12 @@ static void pack_tiles(vz_matrix *m, const int8_t *rows) {
     for (int tile = 0; tile < m->outputs; tile += VZ_TILE)
         for (int i = 0; i < m->inputs; i += 4)
             for (int o = tile; o < tile + VZ_TILE; o++, to += 4) memcpy(to, rows + (size_t)o * (size_t)m->inputs + (size_t)i, 4);
-    memset(m->excess, 0, (size_t)m->outputs * sizeof *m->excess);
+}
+
+VZ_INLINE int32_t four(const int8_t *a) {
+    int32_t x;
+    memcpy(&x, a, sizeof x);
+    return x;
 }
 #endif
 
@@ -41,24 +49,23 @@ static void pack_tiles(vz_matrix *m, const int8_t *rows) {
 static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 
 /* The instruction multiplies unsigned by signed bytes: so |a| times w with a's sign. A pair's sum stays below
- * 2 * 127 * 127 < 2^15, since no weight is -128. */
-__attribute__((target("avx2"))) static void multiply_avx2(int32_t *product, const vz_matrix *m, const int8_t *a) {
-    const __m256i *w = (const __m256i *)m->weight;
+ * 2 * 127 * 127 < 2^15, since no weight is -128. Vector by vector, while a tile's weights are in the first cache. */
+__attribute__((target("avx2"))) static void multiply_avx2(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
     const __m256i ones = _mm256_set1_epi16(1);
-    for (int o = 0; o < m->outputs; o += VZ_TILE) {
-        __m256i sum[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
-                          _mm256_setzero_si256()};
-        for (int i = 0; i < m->inputs; i += 8)
-            for (int j = 0; j < 4; j++, w++) { /* half of the outputs, four inputs */
-                int32_t four;
-                memcpy(&four, a + i + j / 2 * 4, 4);
-                __m256i x = _mm256_set1_epi32(four);
-                __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(_mm256_loadu_si256(w), x));
-                sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(pairs, ones));
-            }
-        _mm256_storeu_si256((__m256i *)(product + o), _mm256_add_epi32(sum[0], sum[2]));
-        _mm256_storeu_si256((__m256i *)(product + o + 8), _mm256_add_epi32(sum[1], sum[3]));
-    }
+    for (int o = 0; o < m->outputs; o += VZ_TILE)
+        for (int p = 0; p < count; p++) {
+            const __m256i *w = (const __m256i *)(m->weight + o * m->inputs);
+            __m256i sum[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
+            for (int i = 0; i < m->inputs; i += 8)
+                for (int j = 0; j < 4; j++, w++) { /* half of the outputs, four inputs */
+                    __m256i x = _mm256_set1_epi32(four(a + p * m->inputs + i + j / 2 * 4));
+                    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(_mm256_loadu_si256(w), x));
+                    sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(pairs, ones));
+                }
+            __m256i *to = (__m256i *)(product + p * m->outputs + o);
+            _mm256_storeu_si256(to, _mm256_add_epi32(sum[0], sum[2]));
+            _mm256_storeu_si256(to + 1, _mm256_add_epi32(sum[1], sum[3]));
+        }
 }
 
 static int has_vnni(void) {
@@ -66,48 +73,80 @@ static int has_vnni(void) {
            __builtin_cpu_supports("avx512vnni");
 }
 
-/* The instruction multiplies unsigned by signed bytes: a + 128 in the place of a is 128 sum(w) too much. */
+/* The instruction multiplies unsigned by signed bytes: w + 128 in the place of w makes a product 128 sum(a) too large. */
 static void pack_vnni(vz_matrix *m, const int8_t *rows) {
     pack_tiles(m, rows);
-    for (int o = 0; o < m->outputs; o++)
-        for (int i = 0; i < m->inputs; i++) m->excess[o] += 128 * rows[(size_t)o * (size_t)m->inputs + (size_t)i];
+    for (int i = 0; i < m->outputs * m->inputs; i++) m->weight[i] = (int8_t)(m->weight[i] ^ -128);
 }
 
-__attribute__((target("avx512f,avx512bw,avx512vnni"))) static void multiply_vnni(int32_t *product, const vz_matrix *m,
-                                                                                 const int8_t *a) {
-    const int8_t *w = m->weight;
-    const __m512i flip = _mm512_set1_epi32((int)0x80808080u);
-    for (int o = 0; o < m->outputs; o += VZ_TILE) {
-        __m512i sum[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
-                          _mm512_setzero_si512()};
-        for (int i = 0; i < m->inputs; i += 16)
-            for (int j = 0; j < 4; j++, w += 64) {
-                int32_t four;
-                memcpy(&four, a + i + 4 * j, 4);
-                __m512i x = _mm512_xor_si512(_mm512_set1_epi32(four), flip);
-                sum[j] = _mm512_dpbusd_epi32(sum[j], x, _mm512_loadu_si512(w));
+#define VNNI __attribute__((target("avx512f,avx512bw,avx512vnni")))
+
+/* 128 times the sum of a vector, in every element. */
+VNNI VZ_INLINE __m512i excess_vnni(const int8_t *a, int inputs) {
+    __m128i sum = _mm_setzero_si128();
+    const __m128i flip = _mm_set1_epi8(-128);
+    for (int i = 0; i < inputs; i += 16)
+        sum = _mm_add_epi64(sum, _mm_sad_epu8(_mm_xor_si128(_mm_loadu_si128((const __m128i *)(a + i)), flip), _mm_setzero_si128()));
+    int total = _mm_cvtsi128_si32(sum) + _mm_cvtsi128_si32(_mm_unpackhi_epi64(sum, sum)) - 128 * inputs;
+    return _mm512_set1_epi32(128 * total);
+}
+
+/* `tiles` tiles of outputs of `vectors` vectors: each weight and each input is loaded once. `chains` independent sums per output,
+ * since the instruction takes as long as several of them can be begun in. */
+VNNI VZ_INLINE void block_vnni(int32_t *product, const vz_matrix *m, int o, const int8_t *a, const int tiles, const int vectors,
+                               const int chains) {
+    const int8_t *w = m->weight + o * m->inputs;
+    __m512i sum[16];
+    for (int k = 0; k < tiles * vectors * chains; k++) sum[k] = _mm512_setzero_si512();
+    for (int i = 0; i < m->inputs; i += 4 * chains)
+        for (int c = 0; c < chains; c++) {
+            __m512i weight[2];
+            for (int t = 0; t < tiles; t++) weight[t] = _mm512_loadu_si512(w + t * VZ_TILE * m->inputs + (i + 4 * c) * VZ_TILE);
+            for (int p = 0; p < vectors; p++) {
+                __m512i x = _mm512_set1_epi32(four(a + p * m->inputs + i + 4 * c));
+                for (int t = 0; t < tiles; t++) {
+                    __m512i *s = sum + (c * vectors + p) * tiles + t;
+                    *s = _mm512_dpbusd_epi32(*s, weight[t], x);
+                }
             }
-        __m512i all = _mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]), _mm512_add_epi32(sum[2], sum[3]));
-        _mm512_storeu_si512(product + o, _mm512_sub_epi32(all, _mm512_loadu_si512(m->excess + o)));
+        }
+    for (int p = 0; p < vectors; p++) {
+        const __m512i excess = excess_vnni(a + p * m->inputs, m->inputs);
+        for (int t = 0; t < tiles; t++) {
+            __m512i all = sum[p * tiles + t];
+            for (int c = 1; c < chains; c++) all = _mm512_add_epi32(all, sum[(c * vectors + p) * tiles + t]);
+            _mm512_storeu_si512(product + p * m->outputs + o + t * VZ_TILE, _mm512_sub_epi32(all, excess));
+        }
+    }
+}
+
+VNNI static void multiply_vnni(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
+    const int pairs = m->outputs / (2 * VZ_TILE) * 2 * VZ_TILE;
+    for (; count >= 8; count -= 8, a += 8 * m->inputs, product += 8 * m->outputs) {
+        for (int o = 0; o < pairs; o += 2 * VZ_TILE) block_vnni(product, m, o, a, 2, 8, 1);
+        if (pairs < m->outputs) block_vnni(product, m, pairs, a, 1, 8, 1);
+    }
+    for (; count; count--, a += m->inputs, product += m->outputs) {
+        for (int o = 0; o < pairs; o += 2 * VZ_TILE) block_vnni(product, m, o, a, 2, 1, 4);
+        if (pairs < m->outputs) block_vnni(product, m, pairs, a, 1, 1, 4);
     }
 }
 #endif
 
 #ifdef VZ_NEON
-static void multiply_neon(int32_t *product, const vz_matrix *m, const int8_t *a) {
-    const int8_t *w = m->weight;
-    for (int o = 0; o < m->outputs; o += VZ_TILE) {
-        int32x4_t sum[8];
-        for (int j = 0; j < 8; j++) sum[j] = vdupq_n_s32(0);
-        for (int i = 0; i < m->inputs; i += 4, w += 64) {
-            int32_t four;
-            memcpy(&four, a + i, 4);
-            int8x8_t x = vreinterpret_s8_s32(vdup_n_s32(four));
-            for (int j = 0; j < 8; j++) /* two outputs, in two halves each */
-                sum[j] = vpadalq_s16(sum[j], vmull_s8(vld1_s8(w + 8 * j), x));
+static void multiply_neon(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
+    for (int o = 0; o < m->outputs; o += VZ_TILE)
+        for (int p = 0; p < count; p++) {
+            const int8_t *w = m->weight + o * m->inputs;
+            int32x4_t sum[8];
+            for (int j = 0; j < 8; j++) sum[j] = vdupq_n_s32(0);
+            for (int i = 0; i < m->inputs; i += 4, w += 64) {
+                int8x8_t x = vreinterpret_s8_s32(vdup_n_s32(four(a + p * m->inputs + i)));
+                for (int j = 0; j < 8; j++) /* two outputs, in two halves each */
+                    sum[j] = vpadalq_s16(sum[j], vmull_s8(vld1_s8(w + 8 * j), x));
+            }
+            for (int j = 0; j < 4; j++) vst1q_s32(product + p * m->outputs + o + 4 * j, vpaddq_s32(sum[2 * j], sum[2 * j + 1]));
         }
-        for (int j = 0; j < 4; j++) vst1q_s32(product + o + 4 * j, vpaddq_s32(sum[2 * j], sum[2 * j + 1]));
-    }
 }
 #endif
 

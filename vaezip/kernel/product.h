@@ -1,4 +1,4 @@
-/* int8 matrix times int8 vector, exactly, by whatever instructions the machine has. */
+/* int8 matrix times int8 vectors, exactly, by whatever instructions the machine has. */
 #ifndef VZ_PRODUCT_H
 #define VZ_PRODUCT_H
 
@@ -12,17 +12,16 @@
 typedef struct {
     int outputs, inputs; /* padded */
     int8_t *weight;      /* in the order that the path wants, (outputs, inputs) elements */
-    int32_t *excess;     /* per output: what the path's product is too large by */
 } vz_matrix;
 
 /* One way to multiply. All give the same integers, as long as every sum of |weight| * 127 is below 2^24. */
 typedef struct {
     const char *name;
     int (*runs)(void);
-    /* Fills weight and excess from a padded row-major matrix. */
+    /* Fills weight from a padded row-major matrix. */
     void (*pack)(vz_matrix *matrix, const int8_t *rows);
-    /* product[o] = sum over i of weight[o][i] * a[i]; both vectors are padded. */
-    void (*multiply)(int32_t *product, const vz_matrix *matrix, const int8_t *a);
+    /* product[p][o] = sum over i of weight[o][i] * a[p][i], for `count` vectors; all rows are padded. */
+    void (*multiply)(int32_t *product, const vz_matrix *matrix, const int8_t *a, int count);
 } vz_path;
 
 /* The paths that this program was compiled with, the fastest first; the last one runs everywhere. */

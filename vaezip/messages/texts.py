@@ -73,8 +73,7 @@ class TextCoder:
         text, most = bytearray(), min(ROOM, most + 1) if size is None else size
         while len(text) < most:
             quantile = decoder.quantile()
-            byte, row = predictor.find(quantile)
-            below, width = int(row[0]) + 1, int(row[1]) + 1
+            byte, (below, width) = predictor.find(quantile)
             if not below <= quantile < below + width:
                 raise FormatError("damaged message: no text is coded like that")
             decoder.pop(below, width)

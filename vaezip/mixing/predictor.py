@@ -9,13 +9,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.ans import TOTAL
+from vaezip.ans import Decoded
 from vaezip.meter import Ticker
 from vaezip.mixing.mixer import Mixer
 from vaezip.mixing.parameters import STARTS, Learned, MixerParameters
 from vaezip.network.decoder import Decoder
 from vaezip.network.features import ContextState
 from vaezip.network.ops import Int32
+from vaezip.rans import PythonCoder
 
 _CHUNK = 2048  # positions that the network runs at once
 
@@ -30,12 +31,15 @@ class Predictor(Protocol):
         """
         ...
 
-    def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:
-        """The next byte, that whose interval holds `quantile` (or the nearest), and the row that pops it.
+    def find(self, quantile: int) -> tuple[int, tuple[int, int]]:
+        """The next byte, that whose interval holds `quantile` (or the nearest), and its interval.
 
-        The row, float32 (3,), has what lies below the interval, its width, and what lies above, each
-        less 1. It may be used again by the next call.
+        After the block's last byte, 0 and zeros.
         """
+        ...
+
+    def decode(self, words: NDArray[np.uint32], count: int) -> Decoded:
+        """The next bytes, coded on the ANS stack that `words` hold; fewer, if a quantile is in none."""
         ...
 
     def distribution(self) -> Int32:
@@ -141,15 +145,25 @@ class ReferencePredictor:
         self._left -= 1
         return before
 
-    def find(self, quantile: int) -> tuple[int, NDArray[np.float32]]:
+    def find(self, quantile: int) -> tuple[int, tuple[int, int]]:
         """See `Predictor`."""
         if not self._left:
-            return 0, np.zeros(3, np.float32)
+            return 0, (0, 0)
         self._begin()
-        byte, (below, width) = self._mixers[0].decode(quantile)
+        byte, interval = self._mixers[0].decode(quantile)
         self._begun = False
         self._push(np.uint8(byte))
-        return byte, np.array([below - 1, width - 1, TOTAL - below - width - 1], np.float32)
+        return byte, interval
+
+    def decode(self, words: NDArray[np.uint32], count: int) -> Decoded:
+        """See `Predictor`."""
+        coder, found, intervals = PythonCoder(words), bytearray(), np.zeros((count, 2), np.int32)
+        for i in range(count):
+            byte, intervals[i] = self.find(coder.quantile())
+            if not coder.pop_intervals(intervals[i : i + 1]):
+                break
+            found.append(byte)
+        return bytes(found), intervals
 
     def _begin(self) -> None:
         if not self._begun:
