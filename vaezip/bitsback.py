@@ -29,7 +29,7 @@ LOOK = 4096  # bytes: which start suits a block shows at its beginning
 _BIT = 45426  # nats, unit 2**-16
 _WIDEST = 24 * _BIT
 _ROUND = 32  # bytes, the fewest between two looks at which start is ahead
-_BEHIND = _BIT // 4  # a start that is so much behind, times the root of the bytes to come, is given up
+_BEHIND = _BIT // 8  # a start that is so much behind, times the root of the bytes to come, is given up
 _GLIMPSE = 128  # bytes that show what a latent is worth
 _STEP = 4096  # bytes between two looks at what Python has to do: to tell of progress, to be interrupted
 _SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
@@ -102,10 +102,10 @@ def _nats(model: Model, intervals: Int32) -> NDArray[np.int64]:
 
 
 def latent_promises(model: Model, block: bytes, start: int, null: Int32) -> bool:
-    """Whether a latent may save what it costs, to judge by the first bytes.
+    """Whether a latent may well save what it costs, to judge by the first bytes.
 
     null: the intervals of the block's bytes with the null latent. What a latent saves grows more slowly than
-    the block, since the mixer learns, too.
+    the block, since the mixer learns, too; one that promises less than twice its cost seldom keeps that.
     """
     x = np.frombuffer(block, np.uint8)
     stack = AnsStack(checksum(block))
@@ -115,7 +115,7 @@ def latent_promises(model: Model, block: bytes, start: int, null: Int32) -> bool
     cost = (stack.bits() - before) * _BIT
     given = model.predictor(z, start, len(x)).encode(x[:_GLIMPSE])
     saved = int(_nats(model, null[:_GLIMPSE, None])[0] - _nats(model, given[:, None])[0])
-    return saved * isqrt(max(len(x), _GLIMPSE)) > cost * isqrt(_GLIMPSE)
+    return saved * isqrt(max(len(x), _GLIMPSE)) > 2 * cost * isqrt(_GLIMPSE)
 
 
 def encode(
