@@ -11,7 +11,16 @@ from cffi import FFI
 from setuptools import setup
 
 FOLDER = Path("vaezip/kernel")
-HEADERS = ("ans", "product", "network", "contexts", "mixer", "predictor", "training")  # what Python sees
+HEADERS = (
+    "ans",
+    "range",
+    "product",
+    "network",
+    "contexts",
+    "mixer",
+    "predictor",
+    "training",
+)  # what Python sees
 REQUIREMENTS = [
     "cffi>=1.16",
     "click>=8.2",

@@ -27,8 +27,7 @@ void vz_evidence_free(vz_evidence *e);
 void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials);
 void vz_evidence_begin_nibble(vz_evidence *e, vz_journal *j);
 
-/* Between two bytes: keep the state, and what mixers with this evidence change, in a journal of so many bytes at most.
- * 0 if there is no memory. */
+/* Between two bytes: keep the state; what changes from here on, in a journal of so many bytes at most. 0 if there is no memory. */
 int vz_evidence_mark(vz_evidence *e, size_t limit);
 /* Between two bytes: go back to the mark, which stays. 0 if the journal could not keep everything; then it is lost. */
 int vz_evidence_rewind(vz_evidence *e);

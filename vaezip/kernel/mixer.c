@@ -45,12 +45,16 @@ struct vz_mixer {
     uint32_t history_map[VZ_HISTORIES][VZ_STATES], match_map[VZ_MATCHES][VZ_MATCH_LENGTHS];
     uint16_t apm_node[3 * 256][APM_BUCKETS], apm_order2[1 << 12][APM_BUCKETS];
     int rate; /* of learning the weights, for this byte */
+
+    vz_mixer *marked; /* as it was at the mark; NULL if there is none */
+    uint8_t changed[VZ_WEIGHT_ROWS], changed_apm[1 << 12]; /* since then: rows of the two largest tables */
 };
 
 vz_mixer *vz_mixer_new(const vz_mixer_model *model) {
     vz_mixer *m = malloc(sizeof *m);
     if (!m) return NULL;
     m->model = model;
+    m->marked = NULL;
     memcpy(m->weights, model->weights, sizeof m->weights);
     memcpy(m->final_weights, model->final_weights, sizeof m->final_weights);
     memcpy(m->history_map, model->history_map, sizeof m->history_map);
@@ -63,11 +67,42 @@ vz_mixer *vz_mixer_new(const vz_mixer_model *model) {
 
 vz_mixer *vz_mixer_copy(const vz_mixer *from) {
     vz_mixer *m = malloc(sizeof *m);
-    if (m) memcpy(m, from, sizeof *m);
+    if (m) {
+        memcpy(m, from, sizeof *m);
+        m->marked = NULL;
+    }
     return m;
 }
 
-void vz_mixer_free(vz_mixer *m) { free(m); }
+void vz_mixer_free(vz_mixer *m) {
+    if (m) free(m->marked);
+    free(m);
+}
+
+int vz_mixer_mark(vz_mixer *m) {
+    free(m->marked);
+    m->marked = vz_mixer_copy(m);
+    memset(m->changed, 0, sizeof m->changed);
+    memset(m->changed_apm, 0, sizeof m->changed_apm);
+    return m->marked != NULL;
+}
+
+/* Of a table: those rows back that have changed. */
+static void bring_back(void *rows, const void *marked, uint8_t *changed, size_t count, size_t size) {
+    for (size_t i = 0; i < count; i++)
+        if (changed[i]) memcpy((uint8_t *)rows + i * size, (const uint8_t *)marked + i * size, size);
+    memset(changed, 0, count);
+}
+
+void vz_mixer_rewind(vz_mixer *m) {
+    const vz_mixer *from = m->marked;
+    bring_back(m->weights, from->weights, m->changed, VZ_WEIGHT_ROWS, sizeof *m->weights);
+    bring_back(m->apm_order2, from->apm_order2, m->changed_apm, 1 << 12, sizeof *m->apm_order2);
+    memcpy(m->final_weights, from->final_weights, sizeof m->final_weights);
+    memcpy(m->history_map, from->history_map, sizeof m->history_map);
+    memcpy(m->match_map, from->match_map, sizeof m->match_map);
+    memcpy(m->apm_node, from->apm_node, sizeof m->apm_node);
+}
 
 VZ_INLINE int squash(const vz_mixer *m, int x) {
     int at = x + DOMAIN_LIMIT + 1, f = at & 15;
@@ -237,12 +272,13 @@ VZ_INLINE void refine(uint16_t *probability, int bit, vz_journal *j) {
     *probability = (uint16_t)(*probability + (((bit ? 65535 : 0) - *probability) >> 6));
 }
 
-/* What changes is kept by the journal, which may be NULL. */
-VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int bit, vz_journal *j) {
+/* What changes is kept by the journal, which may be NULL; or, if the mixer is `marked`, is known to have changed. */
+VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int bit, vz_journal *j, const int marked) {
     const int target = bit << 16;
     for (int s = 0; s < VZ_SETS; s++) {
         int32_t *w = m->weights[p->row[s]];
         vz_journal_keep(j, w, sizeof m->weights[0]);
+        if (marked) m->changed[p->row[s]] = 1;
         int step = ((target - squash(m, p->output[s])) * m->rate) >> 8; /* at most 2^16 * 2046 >> 8, times 2047 */
         for (int i = 0; i < VZ_INPUTS; i++)
             w[i] = vz_clip(w[i] + ((p->input[i] * step + 32768) >> 16), -WEIGHT_LIMIT, WEIGHT_LIMIT);
@@ -256,6 +292,7 @@ VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int
     }
     refine(&m->apm_node[p->apm[0]][p->bucket], bit, j);
     refine(&m->apm_order2[p->apm[1]][p->bucket], bit, j);
+    if (marked) m->changed_apm[p->apm[1]] = 1;
     for (int i = 0; i < VZ_MATCHES; i++)
         if (p->match_bit[i] >= 0)
             adapt_match(m, &m->match_map[i][length_class(e->history.match[i].length)], p->match_bit[i] == bit, j);
@@ -301,7 +338,6 @@ VZ_INLINE int code_with(vz_journal *journal, vz_mixer *const *mixers, int count,
     }
     while (e->depth < 8) {
         if (e->depth == 4) vz_evidence_begin_nibble(e, journal ? vz_journal_ready(journal) : NULL);
-        vz_journal *j = journal ? vz_journal_ready(journal) : NULL;
         int bit = byte >> (7 - e->depth) & 1;
         uint8_t state[VZ_HISTORIES];
         read_states(e, state);
@@ -313,7 +349,7 @@ VZ_INLINE int code_with(vz_journal *journal, vz_mixer *const *mixers, int count,
             if (byte < 0 && k == 0) bit = quantile >= *below + *width - ones;
             *below += bit ? *width - ones : 0;
             *width = bit ? ones : *width - ones;
-            learn(mixers[k], e, &p, bit, j);
+            learn(mixers[k], e, &p, bit, NULL, journal != NULL);
         }
         go_on(e, state, mixers[0]->model->next, bit, NULL); /* the slots have been kept */
     }
@@ -321,7 +357,7 @@ VZ_INLINE int code_with(vz_journal *journal, vz_mixer *const *mixers, int count,
     return e->node & 255;
 }
 
-/* Without a journal, nothing of it is in the way. With one, there is one mixer. */
+/* Without a journal, nothing of marks is in the way. With one, there is one mixer. */
 VZ_EVERY_CPU static int code(vz_mixer *const *mixers, int count, vz_evidence *e, int byte, int32_t quantile,
                              int32_t *intervals) {
     return e->journal ? code_with(e->journal, mixers, 1, e, byte, quantile, intervals)
@@ -355,7 +391,7 @@ VZ_EVERY_CPU static void walk(vz_mixer *m, vz_evidence *e, vz_journal *j, int32_
     }
     const size_t here = j->size;
     for (int bit = 0; bit < 2; bit++) {
-        learn(m, e, &p, bit, j);
+        learn(m, e, &p, bit, j, 0);
         go_on(e, state, m->model->next, bit, j);
         walk(m, e, j, bit ? ones : width - ones, widths);
         e->node = node;

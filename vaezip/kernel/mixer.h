@@ -39,6 +39,11 @@ vz_mixer *vz_mixer_new(const vz_mixer_model *model);
 vz_mixer *vz_mixer_copy(const vz_mixer *m);
 void vz_mixer_free(vz_mixer *m);
 
+/* Keep the state, to come back to it; 0 if there is no memory. */
+int vz_mixer_mark(vz_mixer *m);
+/* Go back to the mark, which stays. */
+void vz_mixer_rewind(vz_mixer *m);
+
 /* Encode or decode the byte that the evidence has begun. Both set its interval: where it begins, and how wide it is; those of
  * the 256 bytes share out 1 ... VZ_TOTAL - 2. */
 /* By several mixers, at least one, whose models differ in nothing but weights and maps: `intervals`, (count, 2). */

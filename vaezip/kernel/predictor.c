@@ -82,11 +82,12 @@ int vz_predictor_mark(vz_predictor *p, uint32_t limit) {
     free(p->marked_state);
     p->marked_state = copy(p->state, state_size(p));
     p->marked = p->now;
-    return p->marked_state && !p->begun && p->mixers == 1 && vz_evidence_mark(p->evidence, limit);
+    return p->marked_state && !p->begun && p->mixers == 1 && vz_evidence_mark(p->evidence, limit) && vz_mixer_mark(p->mixer[0]);
 }
 
 int vz_predictor_rewind(vz_predictor *p) {
     if (!p->marked_state || p->begun || !vz_evidence_rewind(p->evidence)) return 0;
+    vz_mixer_rewind(p->mixer[0]);
     memcpy(p->state, p->marked_state, state_size(p) * sizeof *p->state);
     p->now = p->marked;
     return 1;
@@ -178,6 +179,16 @@ uint32_t vz_predictor_decode(vz_predictor *p, vz_ans *stack, uint32_t count, uin
     for (uint32_t done = 0; done < count; done++, intervals += 2) {
         text[done] = vz_predictor_find(p, vz_ans_quantile(stack), intervals);
         if (!vz_ans_pop(stack, intervals, 1)) return done;
+    }
+    return count;
+}
+
+uint32_t vz_predictor_read(vz_predictor *p, vz_range *range, uint32_t count, int end, uint8_t *text) {
+    for (uint32_t done = 0; done < count; done++) {
+        int32_t interval[2];
+        text[done] = vz_predictor_find(p, vz_range_quantile(range), interval);
+        if (!vz_range_pop(range, interval[0], interval[1])) return done;
+        if (text[done] == end) return done + 1;
     }
     return count;
 }

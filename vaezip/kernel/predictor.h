@@ -9,6 +9,7 @@
 #include "contexts.h"
 #include "mixer.h"
 #include "network.h"
+#include "range.h"
 
 typedef struct vz_predictor vz_predictor;
 
@@ -38,6 +39,8 @@ uint8_t vz_predictor_find(vz_predictor *p, int32_t quantile, int32_t *interval);
 /* To decode, with the first mixer, the next bytes, which a stack holds: `text`, (count,), and their intervals, (count, 2). How many it
  * did: fewer than `count` after the last byte, or where a quantile is in none of the intervals. */
 uint32_t vz_predictor_decode(vz_predictor *p, vz_ans *stack, uint32_t count, uint8_t *text, int32_t *intervals);
+/* Likewise, bytes that a range coder holds, up to the first that is `end`, which may be -1. */
+uint32_t vz_predictor_read(vz_predictor *p, vz_range *range, uint32_t count, int end, uint8_t *text);
 
 /* With the first mixer: the widths, (256,), that the intervals of all values of the next byte would have.
  * After the last byte, does nothing. 0 if there is no memory. */

@@ -18,6 +18,7 @@ from vaezip.kernel import paths
 from vaezip.kernel.ans import KernelCoder
 from vaezip.meter import Ticker
 from vaezip.mixing.parameters import STARTS, Learned, MixerParameters
+from vaezip.mixing.predictor import RangeCoded
 from vaezip.network.decoder import Decoder
 from vaezip.network.ops import Int32, Linear
 
@@ -171,6 +172,17 @@ class KernelPredictor:
         pointers = _ffi.from_buffer("uint8_t[]", found), _ffi.from_buffer("int32_t[]", intervals)
         done = _lib.vz_predictor_decode(self._handle, coder.handle, count, *pointers)
         return found[:done].tobytes(), intervals
+
+    def read(self, coded: RangeCoded, count: int, end: int | None) -> bytes:
+        """See `Predictor.read`."""
+        if coded.code >> 64:  # more than any interval holds
+            return b""
+        data, found = _ffi.from_buffer("uint8_t[]", coded.data), np.empty(count, np.uint8)
+        state = _ffi.new("vz_range *", (coded.code, coded.range, data, len(coded.data), coded.at))
+        last = -1 if end is None else end
+        done = _lib.vz_predictor_read(self._handle, state, count, last, _ffi.from_buffer("uint8_t[]", found))
+        coded.code, coded.range, coded.at = state.code, state.range, state.at
+        return found[:done].tobytes()
 
     def distribution(self) -> Int32:
         """See `Predictor.distribution`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vaezip.coder import PRECISION, TOTAL
+from vaezip.mixing.predictor import Predictor
 
 _BITS = 64
 _MASK = (1 << _BITS) - 1
@@ -62,24 +63,31 @@ class RangeEncoder:
 
 
 class RangeDecoder:
-    """Decodes what a `RangeEncoder` wrote, or whatever else the bytes may mean."""
+    """Decodes what a `RangeEncoder` wrote, or whatever else the bytes may mean.
+
+    `code` is the number that is left, less the low end of its interval, and `range` how wide that is.
+    """
 
     def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, _BITS // 8
-        self._code = int.from_bytes(data[: _BITS // 8].ljust(_BITS // 8, b"\0"), "big")  # less the low end
-        self._range = _MASK
+        self.data, self.at = data, _BITS // 8
+        self.code = int.from_bytes(data[: _BITS // 8].ljust(_BITS // 8, b"\0"), "big")
+        self.range = _MASK
 
     def quantile(self) -> int:
         """The number below 2**24 that tells in which interval the next symbol lies."""
-        return min(TOTAL - 1, self._code // (self._range >> PRECISION))
+        return min(TOTAL - 1, self.code // (self.range >> PRECISION))
 
     def pop(self, below: int, width: int) -> None:
         """Take off the symbol with that interval, which holds the quantile."""
-        unit = self._range >> PRECISION
-        self._code -= unit * below
-        self._range = unit * width
-        while self._range < _LEAST:
-            byte = self._data[self._at] if self._at < len(self._data) else 0
-            self._code = self._code << 8 | byte
-            self._range <<= 8
-            self._at += 1
+        unit = self.range >> PRECISION
+        self.code -= unit * below
+        self.range = unit * width
+        while self.range < _LEAST:
+            byte = self.data[self.at] if self.at < len(self.data) else 0
+            self.code = self.code << 8 | byte
+            self.range <<= 8
+            self.at += 1
+
+    def read(self, predictor: Predictor, count: int, end: int | None) -> bytes:
+        """See `vaezip.messages.texts.Decoder`."""
+        return predictor.read(self, count, end)

@@ -16,7 +16,7 @@ from vaezip.coder import PRECISION, TOTAL
 from vaezip.dictionaries.dictionary import Dictionary
 from vaezip.dictionaries.priming import ROOM
 from vaezip.errors import FormatError
-from vaezip.mixing.predictor import Predictor
+from vaezip.mixing.predictor import Coded, Predictor
 
 MAX_TEXT = 1 << 16
 """Bytes of the longest text."""
@@ -33,14 +33,11 @@ Interval = tuple[int, int]
 """Of a symbol: where it begins, of 2**24, and how wide it is."""
 
 
-class Decoder(Protocol):
-    """What symbols are decoded from."""
+class Decoder(Coded, Protocol):
+    """What a text is decoded from."""
 
-    def quantile(self) -> int:
-        """The number below 2**24 that tells in which interval the next symbol lies."""
-
-    def pop(self, below: int, width: int) -> None:
-        """Take off the symbol with that interval, which holds the quantile."""
+    def read(self, predictor: Predictor, count: int, end: int | None) -> bytes:
+        """The next bytes, up to and with the first that is `end`; fewer than `count` if they are damaged."""
 
 
 class TextCoder:
@@ -70,21 +67,17 @@ class TextCoder:
         is_line, size = self._pop_size(decoder)
         if size is not None and size > most:
             raise FormatError("damaged message: longer than it may be")
-        text, most = bytearray(), min(ROOM, most + 1) if size is None else size
-        while len(text) < most:
-            quantile = decoder.quantile()
-            byte, (below, width) = predictor.find(quantile)
-            if not below <= quantile < below + width:
-                raise FormatError("damaged message: no text is coded like that")
-            decoder.pop(below, width)
-            text.append(byte)
-            if size is None and byte == self._end:
-                return bytes(text if is_line else text[:-1])
         if size is None:
-            raise FormatError("damaged message: it does not end")
+            text = decoder.read(predictor, min(ROOM, most + 1), self._end)
+            if not text or text[-1] != self._end:
+                raise FormatError("damaged message: it does not end")
+            return text if is_line else text[:-1]
+        text = decoder.read(predictor, size, None)
+        if len(text) < size:
+            raise FormatError("damaged message: no text is coded like that")
         if text[-1] != self._end:
             predictor.encode(np.array([self._end], np.uint8))
-        return bytes(text)
+        return text
 
     def _pop_size(self, decoder: Decoder) -> tuple[bool, int | None]:
         """Whether the terminator is part of the text, and bytes of the text; None if it goes on to there."""

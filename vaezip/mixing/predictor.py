@@ -21,6 +21,25 @@ from vaezip.rans import PythonCoder
 _CHUNK = 2048  # positions that the network runs at once
 
 
+class Coded(Protocol):
+    """What symbols are decoded from."""
+
+    def quantile(self) -> int:
+        """The number below 2**24 that tells in which interval the next symbol lies."""
+
+    def pop(self, below: int, width: int) -> None:
+        """Take off the symbol with that interval, which holds the quantile."""
+
+
+class RangeCoded(Coded, Protocol):
+    """A range decoder, and its state: see `vaezip.messages.range_coder`."""
+
+    data: bytes
+    at: int
+    code: int
+    range: int
+
+
 class Predictor(Protocol):
     """The bytes of one block; encodes the whole block, or decodes it step by step."""
 
@@ -47,6 +66,10 @@ class Predictor(Protocol):
 
         Nothing is learned from it. The byte itself is then had from `find`.
         """
+        ...
+
+    def read(self, coded: RangeCoded, count: int, end: int | None) -> bytes:
+        """Likewise from a range decoder: `count` bytes, or up to and with the first that is `end`."""
         ...
 
     def copy(self, more: int) -> Predictor:
@@ -76,6 +99,19 @@ class Comparison(Protocol):
     def drop(self, start: int) -> None:
         """Go on without a start, as they are counted now; one has to stay."""
         ...
+
+
+def read(predictor: Predictor, coded: Coded, count: int, end: int | None) -> bytes:
+    """`count` bytes, or up to and with the first that is `end`; fewer, if a quantile is in no interval."""
+    text = bytearray()
+    while len(text) < count and (not text or text[-1] != end):
+        quantile = coded.quantile()
+        byte, (below, width) = predictor.find(quantile)
+        if not below <= quantile < below + width:
+            break
+        coded.pop(below, width)
+        text.append(byte)
+    return bytes(text)
 
 
 class Reference:
@@ -164,6 +200,10 @@ class ReferencePredictor:
                 break
             found.append(byte)
         return bytes(found), intervals
+
+    def read(self, coded: RangeCoded, count: int, end: int | None) -> bytes:
+        """See `Predictor`."""
+        return read(self, coded, count, end)
 
     def _begin(self) -> None:
         if not self._begun:

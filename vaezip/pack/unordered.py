@@ -16,6 +16,7 @@ from vaezip.ans import AnsStack
 from vaezip.coder import TOTAL
 from vaezip.errors import FormatError
 from vaezip.messages.texts import Interval
+from vaezip.mixing.predictor import Predictor, read
 
 Record = tuple[bytes, ...]
 
@@ -34,6 +35,10 @@ class StackDecoder:
         """See `vaezip.messages.texts.Decoder`."""
         if width < TOTAL:  # else there is nothing to know
             self._stack.pop(_row(below, width))
+
+    def read(self, predictor: Predictor, count: int, end: int | None) -> bytes:
+        """See `vaezip.messages.texts.Decoder`."""
+        return read(predictor, self, count, end)
 
 
 def encode_set(records: Sequence[Record], symbols: Callable[[Record], Sequence[Interval]]) -> bytes:
