@@ -7,6 +7,12 @@
 #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
 #define VZ_X86 1
 #include <immintrin.h>
+#if defined(__x86_64__) && defined(__linux__) && __GNUC__ >= 11 /* Linux has to be asked for tiles */
+#define VZ_AMX 1
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 #define VZ_NEON 1
 #include <arm_neon.h>
@@ -133,6 +139,76 @@ VNNI static void multiply_vnni(int32_t *product, const vz_matrix *m, const int8_
 }
 #endif
 
+#ifdef VZ_AMX
+#define ARCH_REQ_XCOMP_PERM 0x1023
+#define XFEATURE_XTILEDATA 18
+
+static int has_amx(void) {
+    unsigned a, b, c, d;
+    const unsigned tiles_of_int8 = 1u << 24 | 1u << 25;
+    if (!has_vnni() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & tiles_of_int8) != tiles_of_int8) return 0;
+    return !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA);
+}
+
+/* How many inputs a tile takes of each vector: as many as share out all of them evenly. */
+static int tile_inputs(int inputs) {
+    int n = 64;
+    while (inputs % n) n -= 4;
+    return n;
+}
+
+/* Two tiles of 16 vectors and two of outputs make four of products; like VNNI's, these are 128 sum(a) too large. */
+__attribute__((target("amx-tile,amx-int8"))) static void tiles_amx(int32_t *product, const vz_matrix *m, const int8_t *a) {
+    const int inputs = m->inputs, outputs = m->outputs, n = tile_inputs(inputs), stride = outputs * (int)sizeof *product;
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } shape = {.palette = 1};
+    for (int t = 0; t < 8; t++) {
+        shape.row_bytes[t] = (uint16_t)(t < 4 || t > 5 ? 64 : n); /* 0 to 3: products; 4, 5: vectors; 6, 7: weights */
+        shape.rows[t] = (uint8_t)(t < 6 ? 16 : n / 4);
+    }
+    _tile_loadconfig(&shape);
+    for (int o = 0; o < outputs; o += 2 * VZ_TILE) {
+        const int pair = o + VZ_TILE < outputs;
+        const int8_t *w = m->weight + o * inputs, *next = pair ? w + VZ_TILE * inputs : w;
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        for (int i = 0; i < inputs; i += n) {
+            _tile_loadd(4, a + i, inputs);
+            _tile_loadd(5, a + 16 * inputs + i, inputs);
+            _tile_loadd(6, w + i * VZ_TILE, 64);
+            _tile_loadd(7, next + i * VZ_TILE, 64);
+            _tile_dpbsud(0, 4, 6);
+            _tile_dpbsud(1, 4, 7);
+            _tile_dpbsud(2, 5, 6);
+            _tile_dpbsud(3, 5, 7);
+        }
+        _tile_stored(0, product + o, stride);
+        _tile_stored(2, product + 16 * outputs + o, stride);
+        if (!pair) break;
+        _tile_stored(1, product + o + VZ_TILE, stride);
+        _tile_stored(3, product + 16 * outputs + o + VZ_TILE, stride);
+    }
+    _tile_release();
+}
+
+VNNI static void multiply_amx(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
+    for (; count >= 32; count -= 32) {
+        tiles_amx(product, m, a);
+        for (int p = 0; p < 32; p++, a += m->inputs, product += m->outputs) {
+            const __m512i excess = excess_vnni(a, m->inputs);
+            for (int o = 0; o < m->outputs; o += VZ_TILE)
+                _mm512_storeu_si512(product + o, _mm512_sub_epi32(_mm512_loadu_si512(product + o), excess));
+        }
+    }
+    multiply_vnni(product, m, a, count);
+}
+#endif
+
 #ifdef VZ_NEON
 static void multiply_neon(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
     for (int o = 0; o < m->outputs; o += VZ_TILE)
@@ -151,6 +227,9 @@ static void multiply_neon(int32_t *product, const vz_matrix *m, const int8_t *a,
 #endif
 
 const vz_path vz_paths[] = {
+#ifdef VZ_AMX
+    {"amx-int8", has_amx, pack_vnni, multiply_amx},
+#endif
 #ifdef VZ_X86
     {"avx512-vnni", has_vnni, pack_vnni, multiply_vnni},
     {"avx2", has_avx2, pack_tiles, multiply_avx2},
