@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* syscall, where only standard C was asked for */
 #include "product.h"
 
 #include <string.h>
