@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -37,7 +38,6 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 DATA = TESTS / "data"
 TINY = DATA / "tiny.vzm"
-MODULES = "vaezip.cli, vaezip.jobs, vaezip.kernel.predictor, numpy"
 
 Result = subprocess.CompletedProcess[bytes]
 Run = Callable[..., Result]
@@ -77,20 +77,30 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="session")
-def warm() -> Iterator[list[str]]:
-    """The beginning of a command line that calls a function where all is imported already; see warm.py."""
+@contextlib.contextmanager
+def server(*modules: str) -> Iterator[list[str]]:
+    """A command line that calls a function where these modules are imported already; see warm.py."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address := str(Path(folder) / "socket"))
         listening.listen(100)
-        code = f"import socket, warm, {MODULES}; warm.serve(socket.socket(fileno={listening.fileno()}))"
-        paths = os.pathsep.join(map(str, (ROOT, TESTS)))
-        command = [sys.executable, "-c", code]
-        with subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": paths}, pass_fds=[listening.fileno()]
-        ) as server:
+        number = listening.fileno()
+        command = [sys.executable, "-c", f"import warm; warm.serve({number}, {modules})"]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, TESTS)))}
+        with subprocess.Popen(command, env=env, pass_fds=[number]) as process:
             yield [sys.executable, "-IS", str(TESTS / "warm.py"), address]
-            server.kill()
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[list[str]]:
+    with server("vaezip.cli", "vaezip.jobs", "vaezip.kernel.predictor") as command:
+        yield command
+
+
+@pytest.fixture(scope="session")
+def warm_for_training_and_plots() -> Iterator[list[str]]:
+    with server("torch", "matplotlib.figure") as command:
+        yield command
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +137,7 @@ def sh(programs: dict[str, str], tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def run(warm: list[str], tmp_path: Path) -> Run:
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """`run("compress", "a.txt", input=b"...")` in a fresh folder; with the tiny model where one is needed.
 
     In a process that starts anew where there are limits, or an environment that is not about vaezip alone.
@@ -135,7 +145,10 @@ def run(warm: list[str], tmp_path: Path) -> Run:
 
     def call(*args: object, env: dict[str, str] | None = None, **options: object) -> Result:
         anew = "preexec_fn" in options or not all(name.startswith("VAEZIP") for name in env or {})
-        command = [sys.executable, "-m", "vaezip"] if anew else [*warm, "vaezip.__main__:main"]
+        warm = "warm_for_training_and_plots" if args[:1] in (("train",), ("plot",)) else "warm"
+        command = [*request.getfixturevalue(warm), "vaezip.__main__:main"]
+        if anew:
+            command = [sys.executable, "-m", "vaezip"]
         takes_model = args and args[0] in ("compress", "decompress", "test", "bench", "show", "map")
         tiny = ["-m", TINY] if takes_model and not {"-m", "--models"}.intersection(args) else []
         command += map(str, [*args[:1], *tiny, *args[1:]])

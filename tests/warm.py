@@ -31,13 +31,19 @@ def ask(address: str, function: str, *arguments: str) -> None:
     os._exit(code)
 
 
-def serve(listening: socket.socket) -> None:
-    """Fork a process for every request, and another that waits for its end."""
+def serve(listening: int, modules: tuple[str, ...]) -> None:
+    """Import modules; then fork a process for every request, and another that waits for its end."""
+    import contextlib
+    import importlib
     import signal
 
+    for name in modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     signal.signal(signal.SIGCHLD, lambda *_: os.waitpid(-1, os.WNOHANG))
+    requests = socket.socket(fileno=listening)
     while True:
-        asking, _ = listening.accept()
+        asking, _ = requests.accept()
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             begin, files, _, _ = socket.recv_fds(asking, 1, 100)
