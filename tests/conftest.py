@@ -113,9 +113,7 @@ def programs(warm: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[
     for name, module, function in re.findall(r'(\w+) = "([\w.]+):(\w+)"', scripts):
         code = f"from {module} import {function}; {function}()"
         anew, forked = shlex.join([sys.executable, "-c", code]), shlex.join([*warm, f"{module}:{function}"])
-        (folder / name).write_text(
-            f'#!/bin/sh\n[ "$PYTHONUTF8" ] && exec {anew} "$@"\nexec {forked} "$@"\n'
-        )
+        (folder / name).write_text(f'#!/bin/sh\n[ "$PYTHONUTF8" ] && exec {anew} "$@"\nexec {forked} "$@"\n')
         (folder / name).chmod(0o755)
     paths = {
         name: os.pathsep.join([str(first), *filter(None, [os.environ.get(name)])])

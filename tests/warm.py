@@ -47,7 +47,8 @@ def serve(listening: int, modules: tuple[str, ...]) -> None:
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             begin, files, _, _ = socket.recv_fds(asking, 1, 100)
-            request = marshal.loads(begin + b"".join(iter(lambda: asking.recv(1 << 16), b"")))
+            with asking.makefile("rb") as rest:
+                request = marshal.loads(begin + rest.read())
             if (process := os.fork()) == 0:
                 _become(files, *request)
             os.closerange(0, 3)  # a reader of what the process writes waits for its end, not for ours
