@@ -1,4 +1,4 @@
-"""Fixtures: a tiny trained model (width 16, tests/data/tiny.vzm) and the command line as a subprocess."""
+"""Fixtures: a tiny trained model (width 16, tests/data/tiny.vzm) and the command line as a process of its own."""
 
 from __future__ import annotations
 
@@ -85,7 +85,10 @@ def server(*modules: str) -> Iterator[list[str]]:
         listening.listen(100)
         number = listening.fileno()
         command = [sys.executable, "-c", f"import warm; warm.serve({number}, {modules})"]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, TESTS)))}
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([*map(str, (ROOT, TESTS)), os.environ.get("PYTHONPATH", "")]),
+        }
         with subprocess.Popen(command, env=env, pass_fds=[number]) as process:
             yield [sys.executable, "-IS", str(TESTS / "warm.py"), address]
             process.kill()
@@ -142,11 +145,11 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """
 
     def call(*args: object, env: dict[str, str] | None = None, **options: object) -> Result:
-        anew = "preexec_fn" in options or not all(name.startswith("VAEZIP") for name in env or {})
-        warm = "warm_for_training_and_plots" if args[:1] in (("train",), ("plot",)) else "warm"
-        command = [*request.getfixturevalue(warm), "vaezip.__main__:main"]
-        if anew:
+        if "preexec_fn" in options or not all(name.startswith("VAEZIP") for name in env or {}):
             command = [sys.executable, "-m", "vaezip"]
+        else:
+            warm = "warm_for_training_and_plots" if args[:1] in (("train",), ("plot",)) else "warm"
+            command = [*request.getfixturevalue(warm), "vaezip.__main__:main"]
         takes_model = args and args[0] in ("compress", "decompress", "test", "bench", "show", "map")
         tiny = ["-m", TINY] if takes_model and not {"-m", "--models"}.intersection(args) else []
         command += map(str, [*args[:1], *tiny, *args[1:]])

@@ -2,6 +2,8 @@
 
 Such a process has the arguments, environment, folder, umask and open files of the one that asks for it, which
 only waits, and ends as it ends. Limits, and what Python heeds when it starts, need a process that does start.
+
+Imports that the one that asks can do without stand in functions: it must start quickly.
 """
 
 from __future__ import annotations
