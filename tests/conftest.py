@@ -1,13 +1,16 @@
-"""Fixtures: a tiny trained model (width 16, tests/data/tiny.vzm) and the command line as a subprocess."""
+"""Fixtures: a tiny trained model (width 16, tests/data/tiny.vzm) and the command line as a process of its own."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +23,7 @@ from vaezip.model import Model, load_model
 # One BLAS thread: the arrays are small. (Results do not depend on it; test_exactness shows that.)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What the user has set is not what tests are about.
-for variable in ("VAEZIP_MODEL", "VAEZIP_THREADS"):
+for variable in ("VAEZIP_MODEL", "VAEZIP_THREADS", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(variable, None)
 
 # A shell's background job ignores SIGINT, one under nohup SIGHUP, and so would the commands that tests run.
@@ -31,8 +34,9 @@ for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM), signal.
 settings.register_profile("default", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("default")
 
-ROOT = Path(__file__).parent.parent
-DATA = Path(__file__).parent / "data"
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+DATA = TESTS / "data"
 TINY = DATA / "tiny.vzm"
 
 Result = subprocess.CompletedProcess[bytes]
@@ -73,8 +77,37 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
+@contextlib.contextmanager
+def server(*modules: str) -> Iterator[list[str]]:
+    """A command line that calls a function where these modules are imported already; see warm.py."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address := str(Path(folder) / "socket"))
+        listening.listen(100)
+        number = listening.fileno()
+        command = [sys.executable, "-c", f"import warm; warm.serve({number}, {modules})"]
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([*map(str, (ROOT, TESTS)), os.environ.get("PYTHONPATH", "")]),
+        }
+        with subprocess.Popen(command, env=env, pass_fds=[number]) as process:
+            yield [sys.executable, "-IS", str(TESTS / "warm.py"), address]
+            process.kill()
+
+
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def warm() -> Iterator[list[str]]:
+    with server("vaezip.cli", "vaezip.jobs", "vaezip.kernel.predictor") as command:
+        yield command
+
+
+@pytest.fixture(scope="session")
+def warm_for_training_and_plots() -> Iterator[list[str]]:
+    with server("torch", "matplotlib.figure") as command:
+        yield command
+
+
+@pytest.fixture(scope="session")
+def programs(warm: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which a shell finds `vaezip` and `vzcat`, with the tiny model where none is given."""
     folder = tmp_path_factory.mktemp("bin")
     scripts = (
@@ -82,7 +115,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     )
     for name, module, function in re.findall(r'(\w+) = "([\w.]+):(\w+)"', scripts):
         code = f"from {module} import {function}; {function}()"
-        (folder / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{code}" "$@"\n')
+        anew, forked = shlex.join([sys.executable, "-c", code]), shlex.join([*warm, f"{module}:{function}"])
+        (folder / name).write_text(f'#!/bin/sh\n[ "$PYTHONUTF8" ] && exec {anew} "$@"\nexec {forked} "$@"\n')
         (folder / name).chmod(0o755)
     paths = {
         name: os.pathsep.join([str(first), *filter(None, [os.environ.get(name)])])
@@ -104,14 +138,21 @@ def sh(programs: dict[str, str], tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """`run("compress", "a.txt", input=b"...")` in a fresh folder; with the tiny model where one is needed."""
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """`run("compress", "a.txt", input=b"...")` in a fresh folder; with the tiny model where one is needed.
+
+    In a process that starts anew where there are limits, or an environment that is not about vaezip alone.
+    """
 
     def call(*args: object, env: dict[str, str] | None = None, **options: object) -> Result:
-        command = [sys.executable, "-m", "vaezip", *map(str, args)]
+        if "preexec_fn" in options or not all(name.startswith("VAEZIP") for name in env or {}):
+            command = [sys.executable, "-m", "vaezip"]
+        else:
+            warm = "warm_for_training_and_plots" if args[:1] in (("train",), ("plot",)) else "warm"
+            command = [*request.getfixturevalue(warm), "vaezip.__main__:main"]
         takes_model = args and args[0] in ("compress", "decompress", "test", "bench", "show", "map")
-        if takes_model and not {"-m", "--models"}.intersection(args):
-            command[4:4] = ["-m", str(TINY)]
+        tiny = ["-m", TINY] if takes_model and not {"-m", "--models"}.intersection(args) else []
+        command += map(str, [*args[:1], *tiny, *args[1:]])
         defaults = {"cwd": tmp_path, "capture_output": True, "timeout": 600, "check": False}
         defaults |= {} if "input" in options else {"stdin": subprocess.DEVNULL}
         return subprocess.run(command, env={**os.environ, **(env or {})}, **{**defaults, **options})  # type: ignore[call-overload]

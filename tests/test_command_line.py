@@ -83,13 +83,13 @@ def encodable(arguments: list[str]) -> list[bytes]:
 )
 @given(command=COMMANDS, arguments=st.lists(ARGUMENTS, max_size=5), streams=STREAMS)
 def test_nothing_that_is_typed_ends_in_a_traceback(
-    command: str, arguments: list[str], streams: str, workplace: Path
+    command: str, arguments: list[str], streams: str, workplace: Path, programs: dict[str, str]
 ) -> None:
-    program = [sys.executable, "-m", "vaezip", *([command] if command else [])]
+    program = ["vaezip", *([command] if command else [])]
     result = subprocess.run(
         ["bash", "-c", f'"$@" {streams}', "bash", *program, *encodable(arguments)],
         cwd=workplace,
-        env={**os.environ, "VAEZIP_MODEL": "../tiny.vzm"},
+        env={**programs, "VAEZIP_MODEL": "../tiny.vzm"},
         input=b"",
         capture_output=True,
         timeout=600,

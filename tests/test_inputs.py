@@ -193,7 +193,8 @@ def test_lists_that_cannot_be_used(sh: Run, tmp_path: Path) -> None:
 
 
 def test_names_in_lists_may_be_any_bytes(sh: Run, tmp_path: Path) -> None:
-    names = [bytes([byte]) * 3 for byte in range(1, 256) if byte not in b"./"]
+    every = bytes(byte for byte in range(1, 256) if byte not in b"./\n")
+    names = [b"\n\n\n", b"---", b"   ", b"\\\\", b"\r", *(every[first::9] for first in range(9))]
     for name in names:
         (tmp_path / os.fsdecode(name)).write_bytes(name)
     for environment in ("", "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"):
@@ -201,7 +202,7 @@ def test_names_in_lists_may_be_any_bytes(sh: Run, tmp_path: Path) -> None:
         back = b"\n".join(name + b".vz" for name in names if name != b"\n\n\n")
         assert sh(f"{environment} vaezip -d --filelist - --rm", input=back).stderr == b""
         ends(sh("vaezip -d --rm -- $'\\n\\n\\n.vz'"), 0)
-        assert sorted(os.listdir(os.fsencode(tmp_path))) == names
+        assert sorted(os.listdir(os.fsencode(tmp_path))) == sorted(names)
 
 
 def test_another_suffix_holds_in_both_directions(sh: Run, tmp_path: Path) -> None:
