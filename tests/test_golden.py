@@ -25,7 +25,7 @@ def cases() -> dict[str, tuple[bytes, int]]:
     return {
         "empty": (b"", 100),
         "one-byte": (b"v", 100),
-        "latent": (text[:300], 1000),
+        "latent": ((DATA / "golden-latent.txt").read_bytes(), 1000),
         "null-latent": (text, 4096),
         "stored": (noise, 1000),
         "blocks": (text + noise + text[:7], 300),

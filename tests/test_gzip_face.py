@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -46,17 +48,28 @@ def test_help_and_version_go_to_standard_output(sh: Run) -> None:
     ends(sh("vaezip --help >/dev/full"), 1, b"", "standard output: cannot write")
 
 
-def test_every_level_is_accepted_and_all_mean_the_same(sh: Run, text: Path) -> None:
-    blob = sh("vaezip -c in").stdout
-    for levels in ("-1 -2 -3", "-4 -5 -6", "-7 -8", "-9", "-19", "--fast", "--best", "-9n"):
-        ends(sh(f"vaezip {levels} -c in"), 0, blob)
-    ends(sh("vaezip -d9 | cmp - in", input=blob), 0)
+def test_a_level_chooses_the_model(sh: Run, text: Path) -> None:
+    standard, large = (sh(f"vaezip -c -m {model} in").stdout for model in ("standard", "large"))
+    assert len(large) < len(standard)
+    for levels in ("-1 -2 -3", "-4 -5 -6", "-91", "--fast", "-9 -m standard"):
+        ends(sh(f"vaezip {levels} -c in"), 0, standard)
+    for levels in ("-7 -8", "-9", "-19", "--best", "-9n", "-1 -m large"):
+        ends(sh(f"vaezip {levels} -c in"), 0, large)
+    ends(sh("VAEZIP_MODEL=standard vaezip compress -7 -c in"), 0, large)
+    for blob in (standard, large):
+        ends(sh("vaezip -d9 | cmp - in", input=blob), 0)
+
+
+def test_a_level_chooses_the_block_size(sh: Run, tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(random.Random(0).randbytes(1200 << 10))  # stored, which is quick
+    for levels, blocks in (("-6", 3), ("-7", 3), ("-8", 2), ("-9", 1), ("-9 --block-size 600K", 2)):
+        assert json.loads(sh(f"vaezip {levels} -c noise | vaezip -l --json").stdout)[0]["blocks"] == blocks
 
 
 def test_options_may_be_bundled_and_stand_behind_files(sh: Run, text: Path, prose: bytes) -> None:
-    blob = sh("vaezip -9c in").stdout
+    blob = sh("vaezip -6c in").stdout
     ends(sh("vaezip in -c"), 0, blob)
-    ends(sh("vaezip in -c9nT2"), 0, blob)
+    ends(sh("vaezip in -c6nT2"), 0, blob)
     ends(sh("vaezip -dcT2", input=blob), 0, prose[:300])
     ends(sh("cat > in.vz && echo old > in && vaezip in.vz -dkf && cat in", input=blob), 0, prose[:300])
     ends(sh("cp in.vz -- -c && vaezip -d -S '' -- -c"), 1, b"", "is not the end of a file's name")

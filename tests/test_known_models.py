@@ -80,8 +80,12 @@ def test_of_models_that_begin_alike_the_right_one_decodes(folder: Path, tiny: va
 
 
 def test_models_are_listed(folder: Path, tiny: vaezip.Model, run: Run) -> None:
-    assert [(known.name, known.shipped) for known in known_models()] == [("standard", True), ("mine", False)]
-    assert vaezip.shipped_models() == ["standard"]
+    assert [(known.name, known.shipped) for known in known_models()] == [
+        ("standard", True),
+        ("large", True),
+        ("mine", False),
+    ]
+    assert vaezip.shipped_models() == ["large", "standard"]
     result = run("models", "--json", env={"VAEZIP_MODEL_PATH": str(folder)})
     rows = {row["name"]: row for row in json.loads(result.stdout)}
     assert rows["mine"]["fingerprint"] == tiny.fingerprint.hex()
@@ -90,7 +94,7 @@ def test_models_are_listed(folder: Path, tiny: vaezip.Model, run: Run) -> None:
     (folder / "bad.vzm").write_bytes(b"no model")
     result = run("models", env={"VAEZIP_MODEL_PATH": str(folder)})
     assert (result.returncode, result.stderr.count(b"\n")) == (2, 1)
-    assert result.stdout.count(b"\n") == 3
+    assert result.stdout.count(b"\n") == 4
 
 
 def test_a_name_that_means_nothing_is_said_once(folder: Path, run: Run, tmp_path: Path) -> None:

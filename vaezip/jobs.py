@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypedDict
 
 from vaezip.block import DEFAULT_BLOCK_SIZE
@@ -14,6 +14,7 @@ from vaezip.dictionaries.known import KnownDictionary, known_dictionaries
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
 from vaezip.files import Source, open_source, reason, standard_input
 from vaezip.known_models import KnownModel, Models, ModelsAtHand, known_models
+from vaezip.levels import Level
 from vaezip.listing import list_frames
 from vaezip.messages.codec import MessageCodec
 from vaezip.messages.texts import MAX_TEXT
@@ -46,6 +47,10 @@ class Job:
     overwrite: bool = False
     remove: bool = False
     warn: Warn = lambda message: None  # called with a line on what did not quite work
+
+    def at(self, level: Level) -> Job:
+        """This job with what a level chooses; a model that is given remains."""
+        return replace(self, usual_model=level.model, block_size=level.block_size)
 
     @property
     def writing_model(self) -> str | None:

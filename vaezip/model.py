@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # the reference is loaded where there is no kernel
 
 MODEL_FORMAT = 1
 DEFAULT = "standard"
+LARGE = "large"
 _SELF_TEST_BYTES = 64
 _KEPT = 4  # models
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from vaezip.cli.options import block_size_option
+from vaezip.cli.options import block_size_option, level_options
 from vaezip.cli.transform import transform, transform_options
 
 
 @click.command()
 @transform_options
 @block_size_option
+@level_options
 def compress(**options: Any) -> int:
     """Compress FILES: each to a file of the same name with .vz behind it.
 

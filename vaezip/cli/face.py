@@ -100,7 +100,7 @@ last of -z, -d, -t and -l counts. A first word that names a command runs that: v
 it, and a file of that name is ./test, say, or comes after --.
 """
 
-_shared = {param.name: param for command in _MODES.values() for param in command.params}
+_shared = {tuple(param.opts): param for command in _MODES.values() for param in command.params}
 
 face = Face(
     "vaezip",
@@ -110,12 +110,6 @@ face = Face(
         _mode_option("test", "-t", "--test", help="Check compressed files, writing nothing."),
         _mode_option("list", "-l", "--list", help="Show sizes, blocks and model of compressed files."),
         *_shared.values(),
-        click.Option(
-            [*(f"-{level}" for level in range(1, 10)), "--fast", "--best", "level"],
-            is_flag=True,
-            expose_value=False,
-            help="Accepted as from other compressors; they all mean the standard model for now.",
-        ),
         click.Option(
             ["-n", "--no-name"],
             is_flag=True,

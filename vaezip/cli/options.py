@@ -163,6 +163,29 @@ block_size_option = click.option(
     help="Bytes coded as one: larger blocks are smaller in the end, and use fewer cores. [default: 512K]",
 )
 
+_LEVELS = {
+    1: "As -6; so are -2 to -5.",
+    6: "The standard model: the default.",
+    7: "The large model: smaller files, half as fast.",
+    8: "As -7, with blocks of 1M.",
+    9: "As -7, with blocks of 4M: each is one core's work.",
+}
+level_options = _options(
+    *(
+        click.option(
+            f"-{level}",
+            *{1: ["--fast"], 9: ["--best"]}.get(level, []),
+            "level",
+            flag_value=level,
+            type=int,
+            default=None,
+            hidden=level not in _LEVELS,
+            help=_LEVELS.get(level),
+        )
+        for level in range(1, 10)
+    )
+)
+
 max_output_option = click.option(
     "--max-output",
     "max_output_size",

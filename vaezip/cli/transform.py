@@ -66,6 +66,7 @@ def transform(
     quiet: bool,
     verbose: bool,
     block_size: int | None = None,
+    level: int | None = None,
     max_output_size: int | None = None,
     message: bool = False,
     check_bytes: int = 0,
@@ -77,6 +78,7 @@ def transform(
     chosen: what `input_options` give.
     """
     from vaezip import jobs
+    from vaezip.levels import LEVELS
     from vaezip.naming import Guard, Naming
 
     report = Report(quiet)
@@ -108,6 +110,8 @@ def transform(
         remove=remove,
         warn=report.warn,
     )
+    if level is not None:
+        job = job.at(LEVELS[level])
     if block_size is not None:
         job = dataclasses.replace(job, block_size=block_size)
     guard = Guard(path for path in [*sources, model, dictionary] if path is not None)
