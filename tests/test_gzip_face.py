@@ -52,10 +52,12 @@ def test_a_level_chooses_the_model(sh: Run, text: Path) -> None:
     standard, large = (sh(f"vaezip -c -m {model} in").stdout for model in ("standard", "large"))
     assert len(large) < len(standard)
     for levels in ("-1 -2 -3", "-4 -5 -6", "-91", "--fast", "-9 -m standard"):
-        ends(sh(f"vaezip {levels} -c in"), 0, standard)
+        ends(sh(f"VAEZIP_MODEL= vaezip {levels} -c in"), 0, standard)
     for levels in ("-7 -8", "-9", "-19", "--best", "-9n", "-1 -m large"):
         ends(sh(f"vaezip {levels} -c in"), 0, large)
-    ends(sh("VAEZIP_MODEL=standard vaezip compress -7 -c in"), 0, large)
+    tiny = sh(f"vaezip -c -m {TINY} in").stdout
+    for levels, blob in (("", tiny), ("-6", tiny), ("-7", large)):
+        ends(sh(f"VAEZIP_MODEL={TINY} vaezip compress {levels} -c in"), 0, blob)
     for blob in (standard, large):
         ends(sh("vaezip -d9 | cmp - in", input=blob), 0)
 

@@ -50,7 +50,7 @@ class Job:
 
     def at(self, level: Level) -> Job:
         """This job with what a level chooses; a model that is given remains."""
-        return replace(self, usual_model=level.model, block_size=level.block_size)
+        return replace(self, usual_model=level.model or self.usual_model, block_size=level.block_size)
 
     @property
     def writing_model(self) -> str | None:
