@@ -22,8 +22,8 @@ from vaezip.mixing.parameters import STARTS, MixerParameters
 from vaezip.model import parse_model, read_model_file
 from vaezip.network.architecture import Architecture
 from vaezip.network.features import STRANGERS, context_slots, find_rows
-from vaezip.training import functions
-from vaezip.training.data import Corpus, Sampler, SegmentSource, TextFile, read_corpus
+from vaezip.training import functions, functions_torch
+from vaezip.training.data import Corpus, SegmentSource, TextFile, read_corpus
 from vaezip.training.evaluate import evaluate, negative_elbo, posterior, text_bits
 from vaezip.training.export import export
 from vaezip.training.grow import grow
@@ -32,6 +32,7 @@ from vaezip.training.loop import Trainer
 from vaezip.training.owners import choose_owners, settle_owners
 from vaezip.training.rescript import rescript
 from vaezip.training.restore import restore
+from vaezip.training.sampler import Sampler
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Decoder, Vae
 from vaezip.training.validation import Validation
@@ -155,10 +156,10 @@ def test_starts_learn_different_texts(tiny: vaezip.Model) -> None:
     assert sum(map(min, sizes)) < min(map(sum, zip(*sizes, strict=True)))  # no start suits both as well
 
 
-@pytest.mark.skipif(functions._lib is None, reason="the kernel was not built: there is only torch's way")
+@pytest.mark.skipif(functions.passes("cpu") is functions_torch, reason="the kernel was not built")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_kernel_differentiates_as_torch_does(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    def results() -> list[torch.Tensor]:
+def test_the_kernel_differentiates_as_torch_does(dtype: torch.dtype) -> None:
+    def results(passes: functions.Passes) -> list[torch.Tensor]:
         torch.manual_seed(0)
         u = (2 * torch.randn(37, 5, 72)).to(dtype).requires_grad_()
         x, h0, scale, shift = (torch.randn(n, requires_grad=True) for n in ((37, 5, 24), *[(5, 24)] * 3))
@@ -166,17 +167,15 @@ def test_the_kernel_differentiates_as_torch_does(dtype: torch.dtype, monkeypatch
         target = torch.randint(0, 256, (37, 5))
         with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
             out = [
-                *functions.recurrence(u, h0),
-                *functions.changed(x, change, scale, shift),
-                functions.cross_entropy(5 * logits, target),
+                *passes.recurrence(u, h0),
+                *passes.changed(x, change, scale, shift),
+                passes.cross_entropy(5 * logits, target),
             ]
         loss = torch.stack([(y.float() * torch.randn(y.shape)).sum() for y in out]).sum()
         return out + list(torch.autograd.grad(loss, (u, h0, x, change, scale, shift, logits)))
 
-    ours = results()
-    monkeypatch.setattr(functions, "_lib", None)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-2
-    for a, b in zip(ours, results(), strict=True):
+    for a, b in zip(results(functions.passes("cpu")), results(functions_torch), strict=True):
         assert (a.float() - b.float()).norm() <= tolerance * b.float().norm()
 
 
@@ -244,7 +243,7 @@ def test_withheld_contexts_are_read_as_strangers() -> None:
     def known(dropout: float) -> float:
         source, rng = SegmentSource([TextFile("x", data)]), np.random.default_rng(0)
         sampler = Sampler(SMALL, tags, source, 2, 512, rng, dropout=dropout)
-        rows = sampler.next().rows
+        rows = sampler.next().rows.numpy()
         return float((rows >= np.array(SMALL.table_starts[:-1]) + STRANGERS).mean())
 
     assert known(0.5) == pytest.approx(0.5 * known(0), rel=0.05)

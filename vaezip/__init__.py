@@ -13,6 +13,7 @@ from importlib import import_module
 from vaezip.errors import (
     CheckpointError,
     CorpusError,
+    DeviceError,
     DictionaryError,
     EngineError,
     FileError,
@@ -52,6 +53,7 @@ __all__ = [
     "CheckpointError",
     "CorpusError",
     "Costs",
+    "DeviceError",
     "Dictionary",
     "DictionaryError",
     "EngineError",

@@ -13,6 +13,7 @@ VaezipError                 exit code 1, as every error of xz and gzip
 ├── CheckpointError         a training run cannot be resumed from what it left
 ├── FileError               a file cannot be read, written or replaced
 │   └── SkippedError        a file was passed over without harm: a warning, exit code 2
+├── DeviceError             a GPU, or another process, to train with is not there
 ├── EngineError             VAEZIP_ENGINE names one that does not run here
 └── MissingExtraError       an optional package is not installed
 
@@ -93,6 +94,10 @@ class SkippedError(FileError):
     """A file was passed over without harm, a directory for example."""
 
     exit_code = 2
+
+
+class DeviceError(VaezipError):
+    """A GPU, or another process, to train with is not there."""
 
 
 class EngineError(VaezipError):

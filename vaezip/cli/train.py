@@ -19,11 +19,12 @@ from vaezip.cli.report import STDIO, complain, note, say
 from vaezip.cli.training_progress import TrainingProgress
 from vaezip.errors import MissingExtraError, printable
 from vaezip.network.architecture import Architecture
-from vaezip.training.settings import DEFAULT_MINUTES, FINE_TUNING, Settings, sizes
+from vaezip.training.settings import DEFAULT_MINUTES, FINE_TUNING, ON_GPU, Settings, sizes
 
 if TYPE_CHECKING:
     from vaezip.training.evaluate import Evaluation
     from vaezip.training.job import TrainingJob
+    from vaezip.training.ranks import Place
 
 _SIZES = Architecture()
 _MOST = 1_000_000  # minutes, epochs, times a folder is read
@@ -83,19 +84,26 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 @click.option(
     "--lr",
     type=Finite(0, 10, min_open=True),
-    help=f"Learning rate. [default: {Settings.lr}, with --init {FINE_TUNING['lr']}]",
+    help=f"Learning rate. [default: {Settings.lr}, on a GPU {ON_GPU['lr']}, with --init {FINE_TUNING['lr']}]",
 )
 @click.option(
     "--dropout",
     type=Finite(0, 0.9),
     help="How much to withhold at random, so that the network does not learn a small corpus by heart. "
-    f"[default: {Settings.dropout:g}, with --init {FINE_TUNING['dropout']}]",
+    f"[default: {Settings.dropout:g}, on a GPU {ON_GPU['dropout']}, with --init {FINE_TUNING['dropout']}]",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Train on a GPU (cuda) or without; auto takes a GPU if PyTorch finds one.",
 )
 @click.option(
     "--threads",
     "workers",
     type=click.IntRange(1, 1024),
-    help="Worker threads. [default: all cores, 8 at most]",
+    help="Worker threads, without a GPU. [default: all cores, 8 at most]",
 )
 @click.option(
     "--width",
@@ -154,24 +162,24 @@ def train(
     log: str | None,
     plot: str | None,
     quiet: bool,
+    device: str,
     **settings: Any,
 ) -> int:
     """Train a model on all files below the folders CORPUS.
 
     \b
     vaezip train mylogs -o logs.vzm --init standard --minutes 5
+    vaezip train mylogs -o logs.vzm --init standard --log run.csv --plot curve.svg
     vaezip train mylogs -o logs.vzm --resume --plot curve.svg
-
-    \b
-    vaezip train mylogs/ -o logs.vzm --init standard --minutes 5
-    vaezip train mylogs/ -o logs.vzm --init standard --log run.csv --plot curve.svg
+    torchrun --nproc-per-node 4 -m -- vaezip train library -o large.vzm --width 256 --layers 3
 
     Bytes are bytes: any encoding will do. One file in fifty (of few files, up to one in eight) is kept
     for validation, and the network that is best on these is the one that is written. A checkpoint is kept
     beside the model file until training is done: after 15 seconds, then every 3 minutes, and when the
     command is interrupted; --resume goes on from it. At the end the exact model is measured on the
-    validation files. Needs PyTorch: pip install '.[train]'; --plot needs Matplotlib, too: pip install
-    'vaezip-text[plot]'. vaezip plot draws a log while training goes on.
+    validation files. torchrun, which comes with PyTorch, trains in several processes, one for each GPU of
+    one machine or of many; the first one measures and writes. Needs PyTorch: pip install '.[train]'; --plot
+    needs Matplotlib, too: pip install 'vaezip-text[plot]'. vaezip plot draws a log while training goes on.
     """
     started = time.monotonic()
     if settings["minutes"] is not None and settings["epochs"] is not None:
@@ -180,23 +188,17 @@ def train(
         raise click.UsageError("standard output takes either --log or --plot.")
     with _required():
         from vaezip.training.job import TrainingJob, how_to_go_on
+        from vaezip.training.ranks import Place
+    network = sizes(width, layers, table_bits)
+    options = {name: value for name, value in settings.items() if value not in (None, {})}
+    others: dict[str, Any] = {"init": init, "resume": resume, "overwrite": force, "started": started}
+    others |= {"log": log, "plot": plot}
     try:
-        with (
-            interruption() as signals,
-            TrainingJob(
-                list(corpus),
-                output,
-                sizes(width, layers, table_bits),
-                {name: value for name, value in settings.items() if value not in (None, {})},
-                init=init,
-                resume=resume,
-                overwrite=force,
-                started=started,
-                log=log,
-                plot=plot,
-            ) as job,
-        ):
-            result = _carry_out(job, signals, quiet)
+        with interruption() as signals, Place.found(device) as place:
+            if not place.ranks.leads:
+                return _follow(list(corpus), output, options, place, signals, log, plot)
+            with TrainingJob(list(corpus), output, network, options, place=place, **others) as job:
+                result = _carry_out(job, signals, quiet)
     except RuntimeError as error:  # which is what torch makes of it
         if "memory" not in str(error):
             raise
@@ -217,6 +219,25 @@ def _required() -> Iterator[None]:
         if error.name != "torch":
             raise
         raise MissingExtraError("training needs PyTorch: pip install '.[train]'") from error
+
+
+def _follow(
+    corpus: list[Path],
+    output: Path,
+    options: dict[str, Any],
+    place: Place,
+    signals: Interruption,
+    *others: str | None,
+) -> int:
+    """Train along with the process that leads, which says when to go; it tells of signals, too."""
+    from vaezip.training.follow import follow
+
+    try:
+        with signals.deferred():
+            follow(corpus, output, options, place, without=[Path(path) for path in others if path])
+    except Interrupted as interrupted:
+        return interrupted.exit_code
+    return 0
 
 
 def _carry_out(job: TrainingJob, signals: Interruption, quiet: bool) -> Evaluation:

@@ -40,13 +40,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """What `save` wrote; executes nothing (with torch 2.6 or later). Raises CheckpointError."""
+    """What `save` wrote, on whatever device, with all tensors on the CPU. Raises CheckpointError.
+
+    Executes nothing (with torch 2.6 or later).
+    """
     with reading(path):
         with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums
             damaged = archive.testzip()
         if damaged is not None:
             raise CheckpointError(f"{path}: damaged")
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return state
 
 

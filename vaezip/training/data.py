@@ -1,8 +1,4 @@
-"""A corpus on disk, and the segments of it that training reads.
-
-Training reads `lanes` segments side by side, `chunk` bytes of each per step; the recurrent state is
-carried from chunk to chunk, so that the network learns long text as well as the first bytes of a file.
-"""
+"""A corpus on disk, and random segments of it."""
 
 from __future__ import annotations
 
@@ -19,13 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.errors import CorpusError
-from vaezip.network.architecture import Architecture
-from vaezip.network.encoder import ENCODER_BYTES, encoder_view
-from vaezip.network.features import context_slots, find_rows
-from vaezip.training.rescript import rescript
 
 MIN_CORPUS_BYTES = 20_000
-_LONGEST_SEGMENT = 32  # in chunks
 _FLATTEN = 0.7
 _LEAST_VALIDATION = 4  # files
 
@@ -142,26 +133,12 @@ def walk(root: Path, without: Iterable[Path] = ()) -> Iterator[tuple[Path, OSErr
     yield from ((Path(error.filename), error) for error in errors)
 
 
-class Chunk(NamedTuple):
-    """One training step's input: lanes of segments, time first."""
+class Segments(NamedTuple):
+    """Where segments lie in the files."""
 
-    seen: NDArray[np.int64]  # (T, B) the byte before each position, 0 at a segment's start
-    rows: NDArray[np.int64]  # (T, B, contexts)
-    target: NDArray[np.int64]  # (T, B)
-    mask: NDArray[np.float32]  # (T, B): 0 where a segment has ended
-    view: NDArray[np.int64]  # (B, n) the encoder's view of each whole segment
-    view_bytes: NDArray[np.int64]  # (B,)
-    segment_bytes: NDArray[np.float32]  # (B,) length of each whole segment
-    fresh: NDArray[np.bool_]  # (B,) the lane starts a new segment
-
-
-class _Segment:
-    def __init__(self, data: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
-        self.data = data
-        self.seen = np.concatenate([np.zeros(1, np.uint8), data[:-1]])
-        self.rows = rows.astype(np.int32)
-        self.view = encoder_view(data)
-        self.at = 0
+    file: NDArray[np.int64]  # (n,) its number
+    start: NDArray[np.int64]  # (n,) in that file
+    length: NDArray[np.int64]  # (n,)
 
 
 class SegmentSource:
@@ -169,8 +146,9 @@ class SegmentSource:
 
     def __init__(self, files: list[TextFile], weights: Mapping[str, float] | None = None) -> None:
         """weights: of folders, 1 where it says nothing; raises CorpusError if there is no such folder."""
-        self._files = files
-        size = np.array([len(f.data) for f in files], float)
+        self.files = files
+        self._sizes = np.array([len(f.data) for f in files])
+        size = self._sizes.astype(float)
         folder = np.array([f.name.split(os.sep)[0] if os.sep in f.name else "" for f in files])
         weight, given = np.empty_like(size), dict(weights or {})
         for name in np.unique(folder):
@@ -180,94 +158,23 @@ class SegmentSource:
             raise CorpusError(f"{min(given)}: no such folder in the corpus")
         self._cumulative = np.cumsum(weight / weight.sum())
 
-    def draw(self, rng: np.random.Generator, length: int, multiple: int = 1) -> NDArray[np.uint8]:
-        """`length` bytes from somewhere in some file; less if it is shorter.
+    def places(self, rng: np.random.Generator, length: NDArray[np.int64], multiple: int = 1) -> Segments:
+        """Segments of these lengths, (n,), from somewhere in some file; shorter if that is.
 
         What is longer than `multiple` is cut to a whole number of them.
         """
-        index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
-        data = self._files[min(index, len(self._files) - 1)].data
-        length = min(length, len(data))
-        if length > multiple:
-            length -= length % multiple
-        start = int(rng.integers(0, len(data) - length + 1))
-        return data[start : start + length]
+        found = np.searchsorted(self._cumulative, rng.random(len(length)), side="right")
+        file = np.minimum(found, len(self.files) - 1)
+        length = np.minimum(length, self._sizes[file])
+        length = np.where(length > multiple, length - length % multiple, length)
+        return Segments(file, rng.integers(0, self._sizes[file] - length + 1), length)
 
+    def draw(self, rng: np.random.Generator, length: int) -> NDArray[np.uint8]:
+        """`length` bytes from somewhere in some file; less if it is shorter."""
+        (file,), (start,), (size,) = self.places(rng, np.array([length]))
+        return self.text(int(file), int(start), int(size))
 
-class Sampler:
-    """Endless chunks of random segments of the training files."""
-
-    def __init__(
-        self,
-        a: Architecture,
-        tags: NDArray[np.uint8],
-        source: SegmentSource,
-        lanes: int,
-        chunk: int,
-        rng: np.random.Generator,
-        rescript_share: float = 0.0,
-        dropout: float = 0.0,
-    ) -> None:
-        self._a = a
-        self._tags = tags
-        self._source = source
-        self._chunk = chunk
-        self._rng = rng
-        self._rescript_share = rescript_share
-        self._dropout = dropout
-        lengths = 2 ** np.arange(int(np.log2(_LONGEST_SEGMENT)) + 1)
-        self._lengths = lengths * chunk
-        self._length_p = (1 / lengths) / (1 / lengths).sum()
-        self._lanes = [self._draw() for _ in range(lanes)]
-
-    def _draw(self) -> _Segment:
-        length = int(self._rng.choice(self._lengths, p=self._length_p))
-        segment = self._source.draw(self._rng, length, self._chunk)
-        if self._rng.random() < self._rescript_share:
-            segment = rescript(segment, self._rng)
-        return _Segment(segment, self._rows(segment))
-
-    def _rows(self, segment: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """A withheld context is read as a stranger is: so the network learns to do without any of them."""
-        slots = context_slots(self._a, segment[None])[0]
-        rows = find_rows(self._a, slots, self._tags)
-        if self._dropout:
-            strangers = find_rows(self._a, slots, np.zeros_like(self._tags))
-            rows = np.where(self._rng.random(rows.shape) < self._dropout, strangers, rows)
-        return rows
-
-    def next(self) -> Chunk:
-        """The next chunk of every lane; a lane whose segment has ended starts another."""
-        lanes, size = len(self._lanes), self._chunk
-        seen = np.zeros((lanes, size), np.int64)
-        rows = np.zeros((lanes, size, self._a.contexts), np.int64)
-        target = np.zeros((lanes, size), np.int64)
-        mask = np.zeros((lanes, size), np.float32)
-        view = np.zeros((lanes, ENCODER_BYTES), np.int64)
-        fresh = np.zeros(lanes, bool)
-        for i, segment in enumerate(self._lanes):
-            if segment.at >= len(segment.data):
-                segment = self._lanes[i] = self._draw()
-            part = slice(segment.at, segment.at + size)
-            n = len(segment.data[part])
-            seen[i, :n], rows[i, :n], target[i, :n] = (
-                segment.seen[part],
-                segment.rows[part],
-                segment.data[part],
-            )
-            mask[i, :n] = 1
-            view[i, : len(segment.view)] = segment.view
-            fresh[i] = segment.at == 0
-            segment.at += size
-        view_bytes = np.array([len(s.view) for s in self._lanes])
-        width = -(-int(view_bytes.max()) // 64) * 64
-        return Chunk(
-            np.ascontiguousarray(seen.T),
-            np.ascontiguousarray(rows.transpose(1, 0, 2)),
-            np.ascontiguousarray(target.T),
-            np.ascontiguousarray(mask.T),
-            view[:, :width],
-            view_bytes,
-            np.array([len(s.data) for s in self._lanes], np.float32),
-            fresh,
-        )
+    def text(self, file: int, start: int, length: int) -> NDArray[np.uint8]:
+        """The bytes of a segment."""
+        found: NDArray[np.uint8] = self.files[file].data[start : start + length]
+        return found

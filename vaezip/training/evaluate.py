@@ -121,10 +121,11 @@ def posterior(vae: Vae, block: np.ndarray) -> Posterior:
 def text_bits(vae: Vae, block: np.ndarray, z: Tensor) -> list[float]:
     """-log2 p(x|z) of one block for each of several z, (n, latents)."""
     a, n = vae.a, len(z)
-    seen = torch.from_numpy(np.concatenate([np.zeros(1, np.int64), block[:-1].astype(np.int64)]))
-    rows = torch.from_numpy(find_rows(a, context_slots(a, block[None])[0], vae.decoder.tags.numpy()))
-    target = torch.from_numpy(block.astype(np.int64))
-    state, nats = vae.decoder.initial_state(z), torch.zeros(n)
+    before = np.concatenate([np.zeros(1, np.int64), block[:-1].astype(np.int64)])
+    found = find_rows(a, context_slots(a, block[None])[0], vae.decoder.tags.cpu().numpy())
+    seen, rows, target = (torch.from_numpy(x).to(vae.device) for x in (before, found, block.astype(np.int64)))
+    z = z.to(vae.device)
+    state, nats = vae.decoder.initial_state(z), torch.zeros(n, device=vae.device)
     for at in range(0, len(block), _CHUNK):
         part = slice(at, at + _CHUNK)
         inputs = seen[part, None].expand(-1, n), rows[part, None].expand(-1, n, -1)

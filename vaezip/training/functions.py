@@ -1,21 +1,49 @@
-"""What training does between its matrix products, differentiable: by the kernel if built, else by torch.
+"""What training does between its matrix products, differentiable, by whatever does it best on a device.
 
-Each of these is one pass over memory in the kernel, and five to ten in torch. Under autocast the products'
-inputs and outputs are bfloat16; the residual stream and all states stay float32.
+Each of these is one pass over memory in the kernel (on a CPU) and in Triton (on a GPU), and five to ten in
+torch. Under autocast the products' inputs and outputs are bfloat16; the residual stream and all states stay
+float32.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-try:
-    from vaezip.kernel import ffi as _ffi
-    from vaezip.kernel import lib as _lib
-except ImportError:
-    _lib = None
+from vaezip.training import functions_torch
+
+
+class Passes(Protocol):
+    """A module that has these functions."""
+
+    def recurrence(self, u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
+        """See below, as for the others."""
+
+    def changed(self, x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+        """x + change, and its modulated norm."""
+
+    def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Nats per byte."""
+
+
+@cache
+def passes(device: str) -> Passes:
+    """The best there are for tensors on devices of that type."""
+    try:
+        if device == "cpu":
+            from vaezip.training import functions_kernel
+
+            return functions_kernel
+        if device == "cuda":
+            from vaezip.training import functions_triton
+
+            return functions_triton
+    except ImportError:  # the kernel was not built, or torch comes without Triton
+        pass
+    return functions_torch
 
 
 def recurrence(u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
@@ -23,15 +51,7 @@ def recurrence(u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
 
     u: (T, B, 3H) pre-activations of f, c, o; h0: (B, H). Returns out (T, B, H) and the last h (B, H).
     """
-    if _lib is None:
-        f, c, o = u.float().chunk(3, -1)
-        f, h, states = f.sigmoid(), h0, []
-        for kept, new in zip(f, (1 - f) * c.tanh(), strict=True):
-            h = torch.addcmul(new, kept, h)
-            states.append(h)
-        return o.sigmoid() * torch.stack(states), h
-    out, h = _apply(_KernelRecurrence, u.contiguous(), h0.contiguous())
-    return out, h
+    return passes(u.device.type).recurrence(u, h0)
 
 
 def changed(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,92 +59,42 @@ def changed(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Te
 
     x and change: (T, B, H); scale and shift: (B, H).
     """
-    if _lib is None:
-        x = x + change
-        return x, torch.addcmul(shift, nn.functional.rms_norm(x, x.shape[-1:]), scale)
-    total, y = _apply(_KernelStyle, x, change.contiguous(), scale.contiguous(), shift.contiguous())
-    return total, y
+    return passes(x.device.type).changed(x, change, scale, shift)
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """-log p(target) in nats per byte: (T, B, 256), (T, B) -> (T, B)."""
-    if _lib is None:
-        nats = nn.functional.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), reduction="none")
-        return nats.view_as(target)
-    (nats,) = _apply(_KernelLoss, logits.contiguous(), target.contiguous())
-    return nats
+    return passes(logits.device.type).cross_entropy(logits, target)
 
 
-def _apply(function: type[torch.autograd.Function], *inputs: Tensor) -> tuple[Tensor, ...]:
-    outputs: tuple[Tensor, ...] = function.apply(*inputs)  # type: ignore[no-untyped-call]
-    return outputs
+def lookup(tables: Tensor, rows: Tensor) -> Tensor:
+    """Rows of the context tables: (n, dim), int64 (...) -> (..., dim).
+
+    On a CPU the gradient of the tables is sparse, for `RowAdam` to touch no more than was looked up; a GPU
+    is faster at summing it into all of them, and reads the rows in bfloat16 where products are.
+    """
+    if tables.device.type == "cpu":
+        return nn.functional.embedding(rows, tables, sparse=True)
+    return dense_lookup(tables, rows)
 
 
-def _shape(x: Tensor, width: int) -> Any:
-    """The kernel's description of (T, B, any) arrays of that width, of x's type; ValueError if too wide."""
-    if width > _lib.VZ_MAX_WIDTH:  # it has rows of that size on its stack
-        raise ValueError(f"the kernel trains networks of width {_lib.VZ_MAX_WIDTH} at most")
-    return _ffi.new("vz_shape *", (x.shape[0], x.shape[1], width, x.dtype == torch.bfloat16))
+def dense_lookup(tables: Tensor, rows: Tensor) -> Tensor:
+    """`lookup` as on a GPU."""
+    device = tables.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tables.dtype
+    found: Tensor = _DenseLookup.apply(tables, rows, dtype)  # type: ignore[no-untyped-call]
+    return found
 
 
-def _pointer(x: Tensor) -> Any:
-    kind = {torch.float32: "float *", torch.int64: "int64_t *"}.get(x.dtype, "void *")
-    return _ffi.cast(kind, x.data_ptr())
-
-
-class _KernelRecurrence(torch.autograd.Function):
+class _DenseLookup(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
-        width = h0.shape[1]
-        states = torch.empty((*u.shape[:2], width))
-        out = torch.empty_like(states, dtype=u.dtype)
-        _lib.vz_recurrence_forward(_shape(u, width), *map(_pointer, (u, h0, states, out)))
-        ctx.save_for_backward(u, h0, states)
-        return out, states[-1]
+    def forward(ctx: Any, tables: Tensor, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.shape = tables.shape
+        return tables[rows].to(dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        u, h0, states = ctx.saved_tensors
-        out_gradient, carry = grads[0].contiguous(), grads[1].clone(memory_format=torch.contiguous_format)
-        gradient = torch.empty_like(u)
-        pointers = map(_pointer, (u, h0, states, out_gradient, carry, gradient))
-        _lib.vz_recurrence_backward(_shape(u, h0.shape[1]), *pointers)
-        return gradient, carry
-
-
-class _KernelStyle(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-        total, y = torch.empty_like(x), torch.empty_like(change)
-        pointers = map(_pointer, (x, change, scale, shift, total, y))
-        _lib.vz_style_forward(_shape(y, x.shape[2]), *pointers)
-        ctx.save_for_backward(total, scale)
-        return total, y
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        total, scale = ctx.saved_tensors
-        total_gradient, y_gradient = (g.contiguous() for g in grads)
-        gradient, change_gradient = torch.empty_like(total), torch.empty_like(y_gradient)
-        scale_gradient, shift_gradient = torch.zeros_like(scale), torch.zeros_like(scale)
-        results = (gradient, change_gradient, scale_gradient, shift_gradient)
-        pointers = map(_pointer, (total, scale, total_gradient, y_gradient, *results))
-        _lib.vz_style_backward(_shape(y_gradient, total.shape[2]), *pointers)
-        return results
-
-
-class _KernelLoss(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, target: Tensor) -> tuple[Tensor]:
-        nats, total = torch.empty(target.shape), torch.empty(target.shape)
-        _lib.vz_loss_forward(_shape(logits, 256), *map(_pointer, (logits, target, nats, total)))
-        ctx.save_for_backward(logits, target, total)
-        return (nats,)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        logits, target, total = ctx.saved_tensors
-        nats_gradient, gradient = grads[0].contiguous(), torch.empty_like(logits)
-        pointers = map(_pointer, (logits, target, total, nats_gradient, gradient))
-        _lib.vz_loss_backward(_shape(logits, 256), *pointers)
-        return gradient, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (rows,) = ctx.saved_tensors
+        total = torch.zeros(ctx.shape, device=rows.device)
+        return total.index_add_(0, rows.flatten(), grads[0].reshape(-1, ctx.shape[1]).float()), None, None

@@ -23,12 +23,14 @@ from vaezip.publish import open_target, refuse_existing
 from vaezip.tensors import read_tensors
 from vaezip.training.checkpoint import replacing
 from vaezip.training.data import SegmentSource, read_corpus, walk
+from vaezip.training.devices import CPU
 from vaezip.training.evaluate import EVALUATION_BYTES, Evaluation, evaluate
 from vaezip.training.export import export
 from vaezip.training.grow import grow
 from vaezip.training.log import TrainingLog, is_log, refuse_unwritable
 from vaezip.training.loop import LEAST_TRAINING, Progress, Trainer
 from vaezip.training.owners import settle_owners
+from vaezip.training.ranks import Place
 from vaezip.training.rehearsal import Rehearsal, Timetable
 from vaezip.training.restore import restore
 from vaezip.training.run_folder import START, RunFolder
@@ -54,6 +56,7 @@ class TrainingJob:
         started: float | None = None,
         log: str | None = None,
         plot: str | None = None,
+        place: Place | None = None,
     ) -> None:
         """Read the corpus and set up the trainer.
 
@@ -69,6 +72,7 @@ class TrainingJob:
         """
         started = time.monotonic() if started is None else started
         self._output, self._overwrite = output, overwrite
+        self._place = place or Place()
         self._timetable: Timetable | None = None  # where minutes are to be kept
         self.warnings: list[str] = []
         self.notices: list[str] = []
@@ -142,9 +146,10 @@ class TrainingJob:
         stage: called with what is done next. Raises FileError, and keeps the checkpoint, if the model file
         cannot be written or has come to be there meanwhile.
         """
-        vae, settings, before = self._trainer.vae, self._trainer.settings, self._before
+        settings, before = self._trainer.settings, self._before
         stage("choosing the network")
         self._trainer.conclude()
+        vae = self._trainer.vae.cpu()  # what writes and measures a model does so there
         timetable = self._timetable
         info = {
             "bytes_read": str(self._trainer.bytes_read),
@@ -174,7 +179,8 @@ class TrainingJob:
 
     def _begin(self, sizes: Mapping[str, Any], options: Mapping[str, Any], init: str | None) -> None:
         """All that may fail comes before what an earlier run has left is removed."""
-        settings = Settings.new(options, fine_tuning=init is not None)
+        gpu_reads = self.corpus.train_bytes if self._place.device.type != CPU else None
+        settings = Settings.new(options, fine_tuning=init is not None, gpu_reads=gpu_reads)
         SegmentSource(self.corpus.train, settings.weights)
         if self._folder.checkpoint.exists() and not self._overwrite:
             raise FileError(
@@ -192,7 +198,7 @@ class TrainingJob:
         if init is not None:
             with replacing(self._folder.init) as file:
                 file.write(data)
-        self._trainer = Trainer(vae, self.corpus, settings, self._folder.path)
+        self._trainer = Trainer(vae, self.corpus, settings, self._folder.path, self._place)
         if init is not None:
             self._trainer.go_on()
 
@@ -204,7 +210,7 @@ class TrainingJob:
             folder.init.exists() and folder.init.read_bytes() == read_model_file(init)
         ):
             raise CheckpointError(f"{folder.path}: the run to resume did not begin with {init} (--init)")
-        self._trainer = Trainer.resumed(self.corpus, folder.path, options, sizes)
+        self._trainer = Trainer.resumed(self.corpus, folder.path, options, sizes, self._place)
         then, now = self._trainer.corpus_then, self.corpus.identity()
         if then is not None and then != now:
             self.warnings.append(

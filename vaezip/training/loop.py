@@ -1,34 +1,26 @@
-"""The training loop: minutes or epochs of ELBO, checkpoints that survive anything.
-
-Each worker thread computes the gradients of its own lanes (torch releases the GIL in its operations, and
-one thread per operation scales better than two on products this small); one step then averages them.
-"""
+"""The training loop: minutes or epochs of ELBO, checkpoints that survive anything."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-
 from vaezip.errors import CheckpointError
 from vaezip.network.architecture import Architecture
+from vaezip.training.backends import Backend
 from vaezip.training.checkpoint import load, reading, save
-from vaezip.training.data import Corpus, CorpusIdentity, Sampler, SegmentSource
-from vaezip.training.optimizer import RowAdam
+from vaezip.training.data import Corpus, CorpusIdentity, SegmentSource
+from vaezip.training.descent import Descent
+from vaezip.training.ranks import Order, Place, What
 from vaezip.training.run_folder import CHECKPOINT
 from vaezip.training.settings import Settings, differences
 from vaezip.training.vae import Vae
 from vaezip.training.validation import Validation
-from vaezip.training.worker import Gradients, Worker
 
-LN2 = math.log(2)
 _FIRST_CHECKPOINT = 15  # seconds; a run that is killed early has something to go on from, too
 LEAST_TRAINING = 0.1  # of the minutes, however long it takes what is not training
 _VALIDATIONS = 40  # per run, and more if a small corpus is read often:
@@ -79,17 +71,21 @@ class _Run:
 class Trainer:
     """Trains a VAE on a corpus; `run` yields progress until the budget is spent."""
 
-    def __init__(self, vae: Vae, corpus: Corpus, settings: Settings, folder: Path) -> None:
+    def __init__(
+        self, vae: Vae, corpus: Corpus, settings: Settings, folder: Path, place: Place | None = None
+    ) -> None:
         """Train `vae` on `corpus`, leaving checkpoint and best networks in `folder`.
 
-        Raises CorpusError if a folder that `settings` give a weight is not there.
+        place: where, and with which other processes; on this machine's CPU if it is not given. Raises
+        CorpusError if a folder that `settings` give a weight is not there.
         """
-        torch.set_num_threads(1)
+        place = place or Place()
         self.settings = settings
         self.corpus_then: CorpusIdentity | None = None  # what a resumed run had read until now
         self.corpus = corpus
-        self.vae = vae
-        self._bfloat16 = bfloat16_pays() if settings.bfloat16 is None else settings.bfloat16
+        self.vae = vae.to(place.device)
+        self._ranks = place.ranks
+        self._descent = Descent(self.vae, settings, place.ranks)
         self._checkpoint = folder / CHECKPOINT
         self._validation = Validation(corpus.validation, folder)
         self._source = SegmentSource(corpus.train, settings.weights)
@@ -98,16 +94,6 @@ class Trainer:
         self._closing_seconds = 0.0
         self._measured: float | None = None  # since `run` yielded last
         self._stepped = (0.0, 1)  # learning rate and round of the last step
-        self._tables = self.vae.decoder.tables
-        self._dense = [p for p in self.vae.parameters() if p is not self._tables]
-        self._new_optimizers()
-
-    def _new_optimizers(self) -> None:
-        settings = self.settings
-        self._adam = torch.optim.AdamW(
-            self._dense, lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-        )
-        self._row_adam = RowAdam(self._tables, 2 * settings.lr)
 
     @property
     def curve(self) -> list[tuple[int, float, float, float]]:
@@ -131,25 +117,31 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint; raises FileError, and leaves the old one, if that fails."""
-        state = {
+        save(self._state(), self._checkpoint)
+
+    def _state(self) -> dict[str, Any]:
+        return {
             "corpus": tuple(self.corpus.identity()),
             "architecture": self.vae.a.to_json(),
             "settings": asdict(self.settings),
             "vae": self.vae.state_dict(),
-            "adam": self._adam.state_dict(),
-            "row_adam": self._row_adam.state_dict(),
+            **self._descent.state_dict(),
             "run": asdict(self._run),
         }
-        save(state, self._checkpoint)
 
     @classmethod
     def resumed(
-        cls, corpus: Corpus, folder: Path, options: Mapping[str, Any], sizes: Mapping[str, Any]
+        cls,
+        corpus: Corpus,
+        folder: Path,
+        options: Mapping[str, Any],
+        sizes: Mapping[str, Any],
+        place: Place | None = None,
     ) -> Trainer:
         """The trainer of an interrupted run.
 
-        options and sizes: see `Settings.resumed`. Raises CheckpointError if there is no good checkpoint, or
-        if options or sizes are not the run's.
+        options and sizes: see `Settings.resumed`; place: as for a new run, whatever it was before. Raises
+        CheckpointError if there is no good checkpoint, or if options or sizes are not the run's.
         """
         path = folder / CHECKPOINT
         state = load(path)
@@ -160,9 +152,8 @@ class Trainer:
             others = [*settings.differences(options), *differences(vars(vae.a), sizes)]
             if others:
                 raise CheckpointError(f"{folder}: the run to resume has other settings: {', '.join(others)}")
-            trainer = cls(vae, corpus, settings.resumed(options), folder)
-            trainer._adam.load_state_dict(state["adam"])
-            trainer._row_adam.load_state_dict(state["row_adam"])
+            trainer = cls(vae, corpus, settings.resumed(options), folder, place)
+            trainer._descent.load_state_dict(state)
             trainer._run = _Run(**state["run"])
             trainer.corpus_then = CorpusIdentity(*state["corpus"])
             trainer._validation.check(vae)
@@ -198,41 +189,25 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
         s, r = self.settings, self._run
-        count = min(s.workers, s.lanes)
-        # A resumed run reads other segments than the one before it did.
-        workers = [
-            Worker(
-                self.vae,
-                Sampler(
-                    self.vae.a,
-                    self.vae.decoder.tags.numpy(),
-                    self._source,
-                    s.lanes // count,
-                    s.chunk,
-                    np.random.default_rng([s.seed, r.step, i]),
-                    s.rescript_share,
-                    s.dropout,
-                ),
-                s.lanes // count,
-                torch.Generator().manual_seed(hash((s.seed, r.step, i)) & (2**63 - 1)),
-            )
-            for i in range(count)
-        ]
+        self._ranks.give(self._state())
         started = time.monotonic() - r.seconds
         due = time.monotonic() + min(_FIRST_CHECKPOINT, s.checkpoint_seconds)
         if not r.step:
             self._validate()
-        with ThreadPoolExecutor(count) as pool:
-            while (share := self._share()) < 1:
-                self._step(pool, workers, share)
-                r.seconds = time.monotonic() - started
-                if int(_VALIDATIONS * self._share()) > int(_VALIDATIONS * share) or self._passed():
-                    self._validate()
-                yield self._progress()
-                if time.monotonic() > due:
-                    r.note()
-                    self.save()
-                    due = time.monotonic() + s.checkpoint_seconds
+        try:
+            with self._descent.reading(self._source, r.step) as backend:
+                while (share := self._share()) < 1:
+                    self._step(backend, share)
+                    r.seconds = time.monotonic() - started
+                    if int(_VALIDATIONS * self._share()) > int(_VALIDATIONS * share) or self._passed():
+                        self._validate()
+                    yield self._progress()
+                    if time.monotonic() > due:
+                        r.note()
+                        self.save()
+                        due = time.monotonic() + s.checkpoint_seconds
+        finally:
+            self._ranks.stop()
         r.note()
         self.save()
 
@@ -255,7 +230,7 @@ class Trainer:
     def _validate(self) -> None:
         """Look at the validation files, and begin another round if this one is over."""
         run = self._run
-        with self._autocast():
+        with self._descent.autocast():
             bits_per_byte = self._validation.consider(self.vae)
         self._measured = bits_per_byte
         run.best = min(run.best, bits_per_byte)
@@ -280,14 +255,13 @@ class Trainer:
         rounds = round(left / (_ANNEALED * max(run.enough, self.corpus.train_bytes)))
         if rounds:
             self._validation.next_round(self.vae)
-            self._new_optimizers()
+            self._descent.begin()
+            self._ranks.order(Order(What.BEGIN_AGAIN))
+            self._ranks.give({"vae": self.vae.state_dict()})
             run.rounds += 1
             run.round = (run.step, run.bytes_read)
             run.round_bytes = int(left / rounds)
             self.save()
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16)
 
     def _share(self) -> float:
         s, r = self.settings, self._run
@@ -309,46 +283,14 @@ class Trainer:
             rate *= max(0.02, 0.5 + 0.5 * math.cos((share - hold) / (1 - hold) * math.pi))
         return rate
 
-    def _step(self, pool: ThreadPoolExecutor, workers: list[Worker], share: float) -> None:
+    def _step(self, backend: Backend, share: float) -> None:
         s, run = self.settings, self._run
-        rate = self._rate()
-        self._adam.param_groups[0]["lr"] = s.lr * rate
+        rate, kl_weight = self._rate(), min(1.0, share / s.kl_warm_up)
         self._stepped = (s.lr * rate, run.rounds)
-        parameters = [*self._dense, self._tables]
-        kl_weight = min(1.0, share / s.kl_warm_up)
-
-        def gradients(worker: Worker) -> Gradients:
-            with self._autocast():
-                return worker.gradients(parameters, s, kl_weight)
-
-        results = list(pool.map(gradients, workers))
-        count = sum(r.bytes for r in results)
-        for i, p in enumerate(self._dense):
-            p.grad = sum((r.of[i] for r in results), torch.zeros(())) / count
-        torch.nn.utils.clip_grad_norm_(self._dense, 1.0)
-        self._adam.step()
-        contexts = self.vae.a.contexts
-        sparse = [r.of[-1] for r in results]
-        rows = torch.cat([g._indices()[0].view(-1, contexts) for g in sparse])
-        values = torch.cat([g._values().view(len(g._indices()[0]) // contexts, contexts, -1) for g in sparse])
-        self._row_adam.step(rows, values.div_(count), rate, pool)
+        self._ranks.order(Order(What.STEP, kl_weight, rate))
+        found = self._descent.step(backend, kl_weight, rate)
         run.step += 1
-        run.bytes_read += count
+        run.bytes_read += found.bytes
         keep = min(0.99, 1 - 1 / run.step)
-        bits = sum(r.nats for r in results) / count / LN2
-        run.bits_per_byte = keep * run.bits_per_byte + (1 - keep) * bits
-        kl = sum(r.kl for r in results) / len(results) / LN2
-        run.kl_bits = keep * run.kl_bits + (1 - keep) * kl
-
-
-def bfloat16_pays() -> bool:
-    """Whether this machine multiplies matrices faster in bfloat16 than in float32."""
-    a, b = torch.randn(4096, 128), torch.randn(128, 256)
-    seconds = []
-    for x, y in ((a, b), (a.bfloat16(), b.bfloat16())):
-        torch.mm(x, y)
-        started = time.perf_counter()
-        for _ in range(10):
-            torch.mm(x, y)
-        seconds.append(time.perf_counter() - started)
-    return seconds[1] < seconds[0]
+        run.bits_per_byte = keep * run.bits_per_byte + (1 - keep) * found.bits_per_byte
+        run.kl_bits = keep * run.kl_bits + (1 - keep) * found.kl_bits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class RowAdam:
-    """Adam (Kingma & Ba 2015) over sparse gradients; the moments of other rows stay as they are."""
+    """Adam (Kingma & Ba 2015) of rows that have a gradient; the moments of other rows stay as they are."""
 
     def __init__(self, tables: Tensor, lr: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
         self._tables = tables
@@ -20,30 +20,49 @@ class RowAdam:
         self._square = torch.zeros_like(tables, requires_grad=False)
         self._steps = 0
 
-    def step(self, rows: Tensor, gradients: Tensor, rate: float, pool: Executor) -> None:
-        """Apply gradients at `rate` times the learning rate.
+    def step(
+        self,
+        gradient: Tensor,
+        rate: float,
+        columns: int,
+        map_: Callable[[Callable[[int], None], Iterable[int]], Iterable[None]] = map,
+    ) -> None:
+        """Apply the tables' gradient at `rate` times the learning rate.
 
-        rows: int64 (n, contexts), may repeat; a column's rows are of its own table. gradients: (n,
-        contexts, dim). The tables are shared out over the pool's threads.
+        A sparse one, not coalesced, is of rows looked up in so many `columns`, each of which has a table of
+        its own: so `map_` may deal with these side by side.
         """
         self._steps += 1
         b1, b2 = self._betas
         lr = rate * self._lr * (1 - b2**self._steps) ** 0.5 / (1 - b1**self._steps)
-        columns = range(rows.shape[1])
-        for _ in pool.map(lambda c: self._update(rows[:, c], gradients[:, c], lr), columns):
+        if not gradient.is_sparse:
+            self._update_all(gradient, lr)
+            return
+        rows = gradient._indices()[0].view(-1, columns)
+        values = gradient._values().view(len(rows), columns, -1)
+        for _ in map_(lambda c: self._update(rows[:, c], values[:, c], lr), range(columns)):
             pass
 
     @torch.no_grad()
     def _update(self, rows: Tensor, gradients: Tensor, lr: float) -> None:
         b1, b2 = self._betas
         rows, inverse = torch.unique(rows, return_inverse=True)
-        total = torch.zeros(len(rows), gradients.shape[1])
+        total = torch.zeros((len(rows), gradients.shape[1]), device=rows.device)
         total.scatter_add_(0, inverse[:, None].expand_as(gradients), gradients)
         mean = self._mean[rows].lerp_(total, 1 - b1)
         square = self._square[rows].mul_(b2).addcmul_(total, total, value=1 - b2)
         self._mean.index_copy_(0, rows, mean)
         self._square.index_copy_(0, rows, square)
         self._tables.index_add_(0, rows, mean.div_(square.sqrt_().add_(1e-8)).mul_(-lr))
+
+    @torch.no_grad()
+    def _update_all(self, gradient: Tensor, lr: float) -> None:
+        """Without a list of rows, which a GPU would have to be waited for."""
+        b1, b2 = self._betas
+        touched = (gradient != 0).any(1, keepdim=True)
+        self._mean.lerp_(gradient, touched * (1 - b1))
+        self._square.lerp_(gradient.square(), touched * (1 - b2))
+        self._tables.addcdiv_(self._mean * touched, self._square.sqrt().add_(1e-8), value=-lr)
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and step count, for a checkpoint."""

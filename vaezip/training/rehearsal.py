@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from vaezip.engine import REFERENCE
 from vaezip.mixing.parameters import MixerParameters
 from vaezip.model import Model, parse_model
 from vaezip.training.data import Corpus, TextFile
+from vaezip.training.devices import CPU
 from vaezip.training.evaluate import evaluate, evaluated
 from vaezip.training.export import export, texts_for_export
 from vaezip.training.loop import Trainer
@@ -41,6 +43,8 @@ class Rehearsal:
 
     def __init__(self, vae: Vae, corpus: Corpus, seed: int, before: Model | None) -> None:
         """With the network as it is now; how fast it is does not depend on what it has learned."""
+        if vae.device.type != CPU:  # a run ends there
+            vae = copy.deepcopy(vae).cpu()
         self._vae, self._corpus, self._before = vae, corpus, before
         few = Corpus(corpus.train, evaluated(corpus.validation, 1, _SLOW_BYTES), [])
         started = time.perf_counter()

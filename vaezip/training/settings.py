@@ -17,10 +17,11 @@ class Settings:
     minutes: float | None = None  # either this ...
     epochs: float | None = None  # ... or that many times the corpus' bytes
     seed: int = 0
-    workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))  # threads
-    lanes: int = 32  # segments read side by side, over all workers
+    workers: int = field(default_factory=lambda: _cores())  # threads of each process, on a CPU
+    lanes: int = 32  # segments read side by side by each process, over all workers
     chunk: int = 512  # bytes of each per step; gradients do not reach further back
-    lr: float = 4e-3  # of the dense weights; the context tables learn at twice that
+    lr: float = 4e-3  # of the dense weights
+    table_rate: float = 2.0  # the context tables learn at that times the rate of the dense weights
     dropout: float = 0.0  # share of context rows withheld, and a quarter as many channels
     hold: float = 0.4  # share of the budget (of a round) at full learning rate; then a cosine down to 2 %
     kl_warm_up: float = 0.1  # share of the budget over which the KL's weight rises to 1
@@ -32,10 +33,16 @@ class Settings:
     checkpoint_seconds: float = 180
 
     @classmethod
-    def new(cls, options: Mapping[str, Any], *, fine_tuning: bool) -> Settings:
-        """Those of a new run: `options`, and what suits it where they say nothing."""
+    def new(
+        cls, options: Mapping[str, Any], *, fine_tuning: bool = False, gpu_reads: int | None = None
+    ) -> Settings:
+        """Those of a new run: `options`, and what suits it where they say nothing.
+
+        gpu_reads: bytes of the corpus, if it is a GPU that reads it.
+        """
         budget = {} if "epochs" in options else {"minutes": DEFAULT_MINUTES}
-        return cls(**{**budget, **(FINE_TUNING if fine_tuning else {}), **options})
+        usual = {} if gpu_reads is None else {**ON_GPU, "lanes": _lanes_of_gpu(gpu_reads)}
+        return cls(**{**budget, **usual, **(FINE_TUNING if fine_tuning else {}), **options})
 
     def resumed(self, options: Mapping[str, Any]) -> Settings:
         """These, but what is of the machine, and the budget of `options` if they have one.
@@ -67,8 +74,23 @@ def sizes(width: int | None, layers: int | None, table_bits: int | None) -> dict
     return {name: size for name, size in given.items() if size is not None}
 
 
+def _cores() -> int:
+    """For each of the processes that `torchrun` has started on this machine."""
+    return max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+def _lanes_of_gpu(corpus_bytes: int) -> int:
+    """As many as keep it busy, if a corpus is still read in some dozen steps."""
+    lanes = corpus_bytes // (Settings.chunk * _LEAST_STEPS)
+    return min(_MOST_LANES, max(Settings.lanes, lanes))
+
+
 DEFAULT_MINUTES = 20.0
+_MOST_LANES = 512
+_LEAST_STEPS = 64  # per pass over the corpus
 _BUDGET = ("minutes", "epochs")
 _OF_MACHINE = ("workers", "bfloat16", "checkpoint_seconds")
 # What suits a network that can read already, and a corpus small enough to be learned by heart.
 FINE_TUNING: dict[str, Any] = {"lr": 1e-3, "dropout": 0.15, "kl_warm_up": 0.01}
+# What suits batches as large as a GPU's.
+ON_GPU: dict[str, Any] = {"lr": 3e-3, "table_rate": 2.7, "hold": 0.3, "dropout": 0.08}

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vaezip.network.architecture import Architecture
-from vaezip.training.functions import changed, recurrence
+from vaezip.training.functions import changed, lookup, recurrence
 
 
 class Posterior(NamedTuple):
@@ -54,7 +54,7 @@ class Encoder(nn.Module):
         x = torch.relu(self.conv1(x)).view(lanes, n // self.patch**2, -1)
         x = torch.relu(self.conv2(x))
         patches = length // self.patch**2
-        mask = (torch.arange(x.shape[1]) < patches[:, None]).to(x.dtype)
+        mask = (torch.arange(x.shape[1], device=x.device) < patches[:, None]).to(x.dtype)
         pooled = torch.einsum("bnc,bn->bc", x, mask) / patches.clamp(min=1)[:, None]
         hidden = torch.relu(self.hidden(nn.functional.rms_norm(pooled, pooled.shape[-1:])))
         return Posterior(self.mean(hidden), (self.log_scale(hidden) - 0.5).clamp(-4, 0.5))
@@ -125,7 +125,7 @@ class Decoder(nn.Module):
         if kept is not None:
             scale, shift = scale * kept, shift * kept
         styles = list(zip(scale.unbind(0), shift.unbind(0), strict=True))
-        found = nn.functional.embedding(rows, self.tables, sparse=True).flatten(2)
+        found = lookup(self.tables, rows).flatten(2)
         x, change = self.byte(seen), self.features(found)
         after = []
         for i, layer in enumerate(self.layers):
@@ -142,3 +142,8 @@ class Vae(nn.Module):
         self.a = a
         self.encoder = Encoder(a)
         self.decoder = Decoder(a)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.decoder.tables.device

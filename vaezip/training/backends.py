@@ -1,0 +1,161 @@
+"""What training does differently on a CPU and on a GPU: who reads the segments, and who sums the gradients.
+
+On a CPU, each worker thread computes the gradients of its own lanes (torch releases the GIL in its
+operations, and one thread per operation scales better than two on products this small). On a GPU, all lanes
+are one batch, and the corpus lies in its memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaezip.training.data import SegmentSource
+from vaezip.training.lanes import Lanes, Loss
+from vaezip.training.sampler import DeviceSampler, Sampler
+from vaezip.training.settings import Settings
+from vaezip.training.vae import Vae
+
+LN2 = math.log(2)
+
+
+class Gradients(NamedTuple):
+    """Of the loss of the chunks just read, summed over their bytes."""
+
+    dense: list[Tensor]  # per parameter but the tables
+    tables: Tensor  # sparse, not coalesced, in the order of `RowAdam.step`; or dense
+    bytes: int
+    bits_per_byte: float  # of x given z
+    kl_bits: float  # mean over the segments
+
+
+class Backend(Protocol):
+    """Reads chunk after chunk."""
+
+    def gradients(self, parameters: list[Tensor], kl_weight: float) -> Gradients:
+        """Of the next chunk of every lane; the last of `parameters` are the tables."""
+
+    def map(self, function: Callable[[int], None], numbers: Iterable[int]) -> Iterable[None]:
+        """Call a function for all of these numbers, side by side if that is faster."""
+
+    def close(self) -> None:
+        """Let go of threads."""
+
+
+class ThreadBackend:
+    """A CPU's: threads with some of the lanes each."""
+
+    def __init__(self, vae: Vae, source: SegmentSource, settings: Settings, seed: tuple[int, ...]) -> None:
+        """seed: of all that is drawn; numbers that no other process or resumed run begins with."""
+        count = min(settings.workers, settings.lanes)
+        lanes, tags = settings.lanes // count, vae.decoder.tags.numpy()
+        options = settings.rescript_share, settings.dropout
+        self._settings = settings
+        self._workers = []
+        for i in range(count):
+            rng, generator = _generators((*seed, i), vae.device)
+            sampler = Sampler(vae.a, tags, source, lanes, settings.chunk, rng, *options)
+            self._workers.append((sampler, Lanes(vae, lanes, generator)))
+        self._pool = ThreadPoolExecutor(count)
+
+    def gradients(self, parameters: list[Tensor], kl_weight: float) -> Gradients:
+        """See `Backend`."""
+
+        def of_one(worker: tuple[Sampler, Lanes]) -> tuple[tuple[Tensor, ...], Loss, int]:
+            sampler, lanes = worker
+            chunk = sampler.next()
+            with torch.autocast("cpu", torch.bfloat16, enabled=bool(self._settings.bfloat16)):
+                loss = lanes.loss(chunk, self._settings, kl_weight)
+                return torch.autograd.grad(loss.total, parameters), loss, chunk.bytes
+
+        found, losses, sizes = zip(*self._pool.map(of_one, self._workers), strict=True)
+        *dense, tables = (list(of_parameter) for of_parameter in zip(*found, strict=True))
+        rows = torch.cat([g._indices() for g in tables], 1)
+        values = torch.cat([g._values() for g in tables])
+        return Gradients(
+            [sum(of_parameter[1:], of_parameter[0]) for of_parameter in dense],
+            torch.sparse_coo_tensor(
+                rows, values, tables[0].shape, is_coalesced=False, check_invariants=False
+            ),
+            sum(sizes),
+            sum(float(loss.nats) for loss in losses) / sum(sizes) / LN2,
+            sum(float(loss.kl) for loss in losses) / len(losses) / LN2,
+        )
+
+    def map(self, function: Callable[[int], None], numbers: Iterable[int]) -> Iterable[None]:
+        """See `Backend`."""
+        return self._pool.map(function, numbers)
+
+    def close(self) -> None:
+        """See `Backend`."""
+        self._pool.shutdown()
+
+
+class DeviceBackend:
+    """A GPU's. What it tells of a step was measured in the one before, so that nobody waits for it."""
+
+    def __init__(self, vae: Vae, source: SegmentSource, settings: Settings, seed: tuple[int, ...]) -> None:
+        """See `ThreadBackend`."""
+        rng, generator = _generators((*seed, 0), vae.device)
+        lanes, chunk = settings.lanes, settings.chunk
+        options = settings.rescript_share, settings.dropout, generator
+        self._settings = settings
+        self._device = vae.device.type
+        self._sampler = DeviceSampler(vae.a, vae.decoder.tags, source, lanes, chunk, rng, *options)
+        self._lanes = Lanes(vae, lanes, generator)
+        self._before: _Measured | None = None
+
+    def gradients(self, parameters: list[Tensor], kl_weight: float) -> Gradients:
+        """See `Backend`."""
+        chunk = self._sampler.next()
+        with torch.autocast(self._device, torch.bfloat16, enabled=bool(self._settings.bfloat16)):
+            loss = self._lanes.loss(chunk, self._settings, kl_weight)
+        *dense, tables = torch.autograd.grad(loss.total, parameters)
+        measured = _Measured(torch.stack([loss.nats / chunk.bytes, loss.kl]) / LN2)
+        before, self._before = self._before or measured, measured
+        return Gradients(
+            dense, tables.to_dense() if tables.is_sparse else tables, chunk.bytes, *before.values()
+        )
+
+    def map(self, function: Callable[[int], None], numbers: Iterable[int]) -> Iterable[None]:
+        """See `Backend`."""
+        return map(function, numbers)
+
+    def close(self) -> None:
+        """See `Backend`."""
+
+
+class _Measured:
+    """Two numbers on their way from a device to the host."""
+
+    def __init__(self, numbers: Tensor) -> None:
+        on_gpu = numbers.device.type == "cuda"
+        self._numbers = torch.empty(2, dtype=numbers.dtype, pin_memory=on_gpu)
+        self._numbers.copy_(numbers, non_blocking=True)
+        self._arrived = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
+        if self._arrived is not None:
+            self._arrived.record()
+
+    def values(self) -> tuple[float, float]:
+        """Waits for them."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        first, second = self._numbers.tolist()
+        return first, second
+
+
+BACKENDS: dict[str, Callable[[Vae, SegmentSource, Settings, tuple[int, ...]], Backend]] = {
+    "cpu": ThreadBackend,
+    "cuda": DeviceBackend,
+}
+
+
+def _generators(seed: tuple[int, ...], device: torch.device) -> tuple[np.random.Generator, torch.Generator]:
+    # The hash of integers is the same in every process.
+    return np.random.default_rng(seed), torch.Generator(device).manual_seed(hash(seed) & (2**63 - 1))

@@ -1,0 +1,78 @@
+"""Step after step down the gradient: the part of training that all processes of a run do alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from vaezip.training.backends import BACKENDS, Backend, Gradients
+from vaezip.training.data import SegmentSource
+from vaezip.training.devices import bfloat16_pays
+from vaezip.training.optimizer import RowAdam
+from vaezip.training.ranks import Ranks
+from vaezip.training.settings import Settings
+from vaezip.training.vae import Vae
+
+
+class Descent:
+    """A network, its optimizers, and how they make a step."""
+
+    def __init__(self, vae: Vae, settings: Settings, ranks: Ranks) -> None:
+        """Train `vae` where its weights are."""
+        torch.set_num_threads(1)
+        if settings.bfloat16 is None:
+            settings = replace(settings, bfloat16=bfloat16_pays(vae.device))
+        self._vae, self._settings, self._ranks = vae, settings, ranks
+        self._tables = vae.decoder.tables
+        self._dense = [p for p in vae.parameters() if p is not self._tables]
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what the optimizers know of steps before."""
+        settings = self._settings
+        self._adam = torch.optim.AdamW(
+            self._dense, lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        )
+        self._row_adam = RowAdam(self._tables, settings.table_rate * settings.lr)
+
+    def autocast(self) -> torch.autocast:
+        """In which the network is run."""
+        return torch.autocast(self._vae.device.type, torch.bfloat16, enabled=bool(self._settings.bfloat16))
+
+    @contextmanager
+    def reading(self, source: SegmentSource, step: int) -> Iterator[Backend]:
+        """What reads segments of `source` for `step` and those after it.
+
+        A resumed run reads other segments than the one before it did, and a process others than its fellows.
+        """
+        seed = self._settings.seed, step, self._ranks.rank
+        backend = BACKENDS[self._vae.device.type](self._vae, source, self._settings, seed)
+        try:
+            yield backend
+        finally:
+            backend.close()
+
+    def step(self, backend: Backend, kl_weight: float, rate: float) -> Gradients:
+        """Read the next chunks, and change the weights at `rate` times the learning rates."""
+        found = self._ranks.sum(backend.gradients([*self._dense, self._tables], kl_weight))
+        for parameter, gradient in zip(self._dense, found.dense, strict=True):
+            parameter.grad = gradient.div_(found.bytes)
+        nn.utils.clip_grad_norm_(self._dense, 1.0)
+        self._adam.param_groups[0]["lr"] = self._settings.lr * rate
+        self._adam.step()
+        self._row_adam.step(found.tables.div_(found.bytes), rate, self._vae.a.contexts, backend.map)
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of the optimizers, for a checkpoint."""
+        return {"adam": self._adam.state_dict(), "row_adam": self._row_adam.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`; `state` may have more."""
+        self._adam.load_state_dict(state["adam"])
+        self._row_adam.load_state_dict(state["row_adam"])

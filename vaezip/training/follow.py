@@ -1,0 +1,41 @@
+"""A process that trains along with the one that leads: it reads its share, and decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vaezip.network.architecture import Architecture
+from vaezip.training.data import SegmentSource, read_corpus
+from vaezip.training.descent import Descent
+from vaezip.training.ranks import Place, What
+from vaezip.training.run_folder import RunFolder
+from vaezip.training.settings import Settings
+from vaezip.training.vae import Vae
+
+
+def follow(
+    corpus: list[Path], output: Path, options: Mapping[str, Any], place: Place, *, without: list[Path]
+) -> Vae:
+    """Train with `TrainingJob` in another process until that has done, and return the network.
+
+    corpus, output, options: as given to that; without: more files that the run writes, and does not read.
+    Raises CorpusError for an unusable corpus, DeviceError if another process is gone.
+    """
+    texts = read_corpus(corpus, without=(output, RunFolder(output).path, *without))
+    state = place.ranks.take()
+    vae = Vae(Architecture.from_json(state["architecture"]))
+    vae.load_state_dict(state["vae"])
+    settings = Settings(**state["settings"]).resumed(options)
+    descent = Descent(vae.to(place.device), settings, place.ranks)
+    descent.load_state_dict(state)
+    source = SegmentSource(texts.train, settings.weights)
+    with descent.reading(source, state["run"]["step"]) as backend:
+        while (order := place.ranks.next_order()).what != What.STOP:
+            if order.what == What.BEGIN_AGAIN:
+                vae.load_state_dict(place.ranks.take()["vae"])
+                descent.begin()
+            else:
+                descent.step(backend, order.kl_weight, order.rate)
+    return vae

@@ -1,0 +1,155 @@
+"""Several processes that train one network, as `torchrun` starts them, on one machine or on many.
+
+Each reads other segments of the corpus. The first one leads: it alone measures, decides and writes files, and
+the others follow its orders. After every step the gradients of all are added up, so that all make the same
+change to the same weights.
+"""
+
+from __future__ import annotations
+
+import enum
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, distributed
+
+from vaezip.errors import DeviceError
+from vaezip.training.backends import Gradients
+from vaezip.training.devices import CPU, find_device
+
+
+class What(enum.IntEnum):
+    """What the others are to do next."""
+
+    STEP = enum.auto()
+    BEGIN_AGAIN = enum.auto()  # with other weights
+    STOP = enum.auto()
+
+
+class Order(NamedTuple):
+    """What is to be done, and with which numbers of `Descent.step`."""
+
+    what: What
+    kl_weight: float = 0.0
+    rate: float = 0.0
+
+
+class Ranks:
+    """The processes of a run, of which this is one; the only one unless `torchrun` says otherwise.
+
+    What needs the others raises DeviceError if one of them is gone.
+    """
+
+    def __init__(self) -> None:
+        self.rank, self.count = 0, 1
+
+    @classmethod
+    def join(cls, device: torch.device) -> Ranks:
+        """Meet the others, if there are any."""
+        ranks = cls()
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            if not distributed.is_available():
+                raise DeviceError("this PyTorch was built without support for several processes")
+            try:
+                distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+            except (RuntimeError, ValueError) as error:
+                reason = str(error).splitlines()[0]
+                raise DeviceError(f"the processes of the run cannot meet: {reason}") from error
+            ranks.rank, ranks.count = distributed.get_rank(), distributed.get_world_size()
+        return ranks
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the first one."""
+        return self.rank == 0
+
+    def sum(self, gradients: Gradients) -> Gradients:
+        """Those of all processes together."""
+        if self.count == 1:
+            return gradients
+        flat = torch.cat([g.flatten() for g in gradients.dense])
+        tables = gradients.tables.to_dense()
+        size = gradients.bytes
+        numbers = torch.tensor([size, size * gradients.bits_per_byte, gradients.kl_bits], dtype=torch.float64)
+        with _all_there():
+            for x in (flat, tables, numbers):
+                distributed.all_reduce(x)
+        total, bits, kl = numbers.tolist()
+        parts = torch.split(flat, [g.numel() for g in gradients.dense])
+        dense = [part.view_as(g) for part, g in zip(parts, gradients.dense, strict=True)]
+        return Gradients(dense, tables, int(total), bits / total, kl / self.count)
+
+    def order(self, order: Order) -> None:
+        """Tell the others what to do; for the first process."""
+        self._broadcast(torch.tensor(order, dtype=torch.float64))
+
+    def stop(self) -> None:
+        """Tell the others to leave, those that are still there."""
+        with suppress(DeviceError):
+            self.order(Order(What.STOP))
+
+    def next_order(self) -> Order:
+        """What the first process says."""
+        what, kl_weight, rate = self._broadcast(torch.empty(3, dtype=torch.float64)).tolist()
+        return Order(What(int(what)), kl_weight, rate)
+
+    def give(self, state: dict[str, Any]) -> None:
+        """Send tensors and plain values to the others; for the first process."""
+        if self.count > 1:
+            file = io.BytesIO()
+            torch.save(state, file)
+            data = torch.frombuffer(file.getbuffer(), dtype=torch.uint8)
+            self._broadcast(torch.tensor([len(data)]))
+            self._broadcast(data)
+
+    def take(self) -> dict[str, Any]:
+        """What the first process sends, on the CPU."""
+        size = self._broadcast(torch.zeros(1, dtype=torch.int64))
+        data = self._broadcast(torch.empty(int(size), dtype=torch.uint8))
+        file = io.BytesIO(data.numpy().tobytes())
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        return state
+
+    def _broadcast(self, x: Tensor) -> Tensor:
+        """Make `x` what it is in the first process."""
+        if self.count > 1:
+            with _all_there():
+                distributed.broadcast(x, 0)
+        return x
+
+    def close(self) -> None:
+        """Leave the others."""
+        if self.count > 1:
+            distributed.destroy_process_group()
+
+
+@contextmanager
+def _all_there() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise DeviceError("another process of the run is gone; --resume goes on without it") from error
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this process trains, and with whom."""
+
+    device: torch.device = field(default_factory=lambda: torch.device(CPU))
+    ranks: Ranks = field(default_factory=Ranks)
+
+    @classmethod
+    @contextmanager
+    def found(cls, name: str) -> Iterator[Place]:
+        """By a device's name, see `find_device`, and by what `torchrun` says; raises DeviceError."""
+        device = find_device(name)
+        ranks = Ranks.join(device)
+        try:
+            yield cls(device, ranks)
+        finally:
+            ranks.close()

@@ -1,0 +1,247 @@
+"""The segments that training reads, on a CPU or where a GPU has the whole corpus.
+
+Training reads `lanes` segments side by side, `chunk` bytes of each per step; the recurrent state is
+carried from chunk to chunk, so that the network learns long text as well as the first bytes of a file.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vaezip.network.architecture import Architecture
+from vaezip.network.encoder import _WINDOW, ENCODER_BYTES, encoder_view
+from vaezip.network.features import context_slots, find_rows
+from vaezip.training.contexts import MOST_ORDER, LaneContexts
+from vaezip.training.data import Segments, SegmentSource
+from vaezip.training.rescript import rescript
+
+_LONGEST_SEGMENT = 32  # in chunks
+
+
+class Chunk(NamedTuple):
+    """One training step's input: lanes of segments, time first."""
+
+    seen: Tensor  # int64 (T, B): the byte before each position, 0 at a segment's start
+    rows: Tensor  # int64 (T, B, contexts)
+    target: Tensor  # int64 (T, B)
+    mask: Tensor  # float32 (T, B): 0 where a segment has ended
+    view: Tensor  # int64 (B, n): the encoder's view of each whole segment
+    view_bytes: Tensor  # int64 (B,)
+    segment_bytes: Tensor  # float32 (B,): length of each whole segment
+    fresh: Tensor  # bool (B,): the lane starts a new segment
+    bytes: int  # that are real
+
+
+class _Drawing:
+    """Draws segments of random lengths, some of them in another script; the same ones for every sampler."""
+
+    def __init__(self, source: SegmentSource, chunk: int, rng: np.random.Generator, share: float) -> None:
+        self.source = source
+        self._chunk, self._rng, self._rescript_share = chunk, rng, share
+        lengths = 2 ** np.arange(int(np.log2(_LONGEST_SEGMENT)) + 1)
+        self._lengths = lengths * chunk
+        self._length_p = (1 / lengths) / (1 / lengths).sum()
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest segment."""
+        return int(self._lengths[-1])
+
+    def draw(self, count: int) -> tuple[Segments, dict[int, NDArray[np.uint8]]]:
+        """Places of `count` segments, and the text of those that are not read as they are there."""
+        length = self._rng.choice(self._lengths, size=count, p=self._length_p)
+        segments = self.source.places(self._rng, length, self._chunk)
+        rewritten = {}
+        for i in np.flatnonzero(self._rng.random(count) < self._rescript_share):
+            rewritten[int(i)] = rescript(self.text(segments, int(i)), self._rng)
+            segments.length[i] = len(rewritten[int(i)])
+        return segments, rewritten
+
+    def text(self, segments: Segments, i: int) -> NDArray[np.uint8]:
+        """The text of the i-th of these."""
+        return self.source.text(*(int(numbers[i]) for numbers in segments))
+
+
+class _Segment:
+    def __init__(self, data: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+        self.data = data
+        self.seen = np.concatenate([np.zeros(1, np.uint8), data[:-1]])
+        self.rows = rows.astype(np.int32)
+        self.view = encoder_view(data)
+        self.at = 0
+
+
+class Sampler:
+    """Endless chunks of random segments of the training files, by the reference's contexts."""
+
+    def __init__(
+        self,
+        a: Architecture,
+        tags: NDArray[np.uint8],
+        source: SegmentSource,
+        lanes: int,
+        chunk: int,
+        rng: np.random.Generator,
+        rescript_share: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        self._a = a
+        self._tags = tags
+        self._chunk = chunk
+        self._rng = rng
+        self._dropout = dropout
+        self._drawing = _Drawing(source, chunk, rng, rescript_share)
+        self._lanes = self._draw(lanes)
+
+    def _draw(self, count: int) -> list[_Segment]:
+        segments, rewritten = self._drawing.draw(count)
+        texts = (rewritten.get(i, self._drawing.text(segments, i)) for i in range(count))
+        return [_Segment(text, self._rows(text)) for text in texts]
+
+    def _rows(self, segment: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """A withheld context is read as a stranger is: so the network learns to do without any of them."""
+        slots = context_slots(self._a, segment[None])[0]
+        rows = find_rows(self._a, slots, self._tags)
+        if self._dropout:
+            strangers = find_rows(self._a, slots, np.zeros_like(self._tags))
+            rows = np.where(self._rng.random(rows.shape) < self._dropout, strangers, rows)
+        return rows
+
+    def next(self) -> Chunk:
+        """The next chunk of every lane; a lane whose segment has ended starts another."""
+        lanes, size = len(self._lanes), self._chunk
+        seen = np.zeros((lanes, size), np.int64)
+        rows = np.zeros((lanes, size, self._a.contexts), np.int64)
+        target = np.zeros((lanes, size), np.int64)
+        mask = np.zeros((lanes, size), np.float32)
+        fresh = np.zeros(lanes, bool)
+        done = [i for i, segment in enumerate(self._lanes) if segment.at >= len(segment.data)]
+        for i, segment in zip(done, self._draw(len(done)), strict=True):
+            self._lanes[i] = segment
+        for i, segment in enumerate(self._lanes):
+            part = slice(segment.at, segment.at + size)
+            n = len(segment.data[part])
+            seen[i, :n], rows[i, :n], target[i, :n] = (
+                segment.seen[part],
+                segment.rows[part],
+                segment.data[part],
+            )
+            mask[i, :n] = 1
+            fresh[i] = segment.at == 0
+            segment.at += size
+        view_bytes = np.array([len(s.view) for s in self._lanes])
+        view = np.zeros((lanes, _width(view_bytes)), np.int64)
+        for i, segment in enumerate(self._lanes):
+            view[i, : len(segment.view)] = segment.view
+        t = torch.from_numpy
+        return Chunk(
+            t(np.ascontiguousarray(seen.T)),
+            t(np.ascontiguousarray(rows.transpose(1, 0, 2))),
+            t(np.ascontiguousarray(target.T)),
+            t(np.ascontiguousarray(mask.T)),
+            t(view),
+            t(view_bytes),
+            t(np.array([len(s.data) for s in self._lanes], np.float32)),
+            t(fresh),
+            int(mask.sum()),
+        )
+
+
+class DeviceSampler:
+    """The same chunks, of a corpus in a device's memory: what a step costs the host are a few numbers a lane.
+
+    Behind the files there is room for a segment of every lane, where those in another script are put.
+    """
+
+    def __init__(
+        self,
+        a: Architecture,
+        tags: Tensor,
+        source: SegmentSource,
+        lanes: int,
+        chunk: int,
+        rng: np.random.Generator,
+        rescript_share: float = 0.0,
+        dropout: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """tags: uint8 (rows of all tables,), where everything is to be; generator: for dropout, there."""
+        device = tags.device
+        self._chunk, self._dropout, self._generator = chunk, dropout, generator
+        self._contexts = LaneContexts(a, tags, lanes, chunk)
+        self._drawing = _Drawing(source, chunk, rng, rescript_share)
+        sizes = [len(f.data) for f in source.files]
+        *self._offsets, self._own = np.cumsum([0, *sizes])
+        text = np.empty(self._own + lanes * self._drawing.longest, np.uint8)
+        np.concatenate([f.data for f in source.files], out=text[: self._own])
+        self._text = torch.from_numpy(text).to(device)
+        self._places = np.zeros((3, lanes), np.int64)  # start in the text, length, and bytes read
+        self._window = torch.arange(-1 - MOST_ORDER, chunk, device=device)
+        self._plain = torch.arange(ENCODER_BYTES, device=device)
+
+    def next(self) -> Chunk:
+        """The next chunk of every lane; a lane whose segment has ended starts another."""
+        _, length, at = self._places
+        done = np.flatnonzero(at >= length)
+        if len(done):
+            self._begin(done)
+        start_, length_, at_ = self._sent(torch.from_numpy(self._places.copy()))[:, :, None]
+        position = at_ + self._window
+        there = (position >= 0) & (position < length_)
+        text = self._text[(start_ + position).clamp(0, len(self._text) - 1)].long()
+        text = torch.where(there, text, 0)
+        fresh = at_[:, 0] == 0
+        rows, shared = self._contexts.rows(text[:, :-1], fresh)
+        if self._dropout:
+            chance = torch.rand(rows.shape, device=rows.device, generator=self._generator)
+            rows = torch.where(chance < self._dropout, shared, rows)
+        first = MOST_ORDER + 1  # of the window, that is predicted
+        view_bytes = length_[:, 0].clamp(max=ENCODER_BYTES)
+        view = self._view(start_, length_, _width(np.minimum(length, ENCODER_BYTES)))
+        count = int(np.minimum(length - at, self._chunk).sum())
+        at += self._chunk
+        return Chunk(
+            text[:, first - 1 : -1].T.contiguous(),
+            rows.transpose(0, 1).contiguous(),
+            text[:, first:].T.contiguous(),
+            there[:, first:].T.float().contiguous(),
+            view,
+            view_bytes,
+            length_[:, 0].float(),
+            fresh,
+            count,
+        )
+
+    def _begin(self, lanes: NDArray[np.int64]) -> None:
+        segments, rewritten = self._drawing.draw(len(lanes))
+        start, length, at = self._places
+        start[lanes] = np.take(self._offsets, segments.file) + segments.start
+        length[lanes], at[lanes] = segments.length, 0
+        for i, text in rewritten.items():
+            start[lanes[i]] = here = self._own + lanes[i] * self._drawing.longest
+            self._text[here : here + len(text)] = self._sent(torch.from_numpy(text.copy()))
+
+    def _view(self, start: Tensor, length: Tensor, width: int) -> Tensor:
+        """`encoder_view` of every lane's segment; start and length: (lanes, 1)."""
+        plain = self._plain[:width]
+        window, inside = plain // _WINDOW, plain % _WINDOW
+        spread = window * (length - _WINDOW) // (ENCODER_BYTES // _WINDOW - 1) + inside
+        at = torch.where(length > ENCODER_BYTES, spread, plain)
+        text = self._text[start + torch.minimum(at, length - 1)].long()
+        return torch.where(at < length, text, 0)
+
+    def _sent(self, x: Tensor) -> Tensor:
+        """`x` on the device, without waiting for what that is at."""
+        if self._text.device.type == "cpu":
+            return x
+        return x.pin_memory().to(self._text.device, non_blocking=True)
+
+
+def _width(view_bytes: NDArray[np.int64]) -> int:
+    """Of the batch's views: that of the longest, and whole patches of patches."""
+    return -(-int(view_bytes.max()) // 64) * 64
