@@ -18,6 +18,8 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parent.parent
 ADDED = {
     "models/standard.md": "models/standard.md",
+    "models/large.md": "models/large.md",
+    "models/sources.md": "models/sources.md",
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
 }

@@ -22,6 +22,7 @@ from vaezip.mixing.predictor import RangeCoded
 from vaezip.network.decoder import Decoder
 from vaezip.network.ops import Int32, Linear
 
+_CACHE_LINE = 64  # bytes
 _CHUNK = 4096  # bytes between two looks at what Python has to do: to be interrupted, to tell of progress
 
 
@@ -92,7 +93,7 @@ class Kernel:
         padded[:outputs, :inputs] = linear.weight
         matrix = target.matrix
         matrix.outputs, matrix.inputs = padded.shape
-        matrix.weight = self._array(np.zeros(padded.size), np.int8, "int8_t")
+        matrix.weight = self._array(_aligned(padded.size), np.int8, "int8_t")
         path.pack(_ffi.addressof(matrix), _ffi.from_buffer("int8_t[]", padded))
         target.multiplier = self._array(linear.multiplier, np.int32, "int32_t")
         target.bias = self._array(linear.bias, np.int32, "int32_t")
@@ -123,6 +124,13 @@ class Kernel:
         ):
             setattr(mixer, name, self._array(getattr(source, name), np.dtype(dtype).type, f"{dtype}_t"))
         return mixer
+
+
+def _aligned(size: int) -> NDArray[np.int8]:
+    """Zeros that begin a cache line, so that none of what is loaded as a whole lies in two."""
+    zeros = np.zeros(size + _CACHE_LINE - 1, np.int8)
+    begin = -zeros.ctypes.data % _CACHE_LINE
+    return zeros[begin : begin + size]
 
 
 class KernelPredictor:
