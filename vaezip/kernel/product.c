@@ -17,6 +17,12 @@
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 #define VZ_NEON 1
 #include <arm_neon.h>
+#if defined(__ARM_FEATURE_DOTPROD)
+#define VZ_DOT
+#elif defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define VZ_DOT __attribute__((target("arch=armv8.2-a+dotprod")))
+#include <sys/auxv.h>
+#endif
 #endif
 
 static int everywhere(void) { return 1; }
@@ -227,6 +233,39 @@ static void multiply_neon(int32_t *product, const vz_matrix *m, const int8_t *a,
 }
 #endif
 
+#ifdef VZ_DOT
+static int has_dot(void) {
+#ifdef __ARM_FEATURE_DOTPROD
+    return 1;
+#else
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#endif
+}
+
+/* A tile of outputs of `vectors` vectors: each weight is loaded once. */
+VZ_DOT VZ_INLINE void block_dot(int32_t *product, const vz_matrix *m, int o, const int8_t *a, const int vectors) {
+    const int8_t *w = m->weight + o * m->inputs;
+    int32x4_t sum[16];
+    for (int k = 0; k < 4 * vectors; k++) sum[k] = vdupq_n_s32(0);
+    for (int i = 0; i < m->inputs; i += 4, w += 64) {
+        int8x16_t weight[4] = {vld1q_s8(w), vld1q_s8(w + 16), vld1q_s8(w + 32), vld1q_s8(w + 48)};
+        for (int p = 0; p < vectors; p++) {
+            int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(four(a + p * m->inputs + i)));
+            for (int j = 0; j < 4; j++) sum[4 * p + j] = vdotq_s32(sum[4 * p + j], weight[j], x);
+        }
+    }
+    for (int p = 0; p < vectors; p++)
+        for (int j = 0; j < 4; j++) vst1q_s32(product + p * m->outputs + o + 4 * j, sum[4 * p + j]);
+}
+
+VZ_DOT static void multiply_dot(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
+    for (; count >= 4; count -= 4, a += 4 * m->inputs, product += 4 * m->outputs)
+        for (int o = 0; o < m->outputs; o += VZ_TILE) block_dot(product, m, o, a, 4);
+    for (; count; count--, a += m->inputs, product += m->outputs)
+        for (int o = 0; o < m->outputs; o += VZ_TILE) block_dot(product, m, o, a, 1);
+}
+#endif
+
 const vz_path vz_paths[] = {
 #ifdef VZ_AMX
     {"amx-int8", has_amx, pack_vnni, multiply_amx},
@@ -234,6 +273,9 @@ const vz_path vz_paths[] = {
 #ifdef VZ_X86
     {"avx512-vnni", has_vnni, pack_vnni, multiply_vnni},
     {"avx2", has_avx2, pack_tiles, multiply_avx2},
+#endif
+#ifdef VZ_DOT
+    {"neon-dot", has_dot, pack_tiles, multiply_dot},
 #endif
 #ifdef VZ_NEON
     {"neon", everywhere, pack_tiles, multiply_neon},
