@@ -1,0 +1,211 @@
+"""docs/decoder.py, which was made from the documents alone, reads what vaezip writes: so they say all that there is to say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import DATA, ROOT, TINY
+from test_golden import MESSAGE_OPTIONS, cases
+
+import vaezip
+from vaezip import bitsback, container
+from vaezip.container import Method
+from vaezip.model import Model
+
+SCRIPT = ROOT / "docs" / "decoder.py"
+DICTIONARY = DATA / "format-1.vzd"
+MODELS = [path for path in sorted((ROOT / "models").glob("*.vzm")) if path.stem in vaezip.shipped_models()]
+LINES = [b"alpha 12", b"", b"beta,2", b"beta,2", b"two\nlines", b"a line\n", b"\xff\xfe\x00", b"alpha 13"]
+FILES = {"a/one.txt": b"one\n", "two": b"", "three\udcff": b"three\x00", "one": b"one\n"}
+PACKS: dict[str, tuple[list[bytes] | dict[str, bytes], dict[str, Any]]] = {
+    "in order": (LINES, {}),
+    "in groups": (LINES, {"group": 3}),
+    "unordered": (LINES, {"unordered": True}),
+    "without a dictionary": (LINES, {"dictionary_size": 0}),
+    "with another's dictionary": (LINES, {"dictionary": DICTIONARY, "group": 5}),
+    "of files": (FILES, {"group": 3}),
+    "of files, unordered": (FILES, {"unordered": True}),
+    "of nothing": ([], {}),
+}
+
+
+def _module() -> Any:
+    spec = importlib.util.spec_from_file_location("decoder", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+decoder = _module()
+
+
+@pytest.fixture(scope="module")
+def alone() -> Any:
+    return decoder.Decoder(decoder.Model(TINY.read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def after_a_dictionary(alone: Any) -> Any:
+    return decoder.Decoder(alone.model, decoder.Dictionary.of_file(DICTIONARY.read_bytes()))
+
+
+def _run(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """The command, on a machine without vaezip and constriction."""
+    barred = "import sys, runpy; del sys.argv[0]; sys.modules |= {'vaezip': None, 'constriction': None}; "
+    command = [
+        sys.executable,
+        "-c",
+        barred + "runpy.run_path(sys.argv[0], run_name='__main__')",
+        SCRIPT,
+        *arguments,
+    ]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, env=environment, check=False, timeout=600)
+
+
+@pytest.mark.parametrize("name", sorted(cases()))
+def test_golden_files_decode(alone: Any, name: str) -> None:
+    assert alone.file((DATA / f"format-1-{name}.vz").read_bytes()) == cases()[name][0]
+
+
+def test_a_golden_file_with_a_dictionary_decodes(alone: Any, after_a_dictionary: Any) -> None:
+    data = (DATA / "format-1-dictionary.vz").read_bytes()
+    assert after_a_dictionary.file(data) == (DATA / "golden.txt").read_bytes()[:300]
+    with pytest.raises(decoder.DecodeError, match="dictionary"):
+        alone.file(data)
+
+
+def test_golden_messages_decode(alone: Any, after_a_dictionary: Any) -> None:
+    for name, message in json.loads((DATA / "format-1-messages.json").read_text(encoding="utf-8")).items():
+        how, text = name.split(": ", 1)
+        options = MESSAGE_OPTIONS[how]
+        reader = after_a_dictionary if "dictionary" in options else alone
+        assert reader.message(bytes.fromhex(message), options.get("check_bytes", 0)) == text.encode(), name
+
+
+@pytest.mark.parametrize(
+    "text", [b"x", b"\n", b"\n\n", b"\xff", b"a\nb", b"a\n" * 20, b"t\t\t1,2\n" * 4 + b"\x00"]
+)
+def test_messages_of_all_kinds_decode(alone: Any, text: bytes) -> None:
+    assert alone.message(vaezip.MessageCodec(TINY, check_bytes=1).encode(text), 1) == text
+
+
+@pytest.mark.parametrize("start", range(4))
+@pytest.mark.parametrize("latent", [False, True])
+def test_blocks_with_every_start_decode(
+    alone: Any, tiny: Model, prose: bytes, start: int, latent: bool
+) -> None:
+    payload = bitsback.encode(tiny, prose[:100], latent=latent, start=start).payload
+    block = container.Block(Method.VAE if latent else Method.VAE_NULL, 100, payload, start)
+    assert alone.file(container.short_frame(tiny.fingerprint, block)) == prose[:100]
+
+
+@pytest.mark.parametrize("size", [16, 100, 4096, 5000, 100_000])
+def test_the_encoder_network_reads_long_blocks_likewise(
+    alone: Any, tiny: Model, prose: bytes, size: int
+) -> None:
+    block = (prose * 10)[:size]
+    expected = tiny.encoder(np.frombuffer(block, np.uint8))
+    assert np.array_equal(decoder.encoder(alone.model, block), expected)
+
+
+def test_several_frames_decode_and_a_size_may_be_unknown(alone: Any, prose: bytes) -> None:
+    parts = [prose[:40], b"", os.urandom(50), prose[40:150]]
+    data = b"".join(vaezip.compress(part, model=TINY) for part in parts[:-1])
+    compressor = vaezip.VaezipCompressor(model=TINY, block_size=64)
+    data += compressor.compress(parts[-1]) + compressor.flush()
+    assert alone.file(data) == b"".join(parts)
+    with pytest.raises(decoder.DecodeError):
+        alone.file(b"")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"," * 260 + b"\n" + b"," * 258 + b"\n1,2\n",  # more than 256 fields and columns
+        b"\n\n \n\t \tif x:\n    return 'y'\n\n    \t\n",  # indents
+        b"abcdefgh ijkl" * 34,  # a match of more than 400 bytes
+        bytes(range(0, 256, 2)),
+    ],
+    ids=["fields", "indents", "repeats", "all kinds of bytes"],
+)
+def test_texts_that_reach_far_corners_of_the_mixer_decode(alone: Any, tiny: Model, text: bytes) -> None:
+    payload = bitsback.encode(tiny, text, latent=False, start=1).payload
+    frame = container.short_frame(tiny.fingerprint, container.Block(Method.VAE_NULL, len(text), payload, 1))
+    assert alone.file(frame) == text
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_packs_decode(alone: Any, after_a_dictionary: Any, name: str) -> None:
+    records, options = PACKS[name]
+    data = vaezip.pack_records(records, model=TINY, **options)
+    reader = after_a_dictionary if "dictionary" in options else alone
+    written, found = reader.pack(data)
+    expected = [[record] for record in records]
+    if isinstance(records, dict):
+        expected = [[os.fsencode(name), content] for name, content in records.items()]
+    assert found == (sorted(expected) if options.get("unordered") else expected)
+    separator = b"\0" if isinstance(records, dict) else b"\n"
+    assert written == b"".join(text + separator for record in found for text in record)
+
+
+def _changed(data: bytes) -> Iterator[bytes]:
+    """The data with a bit changed here and there, cut off, and with something behind them."""
+    for at in range(0, len(data), max(1, len(data) // 24)):
+        yield data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
+    yield from (data[:-1], data[: len(data) // 2], data + b"\0", data + data[:1])
+
+
+def test_damaged_data_are_refused_where_there_is_a_checksum(alone: Any, after_a_dictionary: Any) -> None:
+    text = b"It was the best of times."
+    noise = bytes(range(0, 256, 7))
+    pack = vaezip.pack_records(LINES[:3], model=TINY, dictionary=DICTIONARY)
+    whole: list[tuple[Callable[[bytes], object], bytes]] = [
+        (alone.file, vaezip.compress(text, model=TINY)),
+        (alone.file, vaezip.compress(text + noise, model=TINY, block_size=len(text))),
+        (alone.file, vaezip.compress(noise, model=TINY)),
+        (lambda data: alone.message(data, 3), vaezip.MessageCodec(TINY, check_bytes=3).encode(text)),
+        (lambda data: decoder.Dictionary.of_file(data).fingerprint, DICTIONARY.read_bytes()),
+        (after_a_dictionary.pack, pack),
+    ]
+    for read, data in whole:
+        content, changes, refused = read(data), list(_changed(data)), 0
+        for changed in changes:
+            try:
+                assert read(changed) == content
+            except decoder.DecodeError:
+                refused += 1
+        assert refused >= 0.8 * len(changes)
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_the_command_reads_files_of_shipped_models_without_vaezip(tmp_path: Path, path: Path) -> None:
+    texts = [(DATA / "texts" / name).read_bytes()[:200] for name in ("json.txt", "message.txt")]
+    file, message = tmp_path / "x.vz", tmp_path / "x.msg"
+    file.write_bytes(b"".join(vaezip.compress(text, model=path) for text in texts))
+    message.write_bytes(vaezip.MessageCodec(path, check_bytes=2).encode(texts[0][:80]))
+    assert _run(path, file).stdout == b"".join(texts)
+    assert _run(path, message, "--message", "--check", "2").stdout == texts[0][:80]
+    file.write_bytes(file.read_bytes()[:2] + b"\0" + file.read_bytes()[3:])
+    refused = _run(path, file)
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert refused.stderr.startswith(b"decoder.py: ")
+
+
+def test_the_command_writes_a_packs_records(tmp_path: Path) -> None:
+    pack, dictionary = tmp_path / "x.vzp", tmp_path / "x.vzd"
+    dictionary.write_bytes(vaezip.make_dictionary(LINES[2:4]).to_bytes())
+    pack.write_bytes(vaezip.pack_records(LINES[-2:], model=TINY, dictionary=dictionary))
+    assert _run(TINY, pack, "-D", dictionary).stdout == LINES[-2] + b"\n" + LINES[-1] + b"\n"
+    assert b"a dictionary is needed" in _run(TINY, pack).stderr
