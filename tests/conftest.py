@@ -57,14 +57,13 @@ def prose() -> bytes:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Some of this project's documents and sources: two folders, an empty file, a dangling link."""
+    """Beginnings of this project's documents and sources: two folders, an empty file, a dangling link."""
     folder = tmp_path / "corpus"
     for name, pattern in (("docs", "docs/[f-p]*.md"), ("code", "vaezip/[a-m]*.py")):
         (folder / name).mkdir(parents=True)
         for path in ROOT.glob(pattern):
-            (folder / name / path.relative_to(ROOT).as_posix().replace("/", "_")).write_bytes(
-                path.read_bytes()
-            )
+            copy = folder / name / path.relative_to(ROOT).as_posix().replace("/", "_")
+            copy.write_bytes(path.read_bytes()[:2000])
     (folder / "empty").touch()
     (folder / "dangling").symlink_to("nowhere")
     return folder
@@ -102,7 +101,7 @@ def warm() -> Iterator[list[str]]:
 
 @pytest.fixture(scope="session")
 def warm_for_training_and_plots() -> Iterator[list[str]]:
-    with server("torch", "matplotlib.figure") as command:
+    with server("vaezip.cli.train", "vaezip.training.job", "matplotlib.figure") as command:
         yield command
 
 

@@ -103,6 +103,7 @@ with Place.found("cpu") as place:
         vae = follow([texts], output, options, place, without=[])
         torch.save(vae.state_dict(), "1.pt")
     assert len(sums) == 3
+    assert "torch._dynamo" not in sys.modules  # a compiler, whose import takes seconds
 """
 
 

@@ -8,15 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
 
 from vaezip.training.backends import BACKENDS, Backend, Gradients
 from vaezip.training.data import SegmentSource
 from vaezip.training.devices import bfloat16_pays
-from vaezip.training.optimizer import RowAdam
+from vaezip.training.optimizer import AdamW, RowAdam
 from vaezip.training.ranks import Ranks
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
+
+_LARGEST = 1.0  # norm of the dense weights' gradient per byte
 
 
 class Descent:
@@ -35,9 +36,7 @@ class Descent:
     def begin(self) -> None:
         """Forget what the optimizers know of steps before."""
         settings = self._settings
-        self._adam = torch.optim.AdamW(
-            self._dense, lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-        )
+        self._adam = AdamW(self._dense, settings.lr)
         self._row_adam = RowAdam(self._tables, settings.table_rate * settings.lr)
 
     def autocast(self) -> torch.autocast:
@@ -60,11 +59,10 @@ class Descent:
     def step(self, backend: Backend, kl_weight: float, rate: float) -> Gradients:
         """Read the next chunks, and change the weights at `rate` times the learning rates."""
         found = self._ranks.sum(backend.gradients([*self._dense, self._tables], kl_weight))
-        for parameter, gradient in zip(self._dense, found.dense, strict=True):
-            parameter.grad = gradient.div_(found.bytes)
-        nn.utils.clip_grad_norm_(self._dense, 1.0)
-        self._adam.param_groups[0]["lr"] = self._settings.lr * rate
-        self._adam.step()
+        dense = [gradient.div_(found.bytes) for gradient in found.dense]
+        norm = torch.stack([gradient.norm() for gradient in dense]).norm()
+        clipped = (_LARGEST / norm).clamp(max=1.0)
+        self._adam.step([gradient.mul_(clipped) for gradient in dense], rate)
         self._row_adam.step(found.tables.div_(found.bytes), rate, self._vae.a.contexts, backend.map)
         return found
 

@@ -1,16 +1,59 @@
-"""Adam for the context tables: it touches only the rows that a batch has looked up."""
+"""Adam (Kingma & Ba 2015), for the dense weights and for the context tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101).
+
+    PyTorch's own imports a compiler first, which takes seconds.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.98),
+        decay: float = 0.01,
+    ) -> None:
+        self._parameters = parameters
+        self._lr, self._betas, self._decay = lr, betas, decay
+        self._means = [torch.zeros_like(p, requires_grad=False) for p in parameters]
+        self._squares = [torch.zeros_like(p, requires_grad=False) for p in parameters]
+        self._steps = 0
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], rate: float) -> None:
+        """Apply the parameters' gradients at `rate` times the learning rate."""
+        self._steps += 1
+        b1, b2 = self._betas
+        lr = rate * self._lr
+        step, root = -lr / (1 - b1**self._steps), (1 - b2**self._steps) ** 0.5
+        for p, g, mean, square in zip(self._parameters, gradients, self._means, self._squares, strict=True):
+            mean.lerp_(g, 1 - b1)
+            square.mul_(b2).addcmul_(g, g, value=1 - b2)
+            p.mul_(1 - lr * self._decay).addcdiv_(mean, square.sqrt().div_(root).add_(1e-8), value=step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Moments and step count, for a checkpoint."""
+        return {"means": self._means, "squares": self._squares, "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        for name in ("means", "squares"):
+            for ours, theirs in zip(getattr(self, f"_{name}"), state[name], strict=True):
+                ours.copy_(theirs)
+        self._steps = state["steps"]
+
+
 class RowAdam:
-    """Adam (Kingma & Ba 2015) of rows that have a gradient; the moments of other rows stay as they are."""
+    """Adam of rows that have a gradient; the moments of other rows stay as they are."""
 
     def __init__(self, tables: Tensor, lr: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
         self._tables = tables
