@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := README.md
 MINUTES := 5
+TRAINING = --minutes $(MINUTES) --rescript 0.04 --weight english_prose=2
+model large: MINUTES := 360
 
-.PHONY: help demo test check lint docs sanitize fuzz arch oldest package bench stages model clean
+.PHONY: help demo test check lint docs sanitize fuzz arch oldest package bench stages large model clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -87,8 +89,11 @@ bench: $(VENV)/dev  ## Compare vaezip with other compressors on a real file
 stages: $(VENV)/dev  ## Speed of every stage of coding, and the network's share of what the machine can do
 	$(BIN)/python benchmarks/stages.py
 
-model: $(VENV)/dev  ## Train the standard model: make model CORPUS=folder
-	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --minutes 360 --rescript 0.04 --weight english_prose=2
+large: $(VENV)/dev  ## Train the large model: make large CORPUS=folder
+	$(BIN)/vaezip train $(CORPUS) -o models/large.vzm --width 256 --layers 3 $(TRAINING)
+
+model: $(VENV)/dev  ## Train the standard model, the large one being its teacher: make model CORPUS=folder
+	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --teacher models/large.vzm $(TRAINING)
 
 clean:  ## Remove the virtual environment and what tools have cached
 	rm -rf $(VENV) build dist demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -75,6 +75,11 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 @click.option("--epochs", type=Finite(0, _MOST, min_open=True), help="How often to read the corpus instead.")
 @click.option("--init", metavar="MODEL", help="Start from this model: a file, or the name of a shipped one.")
 @click.option(
+    "--teacher",
+    metavar="MODEL",
+    help="Learn from what this model, a larger one, predicts as well: half of the loss.",
+)
+@click.option(
     "--resume",
     is_flag=True,
     help="Go on with an interrupted run, with its settings and what is left of its minutes or epochs; "
@@ -155,6 +160,7 @@ def train(
     output: Path,
     force: bool,
     init: str | None,
+    teacher: str | None,
     resume: bool,
     width: int | None,
     layers: int | None,
@@ -171,6 +177,7 @@ def train(
     vaezip train mylogs -o logs.vzm --init standard --minutes 5
     vaezip train mylogs -o logs.vzm --init standard --log run.csv --plot curve.svg
     vaezip train mylogs -o logs.vzm --resume --plot curve.svg
+    vaezip train library -o small.vzm --teacher large --minutes 360
     torchrun --nproc-per-node 4 -m -- vaezip train library -o large.vzm --width 256 --layers 3
 
     Bytes are bytes: any encoding will do. One file in fifty (of few files, up to one in eight) is kept
@@ -191,8 +198,8 @@ def train(
         from vaezip.training.ranks import Place
     network = sizes(width, layers, table_bits)
     options = {name: value for name, value in settings.items() if value not in (None, {})}
-    others: dict[str, Any] = {"init": init, "resume": resume, "overwrite": force, "started": started}
-    others |= {"log": log, "plot": plot}
+    others: dict[str, Any] = {"init": init, "teacher": teacher, "resume": resume, "overwrite": force}
+    others |= {"started": started, "log": log, "plot": plot}
     try:
         with interruption() as signals, Place.found(device) as place:
             if not place.ranks.leads:

@@ -51,17 +51,27 @@ class Backend(Protocol):
 class ThreadBackend:
     """A CPU's: threads with some of the lanes each."""
 
-    def __init__(self, vae: Vae, source: SegmentSource, settings: Settings, seed: tuple[int, ...]) -> None:
-        """seed: of all that is drawn; numbers that no other process or resumed run begins with."""
+    def __init__(
+        self,
+        vae: Vae,
+        source: SegmentSource,
+        settings: Settings,
+        seed: tuple[int, ...],
+        teacher: Vae | None = None,
+    ) -> None:
+        """seed: of all that is drawn; numbers that no other process or resumed run begins with.
+
+        teacher: a network from whose predictions `vae` learns, too, on the same device.
+        """
         count = min(settings.workers, settings.lanes)
         lanes, tags = settings.lanes // count, vae.decoder.tags.numpy()
-        options = settings.rescript_share, settings.dropout
+        options = settings.rescript_share, settings.dropout, teacher.decoder if teacher else None
         self._settings = settings
         self._workers = []
         for i in range(count):
             rng, generator = _generators((*seed, i), vae.device)
             sampler = Sampler(vae.a, tags, source, lanes, settings.chunk, rng, *options)
-            self._workers.append((sampler, Lanes(vae, lanes, generator)))
+            self._workers.append((sampler, Lanes(vae, lanes, generator, teacher)))
         self._pool = ThreadPoolExecutor(count)
 
     def gradients(self, parameters: list[Tensor], kl_weight: float) -> Gradients:
@@ -100,15 +110,22 @@ class ThreadBackend:
 class DeviceBackend:
     """A GPU's. What it tells of a step was measured in the one before, so that nobody waits for it."""
 
-    def __init__(self, vae: Vae, source: SegmentSource, settings: Settings, seed: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        vae: Vae,
+        source: SegmentSource,
+        settings: Settings,
+        seed: tuple[int, ...],
+        teacher: Vae | None = None,
+    ) -> None:
         """See `ThreadBackend`."""
         rng, generator = _generators((*seed, 0), vae.device)
         lanes, chunk = settings.lanes, settings.chunk
-        options = settings.rescript_share, settings.dropout, generator
+        options = settings.rescript_share, settings.dropout, generator, teacher.decoder if teacher else None
         self._settings = settings
         self._device = vae.device.type
         self._sampler = DeviceSampler(vae.a, vae.decoder.tags, source, lanes, chunk, rng, *options)
-        self._lanes = Lanes(vae, lanes, generator)
+        self._lanes = Lanes(vae, lanes, generator, teacher)
         self._before: _Measured | None = None
 
     def gradients(self, parameters: list[Tensor], kl_weight: float) -> Gradients:
@@ -150,7 +167,7 @@ class _Measured:
         return first, second
 
 
-BACKENDS: dict[str, Callable[[Vae, SegmentSource, Settings, tuple[int, ...]], Backend]] = {
+BACKENDS: dict[str, Callable[[Vae, SegmentSource, Settings, tuple[int, ...], Vae | None], Backend]] = {
     "cpu": ThreadBackend,
     "cuda": DeviceBackend,
 }

@@ -23,12 +23,13 @@ _LARGEST = 1.0  # norm of the dense weights' gradient per byte
 class Descent:
     """A network, its optimizers, and how they make a step."""
 
-    def __init__(self, vae: Vae, settings: Settings, ranks: Ranks) -> None:
-        """Train `vae` where its weights are."""
+    def __init__(self, vae: Vae, settings: Settings, ranks: Ranks, teacher: Vae | None = None) -> None:
+        """Train `vae` where its weights are, on what it reads and on what `teacher` predicts."""
         torch.set_num_threads(1)
         if settings.bfloat16 is None:
             settings = replace(settings, bfloat16=bfloat16_pays(vae.device))
         self._vae, self._settings, self._ranks = vae, settings, ranks
+        self._teacher = teacher.to(vae.device) if teacher else None
         self._tables = vae.decoder.tables
         self._dense = [p for p in vae.parameters() if p is not self._tables]
         self.begin()
@@ -50,7 +51,8 @@ class Descent:
         A resumed run reads other segments than the one before it did, and a process others than its fellows.
         """
         seed = self._settings.seed, step, self._ranks.rank
-        backend = BACKENDS[self._vae.device.type](self._vae, source, self._settings, seed)
+        options = self._vae, source, self._settings, seed, self._teacher
+        backend = BACKENDS[self._vae.device.type](*options)
         try:
             yield backend
         finally:

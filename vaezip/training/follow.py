@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vaezip.network.architecture import Architecture
 from vaezip.training.data import SegmentSource, read_corpus
 from vaezip.training.descent import Descent
 from vaezip.training.ranks import Place, What
 from vaezip.training.run_folder import RunFolder
 from vaezip.training.settings import Settings
-from vaezip.training.vae import Vae
+from vaezip.training.vae import Vae, unpacked
 
 
 def follow(
@@ -25,10 +24,10 @@ def follow(
     """
     texts = read_corpus(corpus, without=(output, RunFolder(output).path, *without))
     state = place.ranks.take()
-    vae = Vae(Architecture.from_json(state["architecture"]))
-    vae.load_state_dict(state["vae"])
+    vae = unpacked(state).to(place.device)
+    teacher = unpacked(state["teacher"]) if state["teacher"] else None
     settings = Settings(**state["settings"]).resumed(options)
-    descent = Descent(vae.to(place.device), settings, place.ranks)
+    descent = Descent(vae, settings, place.ranks, teacher)
     descent.load_state_dict(state)
     source = SegmentSource(texts.train, settings.weights)
     with descent.reading(source, state["run"]["step"]) as backend:

@@ -67,6 +67,12 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return passes(logits.device.type).cross_entropy(logits, target)
 
 
+def cross_entropy_of(logits: Tensor, p: Tensor) -> Tensor:
+    """-sum of p log softmax(logits) in nats: (T, B, 256), (T, B, 256) -> (T, B)."""
+    nats = nn.functional.cross_entropy(logits.flatten(0, 1).float(), p.flatten(0, 1), reduction="none")
+    return nats.view(p.shape[:2])
+
+
 def lookup(tables: Tensor, rows: Tensor) -> Tensor:
     """Rows of the context tables: (n, dim), int64 (...) -> (..., dim).
 

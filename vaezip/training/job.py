@@ -51,6 +51,7 @@ class TrainingJob:
         options: Mapping[str, Any],
         *,
         init: str | None = None,
+        teacher: str | None = None,
         resume: bool = False,
         overwrite: bool = False,
         started: float | None = None,
@@ -61,13 +62,14 @@ class TrainingJob:
         """Read the corpus and set up the trainer.
 
         sizes, options: those fields of `Architecture` and of `Settings` that are given; a run that is resumed
-        keeps its own, and the others are as by default or as suits the model `init`. overwrite: all that the
+        keeps its own, and the others are as by default or as suits the model `init`. teacher: a model from
+        whose predictions the network learns, too. overwrite: all that the
         run writes, and without `resume` a checkpoint, too. started: when the minutes began, by
         `time.monotonic`. log, plot: files for the curves, `-` being standard output; what a run has left
         there, `resume` goes on with.
         Raises CorpusError for an unusable corpus; FileError if a file or checkpoint is there and may not be
         overwritten, or if something that is read would be written over; CheckpointError if there is none to
-        resume, or of a run with other settings than those given; ModelError for a bad `init`;
+        resume, or of a run with other settings than those given; ModelError for a bad `init` or `teacher`;
         MissingExtraError if nothing here can plot.
         """
         started = time.monotonic() if started is None else started
@@ -80,16 +82,16 @@ class TrainingJob:
         self._folder = RunFolder(output)
         self._log, self._plot = TrainingLog(log), plot
         written = self._written(log, plot, resume)
-        self._refuse_overlap(corpus, init, written)
+        self._refuse_overlap(corpus, {"begin with": init, "learn from": teacher}, written)
         if resume and not self._folder.checkpoint.exists():
             raise CheckpointError(f"{self._folder.path}: no checkpoint to resume from")
         self.corpus = read_corpus(corpus, without=(*written, self._folder.path))
         self._folder.open()
         try:
             if resume:
-                self._resume(sizes, options, init)
+                self._resume(sizes, options, init, teacher)
             else:
-                self._begin(sizes, options, init)
+                self._begin(sizes, options, init, teacher)
             self._before = _model(self._folder.init) if self._folder.init.exists() else None
             self._plan(started)
             self._log.begin(self._trainer.step, resume=resume, overwrite=overwrite)
@@ -177,7 +179,9 @@ class TrainingJob:
         self._folder.clear()
         return result
 
-    def _begin(self, sizes: Mapping[str, Any], options: Mapping[str, Any], init: str | None) -> None:
+    def _begin(
+        self, sizes: Mapping[str, Any], options: Mapping[str, Any], init: str | None, teacher: str | None
+    ) -> None:
         """All that may fail comes before what an earlier run has left is removed."""
         gpu_reads = self.corpus.train_bytes if self._place.device.type != CPU else None
         settings = Settings.new(options, fine_tuning=init is not None, gpu_reads=gpu_reads)
@@ -187,30 +191,45 @@ class TrainingJob:
                 f"{self._folder.path}: holds a checkpoint (--resume goes on from it, -f starts anew)"
             )
         torch.manual_seed(settings.seed)
+        kept: dict[Path, bytes] = {}
+        taught = None
         if init is None:
             vae = Vae(Architecture(**sizes))
         else:
-            data = read_model_file(init)
-            vae = restore(parse_model(data, Path(init).stem), data)
+            kept[self._folder.init] = data = read_model_file(init)
+            vae = restore(parse_model(data, Path(init).stem, init), data)
             vae = grow(vae, dataclasses.replace(vae.a, **sizes))
+        if teacher is not None:
+            kept[self._folder.teacher] = data = read_model_file(teacher)
+            taught, named = _teacher(data, teacher)
+            settings = dataclasses.replace(settings, teacher=named)
         settle_owners(vae.decoder, self.corpus.train, settings.seed)
         self._folder.clear()
-        if init is not None:
-            with replacing(self._folder.init) as file:
+        for path, data in kept.items():
+            with replacing(path) as file:
                 file.write(data)
-        self._trainer = Trainer(vae, self.corpus, settings, self._folder.path, self._place)
+        self._trainer = Trainer(vae, self.corpus, settings, self._folder.path, self._place, taught)
         if init is not None:
             self._trainer.go_on()
 
-    def _resume(self, sizes: Mapping[str, Any], options: Mapping[str, Any], init: str | None) -> None:
+    def _resume(
+        self, sizes: Mapping[str, Any], options: Mapping[str, Any], init: str | None, teacher: str | None
+    ) -> None:
         folder = self._folder
         if folder.init.exists() != (folder.path / START).exists():
             raise CheckpointError(f"{folder.path}: incomplete, {START} or {folder.init.name} is missing")
-        if init is not None and not (
-            folder.init.exists() and folder.init.read_bytes() == read_model_file(init)
+        for given, path, did, option in (
+            (init, folder.init, "begin with", "--init"),
+            (teacher, folder.teacher, "learn from", "--teacher"),
         ):
-            raise CheckpointError(f"{folder.path}: the run to resume did not begin with {init} (--init)")
-        self._trainer = Trainer.resumed(self.corpus, folder.path, options, sizes, self._place)
+            if given is not None and not (path.exists() and path.read_bytes() == read_model_file(given)):
+                raise CheckpointError(f"{folder.path}: the run to resume did not {did} {given} ({option})")
+        taught, named = None, ""
+        if folder.teacher.exists():
+            taught, named = _teacher(folder.teacher.read_bytes(), str(folder.teacher))
+        self._trainer = Trainer.resumed(self.corpus, folder.path, options, sizes, self._place, taught)
+        if (self._trainer.settings.teacher or "").split()[-1:] != named.split()[-1:]:
+            raise CheckpointError(f"{folder.path}: {folder.teacher.name} is missing, or another model")
         then, now = self._trainer.corpus_then, self.corpus.identity()
         if then is not None and then != now:
             self.warnings.append(
@@ -260,7 +279,10 @@ class TrainingJob:
         return written
 
     def _refuse_overlap(
-        self, corpus: list[Path], init: str | None, written: Mapping[Path, Callable[[str], bool]]
+        self,
+        corpus: list[Path],
+        models: Mapping[str, str | None],
+        written: Mapping[Path, Callable[[str], bool]],
     ) -> None:
         """Raise FileError if the run would write over what it reads; it does not read what it writes."""
         folder = Path(os.path.realpath(self._folder.path))
@@ -272,8 +294,9 @@ class TrainingJob:
                 if read and (_same(root, path) or not is_ours(str(path))):
                     raise FileError(f"{path}: is in the corpus ({root}), choose another name")
         for path in written:
-            if init is not None and _same(Path(init), path):
-                raise FileError(f"{path}: is the model to begin with, choose another name")
+            for purpose, model in models.items():
+                if model is not None and _same(Path(model), path):
+                    raise FileError(f"{path}: is the model to {purpose}, choose another name")
 
 
 def how_to_go_on(output: Path) -> str:
@@ -297,6 +320,12 @@ def _is_model(path: str) -> bool:
     except ModelError:
         return False
     return True
+
+
+def _teacher(data: bytes, source: str) -> tuple[Vae, str]:
+    """The network of a model to learn from, and what the settings call it: its name and its fingerprint."""
+    model = parse_model(data, Path(source).stem, source)
+    return restore(model, data), f"{model.name} {model.fingerprint.hex()}"
 
 
 def _model(path: Path) -> Model:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vaezip.errors import CheckpointError
-from vaezip.network.architecture import Architecture
 from vaezip.training.backends import Backend
 from vaezip.training.checkpoint import load, reading, save
 from vaezip.training.data import Corpus, CorpusIdentity, SegmentSource
@@ -18,7 +17,7 @@ from vaezip.training.descent import Descent
 from vaezip.training.ranks import Order, Place, What
 from vaezip.training.run_folder import CHECKPOINT
 from vaezip.training.settings import Settings, differences
-from vaezip.training.vae import Vae
+from vaezip.training.vae import Vae, packed, unpacked
 from vaezip.training.validation import Validation
 
 _FIRST_CHECKPOINT = 15  # seconds; a run that is killed early has something to go on from, too
@@ -72,12 +71,19 @@ class Trainer:
     """Trains a VAE on a corpus; `run` yields progress until the budget is spent."""
 
     def __init__(
-        self, vae: Vae, corpus: Corpus, settings: Settings, folder: Path, place: Place | None = None
+        self,
+        vae: Vae,
+        corpus: Corpus,
+        settings: Settings,
+        folder: Path,
+        place: Place | None = None,
+        teacher: Vae | None = None,
     ) -> None:
         """Train `vae` on `corpus`, leaving checkpoint and best networks in `folder`.
 
-        place: where, and with which other processes; on this machine's CPU if it is not given. Raises
-        CorpusError if a folder that `settings` give a weight is not there.
+        place: where, and with which other processes; on this machine's CPU if it is not given. teacher: a
+        network from whose predictions it learns, too. Raises CorpusError if a folder that `settings` give a
+        weight is not there.
         """
         place = place or Place()
         self.settings = settings
@@ -85,7 +91,8 @@ class Trainer:
         self.corpus = corpus
         self.vae = vae.to(place.device)
         self._ranks = place.ranks
-        self._descent = Descent(self.vae, settings, place.ranks)
+        self._descent = Descent(self.vae, settings, place.ranks, teacher)
+        self._teacher = teacher
         self._checkpoint = folder / CHECKPOINT
         self._validation = Validation(corpus.validation, folder)
         self._source = SegmentSource(corpus.train, settings.weights)
@@ -122,9 +129,8 @@ class Trainer:
     def _state(self) -> dict[str, Any]:
         return {
             "corpus": tuple(self.corpus.identity()),
-            "architecture": self.vae.a.to_json(),
             "settings": asdict(self.settings),
-            "vae": self.vae.state_dict(),
+            **packed(self.vae),
             **self._descent.state_dict(),
             "run": asdict(self._run),
         }
@@ -137,22 +143,23 @@ class Trainer:
         options: Mapping[str, Any],
         sizes: Mapping[str, Any],
         place: Place | None = None,
+        teacher: Vae | None = None,
     ) -> Trainer:
         """The trainer of an interrupted run.
 
-        options and sizes: see `Settings.resumed`; place: as for a new run, whatever it was before. Raises
-        CheckpointError if there is no good checkpoint, or if options or sizes are not the run's.
+        options and sizes: see `Settings.resumed`; place: as for a new run, whatever it was before; teacher:
+        the run's. Raises CheckpointError if there is no good checkpoint, or if options or sizes are not the
+        run's.
         """
         path = folder / CHECKPOINT
         state = load(path)
         with reading(path):
-            vae = Vae(Architecture.from_json(state["architecture"]))
-            vae.load_state_dict(state["vae"])
+            vae = unpacked(state)
             settings = Settings(**state["settings"])
             others = [*settings.differences(options), *differences(vars(vae.a), sizes)]
             if others:
                 raise CheckpointError(f"{folder}: the run to resume has other settings: {', '.join(others)}")
-            trainer = cls(vae, corpus, settings.resumed(options), folder, place)
+            trainer = cls(vae, corpus, settings.resumed(options), folder, place, teacher)
             trainer._descent.load_state_dict(state)
             trainer._run = _Run(**state["run"])
             trainer.corpus_then = CorpusIdentity(*state["corpus"])
@@ -189,7 +196,8 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
         s, r = self.settings, self._run
-        self._ranks.give(self._state())
+        teacher = packed(self._teacher) if self._teacher else None
+        self._ranks.give({**self._state(), "teacher": teacher})
         started = time.monotonic() - r.seconds
         due = time.monotonic() + min(_FIRST_CHECKPOINT, s.checkpoint_seconds)
         if not r.step:

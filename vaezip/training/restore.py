@@ -30,7 +30,7 @@ def restore(model: Model, data: bytes) -> Vae:
     """The float VAE of a model and its file's bytes; raises ModelError if its `training.*` are damaged."""
     tensors = read_tensors(data).tensors
     vae = Vae(model.architecture)
-    damage = f"{model.name}: what training needs to know is missing or damaged"
+    damage = f"{model.source or model.name}: what training needs to know is missing or damaged"
     steps: list[Array] = [tensors[name] for name in tensors if name.startswith("training.")]
     if not all((step > 0).all() and np.isfinite(step).all() for step in steps):
         raise ModelError(damage)

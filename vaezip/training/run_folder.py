@@ -20,7 +20,8 @@ START = "start.pt"  # the network that every round begins with
 BEST = "best.pt"  # ... the best one of this round
 MEAN = "mean.pt"  # ... and of the rounds before
 INIT = "init.vzm"  # the model of --init
-_NAMES = (CHECKPOINT, MEAN, BEST, START, INIT)
+TEACHER = "teacher.vzm"  # ... and of --teacher
+_NAMES = (CHECKPOINT, MEAN, BEST, START, INIT, TEACHER)
 _LOCK = "vaezip.lock"
 _MADE = b"folder made by vaezip train\n"
 
@@ -48,6 +49,11 @@ class RunFolder:
     def init(self) -> Path:
         """Where the model is that the run began with, if it did."""
         return self.path / INIT
+
+    @property
+    def teacher(self) -> Path:
+        """Where the model is that the run learns from, if it does."""
+        return self.path / TEACHER
 
     def open(self) -> None:
         """Make the folder if need be, and lock it until `close`.

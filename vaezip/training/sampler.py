@@ -19,6 +19,7 @@ from vaezip.network.features import context_slots, find_rows
 from vaezip.training.contexts import MOST_ORDER, LaneContexts
 from vaezip.training.data import Segments, SegmentSource
 from vaezip.training.rescript import rescript
+from vaezip.training.vae import Decoder
 
 _LONGEST_SEGMENT = 32  # in chunks
 
@@ -35,6 +36,7 @@ class Chunk(NamedTuple):
     segment_bytes: Tensor  # float32 (B,): length of each whole segment
     fresh: Tensor  # bool (B,): the lane starts a new segment
     bytes: int  # that are real
+    teacher_rows: Tensor | None = None  # as `rows`, of a teacher's tables, none of them withheld
 
 
 class _Drawing:
@@ -68,10 +70,11 @@ class _Drawing:
 
 
 class _Segment:
-    def __init__(self, data: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+    def __init__(self, data: NDArray[np.uint8], rows: list[NDArray[np.int64]]) -> None:
+        """rows: of our tables, and of the teacher's if there is one."""
         self.data = data
         self.seen = np.concatenate([np.zeros(1, np.uint8), data[:-1]])
-        self.rows = rows.astype(np.int32)
+        self.rows = [found.astype(np.int32) for found in rows]
         self.view = encoder_view(data)
         self.at = 0
 
@@ -89,9 +92,11 @@ class Sampler:
         rng: np.random.Generator,
         rescript_share: float = 0.0,
         dropout: float = 0.0,
+        teacher: Decoder | None = None,
     ) -> None:
         self._a = a
         self._tags = tags
+        self._teacher = teacher
         self._chunk = chunk
         self._rng = rng
         self._dropout = dropout
@@ -103,20 +108,24 @@ class Sampler:
         texts = (rewritten.get(i, self._drawing.text(segments, i)) for i in range(count))
         return [_Segment(text, self._rows(text)) for text in texts]
 
-    def _rows(self, segment: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def _rows(self, segment: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
         """A withheld context is read as a stranger is: so the network learns to do without any of them."""
         slots = context_slots(self._a, segment[None])[0]
         rows = find_rows(self._a, slots, self._tags)
         if self._dropout:
             strangers = find_rows(self._a, slots, np.zeros_like(self._tags))
             rows = np.where(self._rng.random(rows.shape) < self._dropout, strangers, rows)
-        return rows
+        if self._teacher is None:
+            return [rows]
+        slots = context_slots(self._teacher.a, segment[None])[0]
+        return [rows, find_rows(self._teacher.a, slots, self._teacher.tags.numpy())]
 
     def next(self) -> Chunk:
         """The next chunk of every lane; a lane whose segment has ended starts another."""
         lanes, size = len(self._lanes), self._chunk
         seen = np.zeros((lanes, size), np.int64)
-        rows = np.zeros((lanes, size, self._a.contexts), np.int64)
+        networks = [self._a] if self._teacher is None else [self._a, self._teacher.a]
+        rows = [np.zeros((lanes, size, a.contexts), np.int64) for a in networks]
         target = np.zeros((lanes, size), np.int64)
         mask = np.zeros((lanes, size), np.float32)
         fresh = np.zeros(lanes, bool)
@@ -126,11 +135,9 @@ class Sampler:
         for i, segment in enumerate(self._lanes):
             part = slice(segment.at, segment.at + size)
             n = len(segment.data[part])
-            seen[i, :n], rows[i, :n], target[i, :n] = (
-                segment.seen[part],
-                segment.rows[part],
-                segment.data[part],
-            )
+            seen[i, :n], target[i, :n] = segment.seen[part], segment.data[part]
+            for found, of_segment in zip(rows, segment.rows, strict=True):
+                found[i, :n] = of_segment[part]
             mask[i, :n] = 1
             fresh[i] = segment.at == 0
             segment.at += size
@@ -139,9 +146,10 @@ class Sampler:
         for i, segment in enumerate(self._lanes):
             view[i, : len(segment.view)] = segment.view
         t = torch.from_numpy
+        ours, *theirs = (t(np.ascontiguousarray(found.transpose(1, 0, 2))) for found in rows)
         return Chunk(
             t(np.ascontiguousarray(seen.T)),
-            t(np.ascontiguousarray(rows.transpose(1, 0, 2))),
+            ours,
             t(np.ascontiguousarray(target.T)),
             t(np.ascontiguousarray(mask.T)),
             t(view),
@@ -149,6 +157,7 @@ class Sampler:
             t(np.array([len(s.data) for s in self._lanes], np.float32)),
             t(fresh),
             int(mask.sum()),
+            *theirs,
         )
 
 
@@ -169,11 +178,13 @@ class DeviceSampler:
         rescript_share: float = 0.0,
         dropout: float = 0.0,
         generator: torch.Generator | None = None,
+        teacher: Decoder | None = None,
     ) -> None:
         """tags: uint8 (rows of all tables,), where everything is to be; generator: for dropout, there."""
         device = tags.device
         self._chunk, self._dropout, self._generator = chunk, dropout, generator
         self._contexts = LaneContexts(a, tags, lanes, chunk)
+        self._theirs = LaneContexts(teacher.a, teacher.tags, lanes, chunk) if teacher else None
         self._drawing = _Drawing(source, chunk, rng, rescript_share)
         sizes = [len(f.data) for f in source.files]
         *self._offsets, self._own = np.cumsum([0, *sizes])
@@ -215,6 +226,7 @@ class DeviceSampler:
             length_[:, 0].float(),
             fresh,
             count,
+            self._theirs.rows(text[:, :-1], fresh)[0].transpose(0, 1).contiguous() if self._theirs else None,
         )
 
     def _begin(self, lanes: NDArray[np.int64]) -> None:

@@ -9,7 +9,7 @@ Welling 2014, arXiv:1312.6114).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -147,3 +147,15 @@ class Vae(nn.Module):
     def device(self) -> torch.device:
         """Where its weights are."""
         return self.decoder.tables.device
+
+
+def packed(vae: Vae) -> dict[str, Any]:
+    """A network as tensors and plain values."""
+    return {"architecture": vae.a.to_json(), "vae": vae.state_dict()}
+
+
+def unpacked(state: dict[str, Any]) -> Vae:
+    """Inverse of `packed`, on the CPU; `state` may have more."""
+    vae = Vae(Architecture.from_json(state["architecture"]))
+    vae.load_state_dict(state["vae"])
+    return vae
