@@ -46,7 +46,7 @@ def texts(tmp_path: Path) -> Path:
 
 
 def test_two_processes_write_one_model(texts: Path, tmp_path: Path) -> None:
-    options = ("--init", TINY, "--epochs", 20, "--threads", 1, "--device", "cpu", "--log", "run.csv")
+    options = ("--init", TINY, "--epochs", 6, "--threads", 1, "--device", "cpu", "--log", "run.csv")
     result = torchrun(tmp_path, "-m", "--", "vaezip", "train", texts, "-o", "my.vzm", *options)
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("files to validate") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -102,25 +103,20 @@ def test_half_of_the_loss_is_the_cross_entropy_with_the_teacher(device: bool, nu
 def test_a_student_learns_what_only_its_teacher_says(
     backend: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That all text consists of exclamation marks: the student comes to believe half of it."""
+    """That all is exclamation marks, of which the text has none: the student comes to believe half of it."""
     monkeypatch.setitem(backends.BACKENDS, "cpu", backend)
     teacher = network(OTHER, 1)
     teacher.decoder.head.weight.data.zero_()
     teacher.decoder.head.bias.data[ord("!")] = 20
 
-    def marks(teacher: Vae | None) -> float:
-        student = network(SMALL, 0)
-        settings = Settings(epochs=100, workers=2, lanes=4, chunk=64, lr=0.03, bfloat16=False)
-        trainer = Trainer(student, Corpus(FILES, FILES, []), settings, tmp_path, teacher=teacher)
-        steps = trainer.run()
-        for _ in range(60):
-            next(steps)
-        steps.close()
-        return float(predicted(student, FILES[0].data[:500], 0.0)[:, ord("!")].exp().mean())
-
     before = {name: x.clone() for name, x in teacher.state_dict().items()}
-    assert marks(None) < 0.02
-    assert marks(teacher) == pytest.approx(0.5, abs=0.15)
+    student = network(SMALL, 0)
+    settings = Settings(epochs=100, workers=2, lanes=4, chunk=64, lr=0.03, bfloat16=False)
+    trainer = Trainer(student, Corpus(FILES, FILES[:1], []), settings, tmp_path, teacher=teacher)
+    for _ in itertools.islice(trainer.run(), 60):
+        pass
+    marks = predicted(student, FILES[0].data[:500], 0.0)[:, ord("!")].exp().mean()
+    assert float(marks) == pytest.approx(0.5, abs=0.15)
     assert all(torch.equal(x, before[name]) for name, x in teacher.state_dict().items())
 
 
@@ -159,11 +155,13 @@ def test_a_run_without_a_teacher_does_not_get_one_later(texts: Path, tmp_path: P
 
 def test_a_teacher_that_is_none_is_one_line(texts: Path, tmp_path: Path, run: Run) -> None:
     before = contents(tmp_path)
-    for name in ("nobody", "no/such.vzm", "texts/0.txt", "texts"):
-        result = run("train", "texts", "-o", "my.vzm", "--teacher", name)
-        assert result.returncode == 1
-        assert result.stderr.startswith(f"vaezip: {name}: ".encode()), result.stderr
-        assert result.stderr.count(b"\n") == 1
+    result = run("train", "texts", "-o", "my.vzm", "--teacher", "texts/0.txt")
+    assert result.returncode == 1
+    assert result.stderr == b"vaezip: texts/0.txt: not a vaezip model\n"
+    for name in ("nobody", str(tmp_path / "no" / "such.vzm"), str(texts)):
+        with pytest.raises(ModelError, match=f"^{name}: ") as caught:
+            job(texts, tmp_path / "my.vzm", teacher=name)
+        assert "\n" not in str(caught.value)
     damaged = TINY.read_bytes()
     (tmp_path / "damaged.vzm").write_bytes(damaged[:-1])
     with pytest.raises(ModelError):
