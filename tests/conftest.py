@@ -157,3 +157,14 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
         return subprocess.run(command, env={**os.environ, **(env or {})}, **{**defaults, **options})  # type: ignore[call-overload]
 
     return call
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    """Some pages of documentation: enough to train on, and quickly measured."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for i in range(8):
+        text = (ROOT / "docs" / "model.md").read_bytes()[3000 * i : 3000 * (i + 1)]
+        (folder / f"{i}.txt").write_bytes(text)
+    return folder

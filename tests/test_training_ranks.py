@@ -35,16 +35,6 @@ def torchrun(folder: Path, *command: object) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.fixture
-def texts(tmp_path: Path) -> Path:
-    folder = tmp_path / "texts"
-    folder.mkdir()
-    for i in range(8):
-        text = (ROOT / "docs" / "model.md").read_bytes()[3000 * i : 3000 * (i + 1)]
-        (folder / f"{i}.txt").write_bytes(text)
-    return folder
-
-
 def test_two_processes_write_one_model(texts: Path, tmp_path: Path) -> None:
     options = ("--init", TINY, "--epochs", 6, "--threads", 1, "--device", "cpu", "--log", "run.csv")
     result = torchrun(tmp_path, "-m", "--", "vaezip", "train", texts, "-o", "my.vzm", *options)

@@ -40,17 +40,6 @@ OPTIONS: dict[str, Any] = {"epochs": 100.0, "workers": 1, "lanes": 2, "chunk": 6
 FROM_TINY = ("--init", TINY)  # such a run is quickly done
 
 
-@pytest.fixture
-def texts(tmp_path: Path) -> Path:
-    """Some pages of documentation: enough to train on, and quickly measured."""
-    folder = tmp_path / "texts"
-    folder.mkdir()
-    for i in range(8):
-        text = (ROOT / "docs" / "model.md").read_bytes()[3000 * i : 3000 * (i + 1)]
-        (folder / f"{i}.txt").write_bytes(text)
-    return folder
-
-
 def job(texts: Path, output: Path, options: dict[str, Any] | None = None, **more: Any) -> TrainingJob:
     sizes = {} if more.get("init") or more.get("resume") else SIZES
     return TrainingJob([texts], output, sizes, OPTIONS if options is None else options, **more)
