@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT, TINY, Run
-from test_training_runs import FROM_TINY, OPTIONS, contents, job, started, texts, wait_for
+from test_training_runs import FROM_TINY, OPTIONS, contents, job, started, wait_for
 
 from vaezip.cli import cli
 from vaezip.errors import FileError
@@ -24,7 +24,6 @@ pytest.importorskip("matplotlib")
 
 from vaezip.plots import is_plot
 
-__all__ = ["texts"]  # a fixture
 COMMAND = ("texts", "-o", "my.vzm", *FROM_TINY)
 RECORDS = ("--log", "run.csv", "--plot", "curve.svg")
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import ROOT, TINY, Run
 from test_training_gpu import SIZES, SMALL, owners
-from test_training_runs import OPTIONS, contents, interrupted, job, texts
+from test_training_runs import OPTIONS, contents, interrupted, job
 
 from vaezip.errors import CheckpointError, FileError, ModelError
 from vaezip.model import load_model
@@ -27,7 +27,6 @@ from vaezip.training.sampler import DeviceSampler, Sampler
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
 
-__all__ = ["texts"]  # a fixture
 OTHER = Architecture(**{**SIZES, "width": 24, "layers": 2, "orders": (1, 4), "table_bits": (9, 10, 9, 11)})
 TEXT = (ROOT / "docs" / "model.md").read_bytes()[:20_000].replace(b"!", b".")
 FILES = [TextFile("x", np.frombuffer(TEXT, np.uint8))]
