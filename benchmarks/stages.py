@@ -2,11 +2,11 @@
 
     python benchmarks/stages.py [FILE]
 
-Each stage runs alone over the same text, the first 64 KB of FILE (default: docs/model.md); the median of five
-rounds counts, in which the stages take turns. All run on one core, but for the last two, which code as many
-such texts at once as there are cores. The last line says how near the network comes to what this machine
-can do: the kernel's product alone, again and again with one matrix that stays in the first cache. Needs a
-C compiler.
+Each stage runs alone over the same text, the first 64 KB of FILE (default: tests/data/prose.txt); the median
+of five rounds counts, in which the stages take turns. All run on one core, but for the last two, which code
+as many such texts at once as there are cores. The last line says how near the network comes to what this
+machine can do: the kernel's product alone, again and again with one matrix that stays in the first cache.
+Needs a C compiler.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def compiled(folder: str) -> Any:
 
 def main() -> None:
     """Time the stages on the file named on the command line."""
-    text = (Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/model.md")).read_bytes()[:TEXT_BYTES]
+    file = sys.argv[1] if len(sys.argv) > 1 else "tests/data/prose.txt"
+    text = Path(file).read_bytes()[:TEXT_BYTES]
     model = load_model()
     kernel = Kernel(model.decoder, model.mixer)
     x, z, size = np.frombuffer(text, np.uint8), model.latent.null(), len(text)

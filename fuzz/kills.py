@@ -28,7 +28,7 @@ import vaezip
 ROOT = Path(__file__).parent.parent
 TINY = ROOT / "tests" / "data" / "tiny.vzm"
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-TEXT = (ROOT / "docs" / "format.md").read_bytes() * 4
+TEXT = (ROOT / "tests" / "data" / "prose.txt").read_bytes() * 2
 PACKED = vaezip.compress(TEXT, model=TINY, block_size=4096)
 OLD = b"an older output"
 TRAINING = ["--epochs", "1", "--width", "16", "--layers", "1", "--table-bits", "12", "--threads", "1"]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -38,6 +39,7 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 DATA = TESTS / "data"
 TINY = DATA / "tiny.vzm"
+PROSE = (DATA / "prose.txt").read_bytes()
 
 Result = subprocess.CompletedProcess[bytes]
 Run = Callable[..., Result]
@@ -51,19 +53,18 @@ def tiny() -> Model:
 
 @pytest.fixture(scope="session")
 def prose() -> bytes:
-    """Text that no model was trained on: this project's own documentation."""
-    return (Path(__file__).parent.parent / "docs" / "format.md").read_bytes()
+    """Text that no model was trained on: a page of this project's documentation, as it once was."""
+    return PROSE
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Beginnings of this project's documents and sources: two folders, an empty file, a dangling link."""
+    """Prose in one folder, texts of many kinds in another, an empty file, a dangling link."""
     folder = tmp_path / "corpus"
-    for name, pattern in (("docs", "docs/[f-p]*.md"), ("code", "vaezip/[a-m]*.py")):
-        (folder / name).mkdir(parents=True)
-        for path in ROOT.glob(pattern):
-            copy = folder / name / path.relative_to(ROOT).as_posix().replace("/", "_")
-            copy.write_bytes(path.read_bytes()[:2000])
+    shutil.copytree(DATA / "texts", folder / "kinds")
+    (folder / "prose").mkdir()
+    for i in range(15):
+        (folder / "prose" / f"{i}.txt").write_bytes(PROSE[2000 * i : 2000 * (i + 1)])
     (folder / "empty").touch()
     (folder / "dangling").symlink_to("nowhere")
     return folder
@@ -161,10 +162,9 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def texts(tmp_path: Path) -> Path:
-    """Some pages of documentation: enough to train on, and quickly measured."""
+    """Some pages of prose: enough to train on, and quickly measured."""
     folder = tmp_path / "texts"
     folder.mkdir()
     for i in range(8):
-        text = (ROOT / "docs" / "model.md").read_bytes()[3000 * i : 3000 * (i + 1)]
-        (folder / f"{i}.txt").write_bytes(text)
+        (folder / f"{i}.txt").write_bytes(PROSE[3000 * i : 3000 * (i + 1)])
     return folder

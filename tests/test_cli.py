@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, Run
+from conftest import PROSE, ROOT, TINY, Run
 from shell import on_terminal
 
 import vaezip
@@ -277,9 +277,8 @@ def test_binary_data_do_not_go_to_a_terminal(text: Path) -> None:
 @pytest.mark.parametrize("columns", [0, 60, 200])
 def test_a_bar_shows_on_a_terminal_how_far_a_long_file_is(columns: int, tmp_path: Path) -> None:
     """Also on one that does not know how wide it is."""
-    text = b"".join(path.read_bytes() for path in sorted((ROOT / "docs").glob("*.md")))
     (tmp_path / "short").write_bytes(b"done before anybody looks")
-    (tmp_path / ("long" * 20)).write_bytes(text[:200_000])
+    (tmp_path / ("long" * 20)).write_bytes((PROSE * 7)[:200_000])
     command = [sys.executable, "-m", "vaezip", "-fT1", "--block-size", "1K", "-m", str(TINY)]
     command += ["short", "long" * 20]
     shown = on_terminal(command, {"stderr"}, columns, cwd=tmp_path).stdout.decode()

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, Run
+from conftest import PROSE, ROOT, TINY, Run
 
 from vaezip.bench import Measurement, read_measurements, totals
 from vaezip.errors import FileError
@@ -255,7 +255,7 @@ def test_bad_input_is_one_line(
 
 def test_bench_plots_what_it_measures(run: Run, tmp_path: Path) -> None:
     for size in (500, 2000):
-        (tmp_path / f"{size}.txt").write_bytes((ROOT / "docs" / "format.md").read_bytes()[:size])
+        (tmp_path / f"{size}.txt").write_bytes(PROSE[:size])
     both = run("bench", "500.txt", "2000.txt", "--plot", "a.svg")
     assert both.returncode == 0
     assert b"all 2 files, 2500 bytes" in both.stdout

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, TINY, Result, Run
+from conftest import DATA, TINY, Result, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ from vaezip.sampling import Choice, Random, sharpened
 from vaezip.tensors import read_tensors
 
 CONTEXT = b"a,b: the cat sat on the mat, a,b: the cat sat on the m" + "Größe, ".encode() * 2
-CODE = (ROOT / "setup.py").read_bytes()
+CODE = (DATA / "texts" / "c.txt").read_bytes()
 
 
 def text_of(model: Model, **arguments: object) -> bytes:

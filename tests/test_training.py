@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from conftest import DATA, TINY, Run
+from conftest import DATA, PROSE, TINY, Run
 
 import vaezip
 from vaezip import bench, bitsback
@@ -38,7 +38,6 @@ from vaezip.training.settings import Settings
 from vaezip.training.vae import Decoder, Vae
 from vaezip.training.validation import Validation
 
-ROOT = Path(__file__).parent.parent
 SIZES = {"width": 16, "layers": 1, "table_bits": (9, 9, 10, 10, 10, 9, 10), "encoder_width": 16}
 SMALL = Architecture(**SIZES)  # type: ignore[arg-type]
 OPTIONS = {"epochs": 0.3, "workers": 2, "lanes": 4, "chunk": 128, "bfloat16": False}
@@ -68,7 +67,7 @@ def test_a_run_gives_a_model_that_compresses(corpus: Path, tmp_path: Path, run: 
     ):
         assert line in report
     assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus", "my.vzm"]
-    text = (ROOT / "docs" / "format.md").read_bytes()[:1000]
+    text = PROSE[-1000:]
     blob = vaezip.compress(text, model=tmp_path / "my.vzm")
     assert len(blob) < 900
     assert vaezip.decompress(blob, model=tmp_path / "my.vzm") == text
@@ -115,7 +114,7 @@ def test_continuing_from_a_model(corpus: Path, tmp_path: Path) -> None:
 
 def test_what_training_spoils_is_not_kept(corpus: Path, run: Run) -> None:
     arguments = ("--init", TINY, "--epochs", 3, "--lr", 1, "--dropout", 0.1)
-    result = run("train", "corpus/code", "-o", "my.vzm", *arguments, "-q")
+    result = run("train", "corpus/prose", "-o", "my.vzm", *arguments, "-q")
     assert result.returncode == 0, result.stderr
     after, before = (float(line.split()[-2]) for line in result.stdout.decode().splitlines()[1:3])
     assert after < 1.02 * before
@@ -124,7 +123,7 @@ def test_what_training_spoils_is_not_kept(corpus: Path, run: Run) -> None:
 def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
     data = read_model_file(str(TINY))
     vae = restore(tiny, data)
-    text = np.frombuffer((ROOT / "docs" / "format.md").read_bytes()[:4000], np.uint8)
+    text = np.frombuffer(PROSE[:4000], np.uint8)
     x_bits, kl_bits, null_bits = negative_elbo(vae, text)
     files = [TextFile("x", text)]
     result = evaluate(vae, tiny, files)
@@ -144,8 +143,8 @@ def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
 
 def test_a_mixer_goes_on_from_what_it_had_learned(tiny: vaezip.Model) -> None:
     vae = restore(tiny, read_model_file(str(TINY)))
-    files = [TextFile("x", np.frombuffer((ROOT / "docs" / "cli.md").read_bytes()[:1500], np.uint8))]
-    text = (ROOT / "docs" / "format.md").read_bytes()[:4000]
+    files = [TextFile("x", np.frombuffer(PROSE[-1500:], np.uint8))]
+    text = PROSE[:4000]
 
     def coded(before: MixerParameters | None) -> int:
         data = export(vae, Corpus(files, files, []), {}, before=before)
@@ -156,7 +155,7 @@ def test_a_mixer_goes_on_from_what_it_had_learned(tiny: vaezip.Model) -> None:
 
 def test_a_mixer_that_has_little_time_practises_less(tiny: vaezip.Model) -> None:
     vae = restore(tiny, read_model_file(str(TINY)))
-    files = [TextFile("x", np.frombuffer((ROOT / "docs" / "cli.md").read_bytes()[:300], np.uint8))]
+    files = [TextFile("x", np.frombuffer(PROSE[-300:], np.uint8))]
 
     def counts(seconds: float) -> int:
         model = parse_model(export(vae, Corpus(files, files, []), {}, practice_seconds=seconds), "x")
@@ -166,11 +165,10 @@ def test_a_mixer_that_has_little_time_practises_less(tiny: vaezip.Model) -> None
 
 
 def test_starts_learn_different_texts(tiny: vaezip.Model) -> None:
-    prose = (ROOT / "docs" / "model.md").read_bytes()[:12_000]
     table = b"".join(b"%d;%d;item %d;%0.2f\n" % (i, i % 7, i % 5, i * 1.5) for i in range(700))
-    files = [*pieces("prose", prose, 1500), *pieces("table", table, 1500)]
+    files = [*pieces("prose", PROSE[:12_000], 1500), *pieces("table", table, 1500)]
     model = parse_model(export(restore(tiny, read_model_file(str(TINY))), Corpus(files, files, []), {}), "x")
-    texts = (ROOT / "docs" / "format.md").read_bytes()[:3000], table.replace(b"item", b"unit")[:3000]
+    texts = PROSE[12_000:15_000], table.replace(b"item", b"unit")[:3000]
     sizes = [
         [len(bitsback.encode(model, text, latent=False, start=k).payload) for k in range(STARTS)]
         for text in texts
@@ -207,7 +205,7 @@ def test_the_kernel_differentiates_as_torch_does(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("sizes", [{"width": 24}, {"layers": 3}, {"width": 20, "layers": 2}])
 def test_a_grown_network_begins_where_the_old_one_is(tiny: vaezip.Model, sizes: dict[str, int]) -> None:
-    text = np.frombuffer((ROOT / "docs" / "format.md").read_bytes()[:4000], np.uint8)
+    text = np.frombuffer(PROSE[:4000], np.uint8)
     vae = restore(tiny, TINY.read_bytes())
     z = torch.randn(1, vae.a.latents)
     (before,) = text_bits(vae, text, z)
@@ -289,7 +287,7 @@ def test_rounds_end_between_start_and_mean(tiny: vaezip.Model, tmp_path: Path) -
             if name in step:
                 x.data += forth * step[name] + aside * side[name]
 
-    text = np.frombuffer((ROOT / "docs" / "format.md").read_bytes()[:2000], np.uint8)
+    text = np.frombuffer(PROSE[:2000], np.uint8)
     validation = Validation([TextFile("x", text)], tmp_path)
     best = validation.consider(vae)
     (tmp_path / "best.pt").unlink()
@@ -313,8 +311,7 @@ def test_a_run_goes_on_in_rounds_once_the_corpus_is_known_by_heart(
 ) -> None:
     """A round is over when other text is worse for it; the last one ends with the budget, annealed."""
     text, other = (
-        TextFile(name, np.frombuffer((ROOT / "docs" / name).read_bytes()[:2000], np.uint8))
-        for name in ("mixer.md", "format.md")
+        TextFile("x", np.frombuffer(part, np.uint8)) for part in (PROSE[12500:14500], PROSE[22000:24000])
     )
     torch.manual_seed(0)
     vae = Vae(SMALL)
@@ -389,10 +386,10 @@ def test_validation_files_stay_apart(corpus: Path) -> None:
     assert not names & {f.name for f in read.validation}
     assert read.validation
     assert {name for name, _ in read.skipped} == {"empty", "dangling"}
-    more = corpus / "docs" / "more.md"
+    more = corpus / "prose" / "more.txt"
     more.write_bytes(b"more text" * 1000)
     kept = {f.name for f in read_corpus([corpus]).train}
-    assert names - kept <= {f.name for f in read.validation} | {"docs/more.md"}
+    assert names - kept <= {f.name for f in read.validation} | {"prose/more.txt"}
 
 
 def test_of_few_files_one_in_eight_is_kept(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, Run
+from conftest import PROSE, ROOT, Run
 
 import vaezip
 from vaezip.errors import DeviceError
@@ -49,7 +49,7 @@ def text_files() -> list[TextFile]:
     letters = rng.integers(97, 123, 9000).astype(np.uint8)
     letters[rng.integers(0, 9000, 20)] = 32
     texts = {
-        "docs/prose": (ROOT / "docs" / "model.md").read_bytes()[:20000],
+        "docs/prose": PROSE[:20000],
         "docs/cyrillic": "Съешь ещё этих мягких французских булок, да выпей же чаю. ".encode() * 80,
         "odd/words": letters.tobytes(),
         "odd/noise": rng.integers(0, 256, 9000).astype(np.uint8).tobytes(),
@@ -227,8 +227,7 @@ def test_a_device_trains_a_model(device: str, tmp_path: Path, monkeypatch: pytes
     """Start to end; on a GPU, if there is one, as well."""
     monkeypatch.setitem(backends.BACKENDS, "cpu", DeviceBackend)
     for i in range(12):
-        text = (ROOT / "docs" / "model.md").read_bytes()[2000 * i : 2000 * (i + 1)]
-        (tmp_path / f"{i}.txt").write_bytes(text)
+        (tmp_path / f"{i}.txt").write_bytes(PROSE[2000 * i : 2000 * (i + 1)])
     texts = sorted(tmp_path.iterdir())
     output = tmp_path / "my.vzm"
     options = {"epochs": 3, "lr": 0.02, "lanes": 8, "chunk": 128, "dropout": 0.1}
@@ -236,7 +235,7 @@ def test_a_device_trains_a_model(device: str, tmp_path: Path, monkeypatch: pytes
         progress = list(job.run())
         job.finish()
     assert progress[-1].bits_per_byte < 6.5 < 7.9 < progress[0].bits_per_byte
-    text = (ROOT / "docs" / "format.md").read_bytes()[:3000]
+    text = PROSE[-3000:]
     blob = vaezip.compress(text, model=output)
     assert len(blob) < 0.75 * len(text)
     assert vaezip.decompress(blob, model=output) == text

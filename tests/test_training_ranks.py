@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, TINY, Run
+from conftest import PROSE, ROOT, TINY, Run
 
 import vaezip
 
@@ -45,7 +45,7 @@ def test_two_processes_write_one_model(texts: Path, tmp_path: Path) -> None:
     first, *_, last = (tmp_path / "run.csv").read_text().splitlines()[1:]
     assert int(first.split(",")[1]) > 20_000  # what two processes read in a step: one reads 16,384 at most
     assert float(last.split(",")[4]) < 4
-    text = (ROOT / "docs" / "format.md").read_bytes()[:1000]
+    text = PROSE[:1000]
     blob = vaezip.compress(text, model=tmp_path / "my.vzm")
     assert vaezip.decompress(blob, model=tmp_path / "my.vzm") == text
 

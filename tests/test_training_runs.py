@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TINY, Run
+from conftest import DATA, TINY, Run
 
 from vaezip.cli import training_progress
 from vaezip.cli.training_progress import TrainingProgress
@@ -493,7 +493,7 @@ def test_a_folder_that_cannot_be_listed_is_a_warning(texts: Path, tmp_path: Path
 
 
 def test_the_minutes_have_room_for_what_is_not_training(tmp_path: Path) -> None:
-    text = TextFile("x", read_corpus([ROOT / "docs" / "model.md"]).train[0].data)
+    text = TextFile("x", read_corpus([DATA / "prose.txt"]).train[0].data)
     trainer = Trainer(
         Vae(load_model(TINY).architecture), Corpus([text], [text], []), Settings(minutes=1), tmp_path
     )

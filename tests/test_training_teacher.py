@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TINY, Run
+from conftest import PROSE, ROOT, TINY, Run
 from test_training_gpu import SIZES, SMALL, owners
 from test_training_runs import OPTIONS, contents, interrupted, job
 
@@ -28,7 +28,7 @@ from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
 
 OTHER = Architecture(**{**SIZES, "width": 24, "layers": 2, "orders": (1, 4), "table_bits": (9, 10, 9, 11)})
-TEXT = (ROOT / "docs" / "model.md").read_bytes()[:20_000].replace(b"!", b".")
+TEXT = PROSE[:20_000].replace(b"!", b".")
 FILES = [TextFile("x", np.frombuffer(TEXT, np.uint8))]
 
 
