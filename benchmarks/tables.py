@@ -1,11 +1,11 @@
-"""Sum the rows of `vaezip bench --json`, as Markdown tables.
+"""Sum the rows of `vaezip bench --json`, as Markdown tables, or write them as a CSV.
 
     vaezip bench --json texts/*/* > rows.json
     python benchmarks/tables.py folders rows.json
 
 shows the bits per byte of every folder; rows of `vaezip bench --ablation --json` give where vaezip's bits
-go (file by file: `files` instead of `folders`), those of `vaezip bench --shares --json` what network and
-mixer are worth.
+go, those of `vaezip bench --shares --json` what network and mixer are worth. With those of `--ablation`,
+`files` instead of `folders` writes a CSV with a row for every file, docs/ablation.csv.
 For pieces named kind.size.number, such as prose.4k.0,
 
     python benchmarks/tables.py sizes rows.json
@@ -16,13 +16,14 @@ the latents save by size.
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TextIO
 
 Row = dict[str, Any]
 
@@ -97,14 +98,13 @@ def kinds(rows: Sequence[Row], compressor: str) -> Iterable[Sequence[str]]:
     yield ["mean", *(f"{_mean_of_kinds(chosen, compressor):.3f}" for chosen in groups.values())]
 
 
-def files(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
-    """As `ablation`, but a line for every file, and which latent was kept."""
-    yield ["file", "bytes", *_ABLATION.values(), "kept"]
+def files(rows: Sequence[Row], out: TextIO) -> None:
+    """Rows of `--ablation` as a CSV: a row for every file, bits to one decimal."""
+    columns = ["name", "content", *_ABLATION, "kept"]
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
     for row in rows:
-        numbers = (
-            f"{row[column]:.1f}" if column in _FRACTIONAL else str(row[column]) for column in _ABLATION
-        )
-        yield [row["name"], str(row["content"]), *numbers, row["kept"]]
+        writer.writerow({**row, **{column: f"{row[column]:.1f}" for column in _FRACTIONAL}})
 
 
 def shares(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
@@ -157,7 +157,8 @@ def main() -> None:
         by = comparison if "compressor" in rows[0] else shares if "mixer_bits" in rows[0] else ablation
         tables = [by(rows)]
     elif view == "files":
-        tables = [files(rows)]
+        files(rows, sys.stdout)
+        return
     else:
         sys.exit(__doc__)
     for table in tables:

@@ -5,8 +5,8 @@
     python docs/decoder.py MODEL.vzm FILE --message [--check N] [-D DICTIONARY.vzd] > text
 
 It needs numpy and no part of vaezip, and reads some hundred bytes a second. Its parts follow the way of the
-data; names and sections are those of format.md, model.md and mixer.md. Models are trusted if their self-test
-says that they are whole: what else model.md has a reader refuse in them is left out.
+data; names and sections are those of format.md, network.md and mixer.md. Models are trusted if their
+self-test says that they are whole: what else network.md has a reader refuse in them is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 Array = Any  # a numpy array, of int64 unless told otherwise
-P, M, S = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F  # model.md, "Features"
+P, M, S = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F  # network.md, "Features"
 MASK, WHOLE = 2**64 - 1, 2**24  # hashes are modulo 2^64; a row of frequencies sums to 2^24
 
 
@@ -74,7 +74,7 @@ class Input:
 
 
 class Model:
-    """model.md, "The model file"."""
+    """network.md, "The model file"."""
 
     def __init__(self, data: bytes) -> None:
         self.fingerprint = hashlib.sha256(data).digest()
@@ -375,7 +375,7 @@ class Predictor:
 
 
 def normalised(y: Array, norm: Array) -> Array:
-    """model.md, "S_i(y)", up to the third x."""
+    """network.md, "S_i(y)", up to the third x."""
     q = int(y @ y) | 1
     e = (q.bit_length() + 1) // 2
     x = y << 15 - e if e <= 15 else y >> e - 15
@@ -383,7 +383,7 @@ def normalised(y: Array, norm: Array) -> Array:
 
 
 class Network:
-    """model.md, "Decoder", and "What z sets"."""
+    """network.md, "Decoder", and "What z sets"."""
 
     def __init__(self, model: Model, z: Array) -> None:
         self.model, self.tensors = model, model.tensors
@@ -431,7 +431,7 @@ class Network:
 
 
 def encoder(model: Model, content: bytes) -> tuple[Array, Array]:
-    """model.md, "Encoder": means and scales."""
+    """network.md, "Encoder": means and scales."""
     if len(content) > 4096:
         content = b"".join(content[k * (len(content) - 64) // 63 :][:64] for k in range(64))
     groups = len(content) // model.sizes["patch"] ** 2
@@ -446,7 +446,7 @@ def encoder(model: Model, content: bytes) -> tuple[Array, Array]:
 
 
 def posterior(model: Model, content: bytes) -> list[tuple[list[int], list[int]]]:
-    """model.md, "Posterior": candidates and frequencies of every coordinate."""
+    """network.md, "Posterior": candidates and frequencies of every coordinate."""
     table, rows = model.tensors["latent.posterior"], []
     radius = table.shape[2] // 2
     limit = 8 * (model.tensors["latent.prior"].shape[1] // 2 - radius)

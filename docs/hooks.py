@@ -1,4 +1,4 @@
-"""Hooks of the site (mkdocs.yml): pages from outside docs/, and nothing from the network.
+"""Hooks of the site (mkdocs.yml): files from outside docs/, and nothing from the network.
 
 All pages are written to be read in the repository, too. So their links are those between the repository's
 files, and are changed where the site has a file at another place.
@@ -20,6 +20,7 @@ ADDED = {
     "models/standard.md": "models/standard.md",
     "models/large.md": "models/large.md",
     "models/sources.md": "models/sources.md",
+    "models/sources.csv": "models/sources.csv",
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
 }
@@ -31,7 +32,7 @@ log = logging.getLogger("mkdocs.hooks.site")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages from outside docs/."""
+    """Add the files from outside docs/."""
     for path, uri in ADDED.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
     return files

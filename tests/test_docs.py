@@ -52,6 +52,14 @@ def test_every_command_is_in_the_readme(name: str) -> None:
     assert f"vaezip {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("page", ["format.md", "network.md", "mixer.md"])
+def test_the_standard_tells_of_no_trials(page: str) -> None:
+    """What a decoder needs, and nothing that was measured: docs/experiments.md has that."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8").lower()
+    assert re.findall(r"^#.*\b(?:trial|tried|experiment).*$", text, re.MULTILINE) == []
+    assert re.findall(r"bits?(?:/| per )byte|\b[km]?b/s\b|[+−]\d+\.\d+ %", text) == []
+
+
 def test_links_lead_somewhere() -> None:
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):

@@ -1,6 +1,6 @@
 """The model file: one safetensors file with the integer program of encoder, decoder and latent tables.
 
-Its metadata hold the architecture and, for people, name and history; docs/model.md lists the tensors. A
+Its metadata hold the architecture and, for people, name and history; docs/network.md lists the tensors. A
 `.vz` names the model it needs by the first bytes of the SHA-256 of the model file.
 """
 

@@ -1,4 +1,4 @@
-/* Small functions of integers that network and mixer share; docs/model.md has the hash's constants. */
+/* Small functions of integers that network and mixer share; docs/network.md has the hash's constants. */
 #ifndef VZ_ARITHMETIC_H
 #define VZ_ARITHMETIC_H
 

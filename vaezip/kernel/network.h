@@ -1,4 +1,4 @@
-/* The exact decoder of docs/model.md. */
+/* The exact decoder of docs/network.md. */
 #ifndef VZ_NETWORK_H
 #define VZ_NETWORK_H
 

@@ -1,4 +1,4 @@
-"""The exact decoder: p(x_t | x_<t, z) as an integer program (docs/model.md).
+"""The exact decoder: p(x_t | x_<t, z) as an integer program (docs/network.md).
 
 One code runs it both ways: over a whole sequence at once, for compressing, or byte by byte, for
 decompressing, over any number of lanes; all arithmetic is on integers, so the ways agree. The C kernel's

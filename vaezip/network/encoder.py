@@ -1,4 +1,4 @@
-"""The exact encoder: q(z|x) as an integer program (docs/model.md).
+"""The exact encoder: q(z|x) as an integer program (docs/network.md).
 
 Strided convolutions (kernel = stride), so each is a matrix product over patches; pooled over the block.
 With bits-back coding the decompressor runs the encoder too, so it must be as exact as the decoder.
