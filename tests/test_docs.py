@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from conftest import PROSE, Run
 
 import vaezip
 from vaezip.cli import cli
@@ -80,6 +81,23 @@ def test_examples_in_python_run(page: str, tmp_path: Path, monkeypatch: pytest.M
     for example in examples:
         exec(compile(example, page, "exec"), names)
     assert examples
+
+
+def test_the_commands_of_the_readme_run(sh: Run, tmp_path: Path) -> None:
+    """Block after block, in one folder, but for those that say that they are not run here."""
+    for name in ("notes.txt", "line.txt", "mail/1", "letters/1", "letters/2"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(PROSE[:300] if name < "n" else PROSE[300:600])
+    (tmp_path / "old.log").write_bytes(b"".join(b"sensor %d is well\n" % n for n in range(20)))
+    (tmp_path / "users.jsonl").write_bytes(b"".join(b'{"user": %d}\n' % n for n in range(20)))
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?<!<!-- not run -->\n)^```console\n(.*?)^```", page, re.M | re.S)
+    assert blocks
+    for block in blocks:
+        done = sh("set -euo pipefail; unset VAEZIP_MODEL\n" + re.sub(r"^\$ ", "", block, flags=re.M))
+        assert done.returncode == 0, done.stderr.decode()
+    assert (tmp_path / "back.txt").read_bytes() == (tmp_path / "notes.txt").read_bytes()
+    assert done.stdout.endswith(b'{"user": 12}\n')
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
