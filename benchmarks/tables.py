@@ -34,7 +34,7 @@ _ABLATION = {
     "latent_bytes": "latent",
     "no_bits_back_bytes": "no bits-back",
     "null_bytes": "null",
-    "fixed_start_bytes": "null, first start",
+    "fixed_start_bytes": "null, first preset",
 }
 _FRACTIONAL = ("x_bits", "z_bits")
 
@@ -69,14 +69,14 @@ def sizes(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
 
 
 def gains(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
-    """How much smaller than with null latent and first start payloads are, by size; geometric means."""
+    """How much smaller than with null latent and first preset payloads are, by size; geometric means."""
     groups = _sizes(rows)
     yield ["", *groups]
     coded: dict[str, Callable[[Row], int]] = {
-        "the start alone, null latent": lambda row: row["null_bytes"],
-        "start and z, with bits-back": lambda row: row["latent_bytes"],
-        "start and the most likely z, nothing given back": lambda row: row["no_bits_back_bytes"],
-        "start, and the smaller of bits-back and null": lambda row: min(
+        "the preset alone, null latent": lambda row: row["null_bytes"],
+        "preset and z, with bits-back": lambda row: row["latent_bytes"],
+        "preset and the most likely z, nothing given back": lambda row: row["no_bits_back_bytes"],
+        "preset, and the smaller of bits-back and null": lambda row: min(
             row["latent_bytes"], row["null_bytes"]
         ),
     }

@@ -61,6 +61,16 @@ def test_the_standard_tells_of_no_trials(page: str) -> None:
     assert re.findall(r"bits?(?:/| per )byte|\b[km]?b/s\b|[+−]\d+\.\d+ %", text) == []
 
 
+def test_the_examples_of_the_format_are_what_vaezip_writes() -> None:
+    page = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
+    text = b"Meet me at the station at half past nine."
+    frame, message = (
+        bytes.fromhex(line) for line in re.findall(r"^    ((?:[0-9A-F]{2} +){7,}.*)$", page, re.M)
+    )
+    assert vaezip.compress(text) == frame
+    assert vaezip.MessageCodec().encode(text) == message
+
+
 def test_links_lead_somewhere() -> None:
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
