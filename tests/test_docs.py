@@ -95,6 +95,8 @@ def test_examples_in_python_run(page: str, tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_commands_of_the_readme_run(sh: Run, tmp_path: Path) -> None:
     """Block after block, in one folder, but for those that say that they are not run here."""
+    if not (ROOT / "vaezip" / "models").exists():
+        pytest.skip("what was unpacked of an sdist has no models where Python would look for them")
     for name in ("notes.txt", "line.txt", "mail/1", "letters/1", "letters/2"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(PROSE[:300] if name < "n" else PROSE[300:600])
