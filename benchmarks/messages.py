@@ -8,7 +8,7 @@ A PATH is a file, or a folder whose files are taken together; a KIND may have se
 of 10 to 200 bytes of every kind: whole lines whose size is within a fifth of that, or where these are too
 few, pieces of longer lines that begin and end with a word. `collections` puts 100 records of every kind
 aside, at random and without duplicates, and codes each by itself, knowing all others. Each compressor's
-output is decompressed and compared.
+output is decompressed and compared. `records.py` fetches some collections.
 
 Rivals are taken if they are installed: `pip install '.[bench]'`, `pip install --group messages`, and
 
@@ -42,7 +42,6 @@ from vaezip.dictionaries.dictionary import MAX_TEXT
 from vaezip.dictionaries.selection import choose_texts
 
 SIZES = (10, 20, 50, 100, 200)
-ZSTD_MAGIC = 4  # bytes that a frame of zstd has unless it is told otherwise
 HELD_OUT = 100  # records of a collection
 DICTIONARIES = (4 << 10, 16 << 10, 64 << 10)
 USUAL = 16 << 10  # bytes of the dictionary that rivals have, too
@@ -83,7 +82,7 @@ def rivals() -> Iterator[Compressor]:
             lambda d, _: bytes(brotli.decompress(d)),
         )
     if module("zstandard"):
-        yield zstd(None)
+        yield zstd_bare(None)
 
 
 def of_strings(name: str, one: Any) -> Compressor:
@@ -94,6 +93,14 @@ def of_strings(name: str, one: Any) -> Compressor:
 
 
 def zstd(dictionary: Any) -> Compressor:
+    """Level 19, in frames as the library writes them: with magic number, and the number of a trained one."""
+    zstandard = module("zstandard")
+    encoder = zstandard.ZstdCompressor(level=19, dict_data=dictionary)
+    decoder = zstandard.ZstdDecompressor(dict_data=dictionary)
+    return Compressor("zstd's frame", encoder.compress, lambda d, _: bytes(decoder.decompress(d)))
+
+
+def zstd_bare(dictionary: Any) -> Compressor:
     """Level 19, in the least frame there is: without magic number, checksum and dictionary's number."""
     zstandard = module("zstandard")
     bare = zstandard.FORMAT_ZSTD1_MAGICLESS
@@ -229,10 +236,12 @@ def collection_rows(
         *names,
         *(one.name for one in plain),
         "zstd, 16 KB",
-        "vaezip/zstd",
-        "with its magic",
+        "its frame",
+        "message/zstd",
+        "message/its frame",
+        "frame/frame",
     ]
-    ratios, usual_ratios = [], []
+    ratios = []
     for kind, paths in kinds.items():
         found = records(paths, kind in paragraphs)
         random.Random(seed).shuffle(found)
@@ -246,10 +255,13 @@ def collection_rows(
         own = [mean_size(message("message", codec), held_out) for codec in codecs]
         own.append(mean_size(framed(model, usual), held_out))
         other = [mean_size(one, held_out) for one in plain]
-        best = min(mean_size(one, held_out) for one in map(zstd, zstd_dictionaries(others)))
+        dictionaries = zstd_dictionaries(others)
+        bare, frame = (
+            min(mean_size(make(dictionary), held_out) for dictionary in dictionaries)
+            for make in (zstd_bare, zstd)
+        )
         ours = own[1 + DICTIONARIES.index(USUAL)]
-        ratios.append(ours / best)
-        usual_ratios.append(ours / (best + ZSTD_MAGIC))
+        ratios.append((ours / bare, ours / frame, own[-1] / frame))
         known = sum(map(len, others)) / 1024
         yield [
             kind,
@@ -257,12 +269,12 @@ def collection_rows(
             fmean(map(len, held_out)),
             *own,
             *other,
-            best,
-            f"{ratios[-1]:.2f}",
-            f"{usual_ratios[-1]:.2f}",
+            bare,
+            frame,
+            *(f"{ratio:.2f}" for ratio in ratios[-1]),
         ]
-    means = (f"{geometric_mean(part):.2f}" for part in (ratios, usual_ratios))
-    yield ["geometric mean", *[""] * (len(names) + len(plain) + 3), *means]
+    means = (f"{geometric_mean(part):.3f}" for part in zip(*ratios, strict=True))
+    yield ["geometric mean", *[""] * (len(names) + len(plain) + 4), *means]
 
 
 def framed(model: vaezip.Model, dictionary: vaezip.Dictionary) -> Compressor:
@@ -307,7 +319,7 @@ def speed_rows(path: Path, model: vaezip.Model, seed: int) -> Iterator[Sequence[
         known = f"dictionary of {len(made.text) / 1024:.0f} KB"
         yield row(known, partial(lambda made: message("message", vaezip.MessageCodec(model, made)), made))
     if module("zstandard"):
-        yield row("zstd -19, one of 16 KB", partial(zstd, zstd_dictionaries(others)[-1]))
+        yield row("zstd -19, one of 16 KB", partial(zstd_bare, zstd_dictionaries(others)[-1]))
     click.echo(
         f"{len(texts)} texts of {fmean(map(len, texts)):.0f} bytes, {whole} of them whole lines; "
         f"engine {model.engine.name}, {processor()}"
