@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import math
 import random
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from vaezip.ans import AnsStack
 from vaezip.engine import load_engine
 from vaezip.messages.texts import MAX_TEXT, Interval
 from vaezip.pack.coder import record_coder
+from vaezip.pack.jobs import Packing, Reading, pack_files, unpack_file
 from vaezip.pack.layout import MAX_RECORDS, read_header, segment_bytes
 from vaezip.pack.packing import new_header, segments_of
 from vaezip.pack.unordered import decode_set, encode_set
@@ -39,6 +43,12 @@ def hostile(records: list[tuple[bytes, ...]], **options: Any) -> bytes:
     """A pack of records that are looked at by nobody."""
     header = new_header(records, model=TINY, dictionary_size=0, **options)
     return header.to_bytes() + b"".join(segments_of(records, header, record_coder(header, TINY)))
+
+
+def packing(**how: Any) -> Packing:
+    """Of lines."""
+    usual = {"group": 1, "unordered": False, "append": False}
+    return Packing(str(TINY), None, None, separator=10, overwrite=False, **{**usual, **how})
 
 
 def opened(data: bytes, **options: Any) -> vaezip.Records:
@@ -219,6 +229,37 @@ def test_lines_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
     assert run("unpack", "a.vzp", "-o", "back", env=env).returncode == 0
     assert (tmp_path / "back").read_bytes() == b"\n".join([*LINES, b"one more", b""])
     assert run("unpack", "a.vzp", "--max-output", "1K", env=env).returncode == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, one of them fails")
+def test_several_at_once_may_append(tmp_path: Path) -> None:
+    (tmp_path / "a.vzp").write_bytes(packed(LINES[:3]))
+    adding = packing(append=True)
+
+    def add(number: int) -> None:
+        source = tmp_path / str(number)
+        source.write_bytes(LINES[number])
+        pack_files([str(source)], str(tmp_path / "a.vzp"), adding, print, lambda _: nullcontext([].append))
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(add, range(3, 9)))
+    assert sorted(opened((tmp_path / "a.vzp").read_bytes())) == sorted(LINES[:9])
+
+
+@pytest.mark.parametrize("how", [{}, {"group": 7}, {"unordered": True}])
+def test_progress_is_told_in_records(tmp_path: Path, how: dict[str, Any]) -> None:
+    told: list[int] = []
+
+    @contextmanager
+    def progress(count: int) -> Iterator[Callable[[int], object]]:
+        told.append(-count)
+        yield told.append
+
+    source, pack = tmp_path / "lines", tmp_path / "lines.vzp"
+    source.write_bytes(b"\n".join(LINES))
+    pack_files([str(source)], str(pack), packing(**how), print, progress)
+    unpack_file(str(pack), str(tmp_path / "back"), None, False, Reading(str(TINY)), progress)
+    assert (told.count(-len(LINES)), sum(told)) == (2, 0)
 
 
 def test_files_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:

@@ -92,7 +92,9 @@ def pack(
     )
     with report.catch():
         Guard(path for path in [*sources, model, dictionary] if path is not None).check(output)
-        packed = pack_files(sources, output, how, report.complain)
+        packed = pack_files(
+            sources, output, how, report.complain, lambda count: report.progress(output, 1, 1, steps=count)
+        )
         if not quiet:
             note(f"{output}: {packed.records} records, {packed.read} -> {packed.written} bytes")
     return report.exit_code
@@ -132,6 +134,7 @@ def get(file: str, records: tuple[str, ...], model: str | None, dictionary: str 
     help="Where to, for records that were files; each gets its name there.",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite files.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @max_output_option
 @model_option
 @dictionary_option
@@ -140,6 +143,7 @@ def unpack(
     output: str | None,
     output_dir: str | None,
     force: bool,
+    quiet: bool,
     max_output_size: int | None,
     model: str | None,
     dictionary: str | None,
@@ -155,12 +159,13 @@ def unpack(
 
     if output is not None and output_dir is not None:
         raise click.UsageError("-o is for one file, --output-dir for many.")
-    report = Report(quiet=False)
+    report = Report(quiet)
     with report.catch():
         target = None if output in (None, STDIO) else output
         if target is not None:
             Guard([file]).check(target)
+        how = Reading(chosen_model(model)[0], dictionary, max_output_size)
         unpack_file(
-            file, target, output_dir, force, Reading(chosen_model(model)[0], dictionary, max_output_size)
+            file, target, output_dir, force, how, lambda count: report.progress(file, 1, 1, steps=count)
         )
     return report.exit_code

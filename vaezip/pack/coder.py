@@ -12,6 +12,7 @@ from vaezip.errors import FormatError, LimitError
 from vaezip.known_models import ModelLike, models
 from vaezip.messages.range_coder import RangeDecoder, RangeEncoder
 from vaezip.messages.texts import MAX_TEXT, NO_DICTIONARY, Decoder, Interval, TextCoder
+from vaezip.meter import Ticker
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 from vaezip.pack.layout import Header
@@ -45,9 +46,14 @@ class RecordCoder:
         with self._primed.predictor() as predictor:
             return self._pop(predictor, RangeDecoder(payload), count)
 
-    def encode_set(self, records: Sequence[Record]) -> bytes:
-        """Of records whose order does not matter."""
-        return encode_set(records, lambda record: list(itertools.chain(*self._symbols([record]))))
+    def encode_set(self, records: Sequence[Record], tick: Ticker = lambda _: None) -> bytes:
+        """Of records whose order does not matter; tick: called with 1 for each."""
+
+        def symbols(record: Record) -> list[Interval]:
+            tick(1)
+            return list(itertools.chain(*self._symbols([record])))
+
+        return encode_set(records, symbols)
 
     def decode_set(self, data: bytes, count: int, most: int) -> list[Record]:
         """Inverse of `encode_set`, in an order of their own.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import NamedTuple
 
 from vaezip.byteio import ByteReader, ByteWriter
@@ -14,6 +15,7 @@ from vaezip.errors import FileError, FormatError, LimitError, SkippedError, Vaez
 from vaezip.files import open_source, reason
 from vaezip.jobs import opened
 from vaezip.messages.texts import MAX_TEXT
+from vaezip.meter import Ticker
 from vaezip.naming import make_folders
 from vaezip.pack.coder import record_coder
 from vaezip.pack.layout import NAMED, UNORDERED, UNTERMINATED, Header
@@ -22,7 +24,12 @@ from vaezip.pack.records import Records
 from vaezip.pack.unordered import Record
 from vaezip.publish import Sink, open_target, standard_output
 
+if sys.platform != "win32":
+    import fcntl
+
 Complain = Callable[[VaezipError], object]
+Progress = Callable[[int], AbstractContextManager[Ticker]]
+"""Begins to show how many of so many records are done."""
 
 
 class Packing(NamedTuple):
@@ -54,7 +61,9 @@ class Packed(NamedTuple):
     written: int  # bytes of the whole file
 
 
-def pack_files(sources: Sequence[str | None], target: str, how: Packing, complain: Complain) -> Packed:
+def pack_files(
+    sources: Sequence[str | None], target: str, how: Packing, complain: Complain, progress: Progress
+) -> Packed:
     """Write a pack of the records of files; None is standard input.
 
     complain: called for what is passed over, a folder for example. Raises FileError, and as `pack_records`.
@@ -63,6 +72,13 @@ def pack_files(sources: Sequence[str | None], target: str, how: Packing, complai
         records, ended = _named(sources, complain), True
     else:
         records, ended = _split(sources, bytes([how.separator]), complain)
+    with _locked(target) if how.append else nullcontext():
+        return _write_pack(records, ended, target, how, progress)
+
+
+def _write_pack(
+    records: Sequence[Record], ended: bool, target: str, how: Packing, progress: Progress
+) -> Packed:
     there = _Existing(target, how) if how.append else None
     header = _new_header(records, how) if there is None else there.header
     flags = header.flags & ~UNTERMINATED | (0 if ended or header.flags & UNORDERED else UNTERMINATED)
@@ -70,9 +86,10 @@ def pack_files(sources: Sequence[str | None], target: str, how: Packing, complai
     coder = record_coder(header, how.model, how.dictionary)
     with open_target(target, overwrite=how.overwrite or how.append) as sink:
         writer = ByteWriter(sink)
-        before = b"" if there is None else there.segments
-        for part in (header.to_bytes(), before, *segments_of(records, header, coder)):
-            writer.write(part)
+        writer.write(header.to_bytes() + (b"" if there is None else there.segments))
+        with progress(len(records)) as tick:
+            for segment in segments_of(records, header, coder, tick):
+                writer.write(segment)
         if there is not None:
             there.check_unchanged()
     return Packed(len(records), sum(len(text) for record in records for text in record), writer.position)
@@ -91,7 +108,9 @@ def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes
             yield record + end
 
 
-def unpack_file(path: str, target: str | None, folder: str | None, overwrite: bool, how: Reading) -> None:
+def unpack_file(
+    path: str, target: str | None, folder: str | None, overwrite: bool, how: Reading, progress: Progress
+) -> None:
     """Write all records of a pack: into one file (None: standard output), or files of a folder.
 
     Raises FileError, LimitError and as `Records`.
@@ -104,13 +123,14 @@ def unpack_file(path: str, target: str | None, folder: str | None, overwrite: bo
                 else "have no names: -o says where to"
             )
             raise FileError(f"{path}: its records {what}")
-        if folder is not None:
-            _write_files(pack, folder, overwrite, how.max_output_size)
-        elif target is None:
-            _write_records(pack, standard_output(), how.max_output_size)
-        else:
-            with open_target(target, overwrite=overwrite) as sink:
-                _write_records(pack, sink, how.max_output_size)
+        with progress(len(pack)) as tick:
+            if folder is not None:
+                _write_files(pack, folder, overwrite, how.max_output_size, tick)
+            elif target is None:
+                _write_records(pack, standard_output(), how.max_output_size, tick)
+            else:
+                with open_target(target, overwrite=overwrite) as sink:
+                    _write_records(pack, sink, how.max_output_size, tick)
 
 
 class _Existing:
@@ -132,7 +152,7 @@ class _Existing:
         self.segments = content[len(self.header.to_bytes()) :]
 
     def check_unchanged(self) -> None:
-        """Raise FileError if somebody else has written it meanwhile."""
+        """Raise FileError if somebody has written it meanwhile who does not lock it."""
         now = os.stat(self._path)
         if (now.st_ino, now.st_size, now.st_mtime_ns) != (
             self._status.st_ino,
@@ -140,6 +160,21 @@ class _Existing:
             self._status.st_mtime_ns,
         ):
             raise FileError(f"{self._path}: has changed meanwhile, and was left as it is")
+
+
+@contextmanager
+def _locked(path: str) -> Iterator[None]:
+    """Wait until nobody else adds to a pack, so that what two add is kept; where there are locks."""
+    while True:
+        with open_source(path) as data:
+            if sys.platform != "win32":
+                with suppress(OSError):  # a file system may know none
+                    fcntl.flock(data.fileno(), fcntl.LOCK_EX)
+            with _named_errors(path):
+                is_there = os.path.samestat(data.status, os.stat(path))  # and not replaced meanwhile
+            if is_there:
+                yield
+                return
 
 
 def _new_header(records: Sequence[Record], how: Packing) -> Header:
@@ -180,16 +215,17 @@ def _named_errors(path: str) -> Iterator[None]:
         raise FileError(f"{path}: {reason(error)}") from error
 
 
-def _write_records(pack: Records, sink: Sink, most: int | None) -> None:
+def _write_records(pack: Records, sink: Sink, most: int | None, tick: Ticker) -> None:
     writer, end = ByteWriter(sink), bytes([pack.header.separator])
     last = len(pack) - 1 if pack.header.flags & UNTERMINATED else -1
     for number, content in enumerate(pack):
         line = content + (b"" if number == last else end)
         _check_limit(writer.position + len(line), most)
         writer.write(line)
+        tick(1)
 
 
-def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None) -> None:
+def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None, tick: Ticker) -> None:
     total = 0
     for name in pack.names():
         content = pack[name]
@@ -203,6 +239,7 @@ def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None) 
         make_folders(os.path.dirname(path), "")
         with open_target(path, overwrite=overwrite, named=False) as sink:
             ByteWriter(sink).write(content)
+        tick(1)
 
 
 def _check_limit(size: int, most: int | None) -> None:

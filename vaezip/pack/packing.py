@@ -9,6 +9,7 @@ from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary, make_dictionary
 from vaezip.dictionaries.selection import choose_texts
 from vaezip.known_models import ModelLike, loaded
+from vaezip.meter import Ticker
 from vaezip.pack import layout
 from vaezip.pack.coder import RecordCoder, record_coder
 from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header
@@ -63,16 +64,24 @@ def new_header(
     return Header(flags, separator, known.fingerprint[:8], group, terminator, ended, frame, external)
 
 
-def segments_of(records: Sequence[Record], header: Header, coder: RecordCoder) -> Iterator[bytes]:
-    """The segments of a pack; raises LimitError for records that are too long."""
+def segments_of(
+    records: Sequence[Record], header: Header, coder: RecordCoder, tick: Ticker = lambda _: None
+) -> Iterator[bytes]:
+    """The segments of a pack; raises LimitError for records that are too long.
+
+    tick: called with how many more of the records have been coded.
+    """
     if header.flags & UNORDERED:
         for part in _parts(records):
-            yield layout.segment_bytes(len(part), coder.encode_set(part))
+            yield layout.segment_bytes(len(part), coder.encode_set(part, tick))
         return
     step = _SEGMENT // header.group * header.group
     for at in range(0, len(records), step):
         part, group = records[at : at + step], header.group
-        payloads = [coder.encode(part[i : i + group]) for i in range(0, len(part), group)]
+        payloads = []
+        for i in range(0, len(part), group):
+            payloads.append(coder.encode(part[i : i + group]))
+            tick(len(part[i : i + group]))
         yield layout.segment_bytes(len(part), layout.ordered_body(payloads))
 
 
