@@ -48,7 +48,7 @@ class Piece(NamedTuple):
 def measure(vae: Vae, model: Model, step: Array, text: bytes) -> Piece:
     """Code one piece with both models; `step` is the grid step of every latent."""
     x, size = np.frombuffer(text, np.uint8), len(text)
-    null, drawn = (encode(model, text, latent=latent, start=0) for latent in (False, True))
+    null, drawn = (encode(model, text, latent=latent, preset=0) for latent in (False, True))
     z = torch.from_numpy(np.stack([null.z, drawn.z]) * step).float()
     null_bits, given_bits = text_bits(vae, x, z)
     q = posterior(vae, x)

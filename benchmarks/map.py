@@ -2,9 +2,9 @@
 
     python benchmarks/map.py FOLDER [--source REGEX] [--model MODEL]
 
-FOLDER's folders are kinds of text. `z`: the distance between posterior means of the latents. `start`: whether
-the mixer begins with the same of its starts. `distance`: that of `vaezip map`; `map`: on its map; `scaled`:
-on one by classical scaling. `zlib`: as `distance`, but by zlib, with the text that was read as dictionary.
+FOLDER's folders are kinds of text. `z`: the distance between posterior means of the latents. `preset`: 0 if
+the mixer's is the same, else 1. `distance`: that of `vaezip map`; `map`: on its map; `scaled`: on one by
+classical scaling. `zlib`: as `distance`, but by zlib, with the text that was read as dictionary.
 Where several are equally near, each counts in part. With --source, there is a second table: files in whose
 names the first group of REGEX matches the same are from one source, and no neighbours.
 """
@@ -44,13 +44,13 @@ def main(folder: str, source: str | None, model: str) -> None:
     started = time.process_time()
     atlas = map_files(files, job)
     seconds = time.process_time() - started
-    starts = np.array([entry.start for entry in atlas.entries])
-    other_start = (starts[:, None] != starts).astype(np.float64)
+    presets = np.array([entry.preset for entry in atlas.entries])
+    other_preset = (presets[:, None] != presets).astype(np.float64)
     latents = _apart(np.array([_latent(job.model, entry) for entry in atlas.entries]))
     measures = {
         "z": latents,
-        "start": other_start,
-        "z and start": latents + 1e6 * other_start,
+        "preset": other_preset,
+        "z and preset": latents + 1e6 * other_preset,
         "distance": atlas.distances,
         "map": _apart(atlas.places),
         "scaled": _apart(scale(atlas.distances)),

@@ -19,11 +19,11 @@ import numpy as np
 
 import vaezip
 from vaezip.bitsback import Beginning
-from vaezip.mixing.parameters import STARTS
+from vaezip.mixing.parameters import PRESETS
 from vaezip.model import Model, load_model
 
 TEMPERATURES = (0.5, 0.7, 0.9, 1.0)
-SAMPLES = 20  # of each start and temperature
+SAMPLES = 20  # of each preset and temperature
 DRAWN = 5  # like each file
 LENGTH = 1000  # characters, or bytes of a file
 HEAD = 4096  # bytes that stand for a file
@@ -61,12 +61,12 @@ def how_long(model: Model) -> None:
 
 
 def how_many_words(model: Model, known: set[str], real: bytes) -> None:
-    """By start and temperature; beside them, a real text."""
-    print("| start | temperature | words | in the list | gzip, bits/byte |\n| --- | --: | --: | --: | --: |")
-    for start in range(STARTS):
+    """By preset and temperature; beside them, a real text."""
+    print("| preset | temperature | words | in the list | gzip, bits/byte |\n| --- | --: | --: | --: | --: |")
+    for preset in range(PRESETS):
         for temperature in TEMPERATURES:
-            texts = [text_of(model, seed, start=start, temperature=temperature) for seed in range(SAMPLES)]
-            print(f"| {start} | {temperature} | {_row(texts, known)} |")
+            texts = [text_of(model, seed, preset=preset, temperature=temperature) for seed in range(SAMPLES)]
+            print(f"| {preset} | {temperature} | {_row(texts, known)} |")
     pieces = [real[at : at + LENGTH] for at in range(0, SAMPLES * LENGTH, LENGTH)]
     print(f"| *real prose* | | {_row(pieces, known)} |\n")
 
@@ -83,7 +83,7 @@ def _row(texts: Sequence[bytes], known: set[str]) -> str:
 def how_alike(model: Model, texts: Sequence[bytes]) -> None:
     """How many samples drawn like a file, in this or that way, are nearest to it."""
     heads = [text[:HEAD] for text in texts]
-    starts = [Beginning(model, head).start for head in heads]
+    presets = [Beginning(model, head).preset for head in heads]
     zs = [
         [vaezip.sample(model=model, like=text, seed=seed, length=0).z for seed in range(DRAWN)]
         for text in texts
@@ -91,17 +91,17 @@ def how_alike(model: Model, texts: Sequence[bytes]) -> None:
     different = len({z for drawn in zs for z in drawn})
     null = [0] * model.architecture.latents
     ways: dict[str, Callable[[int, int], bytes]] = {
-        "z and start": lambda i, seed: text_of(model, seed, z=zs[i][seed], start=starts[i]),
-        "z alone, start 0": lambda i, seed: text_of(model, seed, z=zs[i][seed], start=0),
-        "start alone, z 0": lambda i, seed: text_of(model, seed, z=null, start=starts[i]),
+        "z and preset": lambda i, seed: text_of(model, seed, z=zs[i][seed], preset=presets[i]),
+        "z alone, preset 0": lambda i, seed: text_of(model, seed, z=zs[i][seed], preset=0),
+        "preset alone, z 0": lambda i, seed: text_of(model, seed, z=null, preset=presets[i]),
         "the first 4 KB, as prompt": lambda i, seed: text_of(model, seed, prompt=heads[i]),
         "*the file itself, from 8 KB on*": lambda i, seed: texts[i][8192 + LENGTH * seed :][:LENGTH],
     }
     by_vaezip: list[Cost] = [
-        _bits_after(model, head, start) for head, start in zip(heads, starts, strict=True)
+        _bits_after(model, head, preset) for head, preset in zip(heads, presets, strict=True)
     ]
     by_zlib: list[Cost] = [_deflated_after(head) for head in heads]
-    print(f"{len(texts)} files, starts {starts}; {different} different z of {DRAWN * len(texts)}\n")
+    print(f"{len(texts)} files, presets {presets}; {different} different z of {DRAWN * len(texts)}\n")
     print("| from the file | nearest by vaezip | nearest by zlib |\n| --- | --: | --: |")
     for name, draw in ways.items():
         drawn = [(i, draw(i, seed)) for i in range(len(texts)) for seed in range(DRAWN)]
@@ -113,10 +113,10 @@ def how_alike(model: Model, texts: Sequence[bytes]) -> None:
     print(f"| *chance* | {DRAWN} of {DRAWN * len(texts)} | {DRAWN} of {DRAWN * len(texts)} |")
 
 
-def _bits_after(model: Model, head: bytes, start: int) -> Cost:
+def _bits_after(model: Model, head: bytes, preset: int) -> Cost:
     def bits(text: bytes) -> float:
         both = np.frombuffer(head + text, np.uint8)
-        predictor = model.predictor(model.latent.null(), start, len(both))
+        predictor = model.predictor(model.latent.null(), preset, len(both))
         return float(-np.log2(predictor.encode(both)[len(head) :, 1] / 2**24).sum())
 
     return bits

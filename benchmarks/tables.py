@@ -34,7 +34,7 @@ _ABLATION = {
     "latent_bytes": "latent",
     "no_bits_back_bytes": "no bits-back",
     "null_bytes": "null",
-    "fixed_start_bytes": "null, first preset",
+    "fixed_preset_bytes": "null, first preset",
 }
 _FRACTIONAL = ("x_bits", "z_bits")
 
@@ -82,7 +82,7 @@ def gains(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
     }
     for label, size in coded.items():
         logs = [
-            fmean(math.log(size(row) / row["fixed_start_bytes"]) for row in chosen)
+            fmean(math.log(size(row) / row["fixed_preset_bytes"]) for row in chosen)
             for chosen in groups.values()
         ]
         yield [label, *(f"{100 * (1 - math.exp(log)):+.2f} %" for log in logs)]

@@ -185,7 +185,7 @@ class Decoder:
         return content
 
     def block(self, source: Input, kind: int, size: int, payload_size: int, named: bool) -> bytes:
-        method, start, begin = kind >> 2, kind & 3, source.at  # "Blocks"
+        method, preset, begin = kind >> 2, kind & 3, source.at  # "Blocks"
         require(kind in ((4, 12) if named else (4, *range(8, 16))), "there is no such block")
         if method == 1:
             content = source.take(size)
@@ -197,7 +197,7 @@ class Decoder:
             require(size >= self.model.sizes["patch"] ** 2, "this block is too short for a latent")
             for j, row in enumerate(self.model.tensors["latent.prior"].tolist()):
                 z[j] = pop_symbol(stack, row) - (len(row) - 1) // 2
-        predictor = self.read_dictionary(size) if named else Predictor(self.model, z, start, size)
+        predictor = self.read_dictionary(size) if named else Predictor(self.model, z, preset, size)
         content = bytes(predictor.code(coder=stack)[0] for _ in range(size))  # 3
         if method == 2:  # 4
             for z_j, (candidates, row) in reversed(list(zip(z, posterior(self.model, content), strict=True))):
@@ -353,8 +353,8 @@ def pop_symbol(coder: Coder, row: list[int]) -> int:
 class Predictor:
     """Network and mixer, and what they have read so far: mixer.md, "Bytes as intervals"."""
 
-    def __init__(self, model: Model, z: Array, start: int, size: int) -> None:
-        self.text, self.network, self.mixer = Text(), Network(model, z), Mixer(model, start, size)
+    def __init__(self, model: Model, z: Array, preset: int, size: int) -> None:
+        self.text, self.network, self.mixer = Text(), Network(model, z), Mixer(model, preset, size)
 
     def code(self, byte: int | None = None, coder: Coder | None = None) -> tuple[int, int, int]:
         """Read this byte, or pop it from a coder; also give where its interval begins, and its width."""
@@ -558,19 +558,19 @@ LENGTH_CLASSES = [*range(1, 16), *range(16, 32, 4), *range(32, 64, 8), *range(64
 class Mixer:
     """mixer.md, "Slots", "Prediction" and "Learning"."""
 
-    def __init__(self, model: Model, start: int, size: int) -> None:
+    def __init__(self, model: Model, preset: int, size: int) -> None:
         self.tensors = model.tensors
         self.bits = next(b for b in range(10, 19) if 2**b >= 2 * size or b == 18)
         names = ("mixer.weights", "mixer.final_weights")
         weights = [8 * self.tensors[name] for name in names]
-        if start:
-            changes = [128 * self.tensors[f"{name}_changes"][start - 1] for name in names]
+        if preset:
+            changes = [128 * self.tensors[f"{name}_changes"][preset - 1] for name in names]
             weights = [
                 clip(old + change, -LIMIT, LIMIT) for old, change in zip(weights, changes, strict=True)
             ]
         self.weights, self.final_weights = weights
-        self.history_map = self.tensors["mixer.history_map"][start].copy()
-        self.match_map = self.tensors["mixer.match_map"][start].copy()
+        self.history_map = self.tensors["mixer.history_map"][preset].copy()
+        self.match_map = self.tensors["mixer.match_map"][preset].copy()
         self.matches = Match(4, self.bits), Match(8, self.bits)
         self.each = np.arange(len(self.history_map))  # the contexts
         self.slots = np.zeros((len(self.each), 2**self.bits, 16), np.uint8)  # check, states of nodes 1 to 15

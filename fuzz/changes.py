@@ -139,5 +139,5 @@ def _forged_block(rng: random.Random, block: Block) -> Block:
         return block._replace(payload=damaged(rng, block.payload, [block.payload]))
     if kind == 2:
         method = rng.choice(list(Method))
-        return block._replace(method=method, start=0 if method == Method.STORED else block.start)
-    return block._replace(start=rng.randrange(4)) if block.method != Method.STORED else block
+        return block._replace(method=method, preset=0 if method == Method.STORED else block.preset)
+    return block._replace(preset=rng.randrange(4)) if block.method != Method.STORED else block

@@ -6,7 +6,7 @@ answer. Anything else is raised: a ViolationError, or what vaezip raised. Those 
 and memory.
 
 frames     the bytes of a file, decompressed with the tiny model of the tests
-payloads   size, flags, method and start (the first five bytes) and payload of one coded block
+payloads   size, flags, method and preset (the first five bytes) and payload of one coded block
 texts      a dictionary, a message or a pack, as the first byte says
 models     a model file; the first byte says whether the rest is that, or how the tiny one's header or
            tensors are changed (`changes.py`): of tensors, the self-test is made right again
@@ -32,7 +32,7 @@ from vaezip.dictionaries.dictionary import make_dictionary, parse_dictionary
 from vaezip.engine import REFERENCE, Engine, available
 from vaezip.errors import ModelError, VaezipError
 from vaezip.messages.codec import MessageCodec
-from vaezip.mixing.parameters import STARTS
+from vaezip.mixing.parameters import PRESETS
 from vaezip.mixing.predictor import Reference
 from vaezip.model import Model, load_model, parse_model, self_test_value, serialise
 from vaezip.network.architecture import Architecture
@@ -141,7 +141,7 @@ def payloads(data: bytes) -> str:
     head, payload = data[:5].ljust(5, b"\0"), data[5:]
     long = head[2] & 1
     size = int.from_bytes(head[:2], "little") % 600 if long else head[0] % (_REFERENCE_BYTES + 1)
-    block = Coded(payload, size, bool(head[3] & 1), head[4] % STARTS)
+    block = Coded(payload, size, bool(head[3] & 1), head[4] % PRESETS)
     return agreed(lambda model: bitsback.decode(model, block), size, ask_reference=_is_chosen(data))[0]
 
 
@@ -201,13 +201,13 @@ def check_model(model: Model) -> None:
     every = engines(model)
     short = np.frombuffer(TEXT, np.uint8)[:_REFERENCE_BYTES]
     z = np.ones(model.architecture.latents, np.int32)
-    made = {one.predictor(z, STARTS - 1, len(short)).encode(short).tobytes() for one in every.values()}
+    made = {one.predictor(z, PRESETS - 1, len(short)).encode(short).tobytes() for one in every.values()}
     kernels = [one for name, one in every.items() if name != REFERENCE] or list(every.values())
     text = np.resize(np.frombuffer(TEXT, np.uint8), 64)
     if len(made) != 1 or len({self_test_value(one, text) for one in kernels}) != 1:
         raise ViolationError("engines make different integers")
     for latent in [False, True] if bitsback.can_carry_latent(model, len(TEXT)) else [False]:
-        coded = {bitsback.encode(one, TEXT, latent=latent, start=1).payload for one in kernels}
+        coded = {bitsback.encode(one, TEXT, latent=latent, preset=1).payload for one in kernels}
         if len(coded) != 1:
             raise ViolationError("engines code differently")
         block = Coded(coded.pop(), len(TEXT), latent, 1)
@@ -216,15 +216,15 @@ def check_model(model: Model) -> None:
 
 
 def frame_seeds() -> dict[bytes, bytes]:
-    """Frames and what they hold: the golden files, and short ones with every method and start."""
+    """Frames and what they hold: the golden files, and short ones with every method and preset."""
     paths = [path for path in sorted(TINY.parent.glob("*.vz")) if path.name != "format-1-dictionary.vz"]
     golden = [path.read_bytes() for path in paths]
     seeds = {frame: stream.decompress(frame, model=FASTEST) for frame in golden}
-    for i in range(2 * STARTS):
-        text, start, latent = TEXT[: 20 + i], i % STARTS, i >= STARTS
-        payload = bitsback.encode(FASTEST, text, latent=latent, start=start).payload
+    for i in range(2 * PRESETS):
+        text, preset, latent = TEXT[: 20 + i], i % PRESETS, i >= PRESETS
+        payload = bitsback.encode(FASTEST, text, latent=latent, preset=preset).payload
         method = container.Method.VAE if latent else container.Method.VAE_NULL
-        block = container.Block(method, len(text), payload, start)
+        block = container.Block(method, len(text), payload, preset)
         seeds[container.short_frame(FASTEST.fingerprint, block)] = text
     return seeds
 
@@ -246,7 +246,7 @@ def text_seeds() -> list[bytes]:
 def payload_seeds() -> list[bytes]:
     """Input of `payloads` that decodes."""
     text = TEXT[:_REFERENCE_BYTES]
-    coded = [bitsback.encode(FASTEST, text, latent=latent, start=2).payload for latent in (False, True)]
+    coded = [bitsback.encode(FASTEST, text, latent=latent, preset=2).payload for latent in (False, True)]
     return [bytes([len(text), 0, 0, latent, 2]) + payload for latent, payload in enumerate(coded)]
 
 

@@ -17,7 +17,7 @@ from vaezip.ans import AnsStack
 from vaezip.bitsback import Coded
 from vaezip.engine import Engine
 from vaezip.errors import FormatError, IntegrityError
-from vaezip.mixing.parameters import STARTS
+from vaezip.mixing.parameters import PRESETS
 from vaezip.model import Model
 
 
@@ -38,10 +38,10 @@ def _texts(prose: bytes) -> list[bytes]:
 @pytest.mark.parametrize("latent", [True, False])
 def test_blocks_decode_and_cost_what_the_model_says(tiny: Model, prose: bytes, latent: bool) -> None:
     texts = _texts(prose)
-    for start, text in zip(itertools.cycle(range(STARTS)), texts):
-        block = bitsback.encode(tiny, text, latent=latent, start=start)
-        assert bitsback.decode(tiny, Coded(block.payload, len(text), latent, start)) == text
-        account = bench.account(tiny, text, block, start)
+    for preset, text in zip(itertools.cycle(range(PRESETS)), texts):
+        block = bitsback.encode(tiny, text, latent=latent, preset=preset)
+        assert bitsback.decode(tiny, Coded(block.payload, len(text), latent, preset)) == text
+        account = bench.account(tiny, text, block, preset)
         bits = 8 * len(block.payload)
         check = bitsback.checksum(text).bit_length()
         # Not the ideal code length alone counts: nothing may be lost on the way to whole bytes.
@@ -52,7 +52,7 @@ def test_blocks_decode_and_cost_what_the_model_says(tiny: Model, prose: bytes, l
 
 def test_bits_come_back(tiny: Model, prose: bytes) -> None:
     blocks = [prose[i : i + 1100] for i in range(0, 4000, 400)]
-    encoded = [bitsback.encode(tiny, block, latent=True, start=1) for block in blocks]
+    encoded = [bitsback.encode(tiny, block, latent=True, preset=1) for block in blocks]
     returned = np.mean([e.returned_bits for e in encoded])
     possible = np.mean(
         [bench.account(tiny, b, e, 1).posterior_bits for b, e in zip(blocks, encoded, strict=True)]
@@ -103,7 +103,7 @@ def test_any_encoder_output_gives_a_posterior_that_inverts(
 
 
 def test_damage_is_found(tiny: Model, prose: bytes) -> None:
-    payload = bitsback.encode(tiny, prose[:100], latent=True, start=0).payload
+    payload = bitsback.encode(tiny, prose[:100], latent=True, preset=0).payload
     for bit in range(0, 8 * len(payload) - 8, 7):
         damaged = bytearray(payload)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -115,12 +115,12 @@ def test_damage_is_found(tiny: Model, prose: bytes) -> None:
     payload=st.binary(max_size=80),
     size=st.integers(0, 100),
     latent=st.booleans(),
-    start=st.integers(0, STARTS - 1),
+    preset=st.integers(0, PRESETS - 1),
 )
-def test_any_payload_is_refused(tiny: Model, payload: bytes, size: int, latent: bool, start: int) -> None:
+def test_any_payload_is_refused(tiny: Model, payload: bytes, size: int, latent: bool, preset: int) -> None:
     """But for the one in four thousand millions that has the right checksum; and nothing crashes."""
     with pytest.raises((IntegrityError, FormatError)):
-        bitsback.decode(tiny, Coded(payload + b"\1", size, latent, start))
+        bitsback.decode(tiny, Coded(payload + b"\1", size, latent, preset))
 
 
 def test_a_tiny_payload_that_claims_a_long_text_is_refused_at_once(tiny: Model) -> None:
@@ -130,22 +130,22 @@ def test_a_tiny_payload_that_claims_a_long_text_is_refused_at_once(tiny: Model) 
 
 def test_zeros_whose_checksum_leaves_the_stack_empty(tiny: Model) -> None:
     """The one text that an empty stack may hold: b"" has checksum 0, and so does nothing else this short."""
-    assert bitsback.encode(tiny, b"", latent=False, start=0).payload == b""
+    assert bitsback.encode(tiny, b"", latent=False, preset=0).payload == b""
     assert bitsback.decode(tiny, Coded(b"", 0, False, 0)) == b""
 
 
-def test_the_start_is_the_one_that_suits_the_beginning(tiny: Model, prose: bytes) -> None:
+def test_the_preset_is_the_one_that_suits_the_beginning(tiny: Model, prose: bytes) -> None:
     table = b"".join(b"%d,%d,item %d,%0.2f\r\n" % (i, i % 7, i % 5, i * 1.5) for i in range(200))
     chosen = []
     for text in (prose[2000:4000], table):
         sizes = [
-            len(bitsback.encode(tiny, text, latent=False, start=start).payload) for start in range(STARTS)
+            len(bitsback.encode(tiny, text, latent=False, preset=preset).payload) for preset in range(PRESETS)
         ]
-        chosen.append(bitsback.Beginning(tiny, text).start)
+        chosen.append(bitsback.Beginning(tiny, text).preset)
         assert sizes[chosen[-1]] == min(sizes) < max(sizes)
     assert chosen[0] != chosen[1]
-    assert bitsback.Beginning(tiny, table + prose).start == chosen[1]
-    assert bitsback.Beginning(tiny, b"").start == 0
+    assert bitsback.Beginning(tiny, table + prose).preset == chosen[1]
+    assert bitsback.Beginning(tiny, b"").preset == 0
 
 
 def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:

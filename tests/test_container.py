@@ -106,7 +106,7 @@ def test_every_flipped_bit_of_header_and_index_is_an_error() -> None:
                 blocks = _read(bytes(damaged))
             except VaezipError:
                 continue
-            # What is left are bits of payloads, methods and starts, which the contents' checksums cover.
+            # What is left are bits of payloads, methods and presets, which the contents' checksums cover.
             assert [b.size for b in blocks] == [b.size for b in SOME]
             assert blocks != SOME
 
@@ -139,8 +139,8 @@ def test_ignorable_flags_are_ignored() -> None:
     assert _read(flagged + frame[len(header) :]) == SOME
 
 
-def test_a_stored_block_has_no_start() -> None:
-    stored = container.stored(b"text")._replace(start=1)
+def test_a_stored_block_has_no_preset() -> None:
+    stored = container.stored(b"text")._replace(preset=1)
     with pytest.raises(FormatError, match="unknown method"):
         _read(container.short_frame(FINGERPRINT, stored))
 

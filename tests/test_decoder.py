@@ -101,13 +101,13 @@ def test_messages_of_all_kinds_decode(alone: Any, text: bytes) -> None:
     assert alone.message(vaezip.MessageCodec(TINY, check_bytes=1).encode(text), 1) == text
 
 
-@pytest.mark.parametrize("start", range(4))
+@pytest.mark.parametrize("preset", range(4))
 @pytest.mark.parametrize("latent", [False, True])
-def test_blocks_with_every_start_decode(
-    alone: Any, tiny: Model, prose: bytes, start: int, latent: bool
+def test_blocks_with_every_preset_decode(
+    alone: Any, tiny: Model, prose: bytes, preset: int, latent: bool
 ) -> None:
-    payload = bitsback.encode(tiny, prose[:100], latent=latent, start=start).payload
-    block = container.Block(Method.VAE if latent else Method.VAE_NULL, 100, payload, start)
+    payload = bitsback.encode(tiny, prose[:100], latent=latent, preset=preset).payload
+    block = container.Block(Method.VAE if latent else Method.VAE_NULL, 100, payload, preset)
     assert alone.file(container.short_frame(tiny.fingerprint, block)) == prose[:100]
 
 
@@ -141,7 +141,7 @@ def test_several_frames_decode_and_a_size_may_be_unknown(alone: Any, prose: byte
     ids=["fields", "indents", "repeats", "all kinds of bytes"],
 )
 def test_texts_that_reach_far_corners_of_the_mixer_decode(alone: Any, tiny: Model, text: bytes) -> None:
-    payload = bitsback.encode(tiny, text, latent=False, start=1).payload
+    payload = bitsback.encode(tiny, text, latent=False, preset=1).payload
     frame = container.short_frame(tiny.fingerprint, container.Block(Method.VAE_NULL, len(text), payload, 1))
     assert alone.file(frame) == text
 

@@ -12,7 +12,7 @@ import pytest
 
 import vaezip
 from vaezip.engine import Engine
-from vaezip.mixing.parameters import STARTS
+from vaezip.mixing.parameters import PRESETS
 
 FUZZ = Path(__file__).parent.parent / "fuzz"
 
@@ -70,7 +70,7 @@ def test_engines_that_disagree_are_seen(targets: ModuleType, monkeypatch: pytest
     model = targets.FASTEST
     other = Engine(
         "other",
-        lambda z, start, size: model.engine.predictor(z, (start + 1) % STARTS, size),
+        lambda z, preset, size: model.engine.predictor(z, (preset + 1) % PRESETS, size),
         model.engine.comparison,
     )
     frames = [frame for frame, text in targets.frame_seeds().items() if text]

@@ -47,16 +47,16 @@ def test_a_text_says_nearly_all_about_its_double(tiny: Model) -> None:
 def test_the_distance_is_what_one_takes_after_the_other(tiny: Model) -> None:
     """By its definition, with predictors that read all anew."""
     one, other, size = TABLE[:256], PROSE[:256], 256
-    starts = [vaezip.measure_costs(text, model=tiny).blocks[0].start for text in (TABLE, PROSE)]
+    presets = [vaezip.measure_costs(text, model=tiny).blocks[0].preset for text in (TABLE, PROSE)]
 
-    def chances(read: bytes, text: bytes, start: int) -> np.ndarray:
-        predictor = tiny.predictor(tiny.latent.null(), start, size + size // 8)
+    def chances(read: bytes, text: bytes, preset: int) -> np.ndarray:
+        predictor = tiny.predictor(tiny.latent.null(), preset, size + size // 8)
         intervals = predictor.encode(np.frombuffer(read + text, np.uint8))
         return intervals[len(read) :, 1] / 2**24
 
     shares = []
-    for read, text, start, own in ((one, other, *starts), (other, one, *starts[::-1])):
-        alone, after = chances(b"", text[:32], own), chances(read, text[:32], start)
+    for read, text, preset, own in ((one, other, *presets), (other, one, *presets[::-1])):
+        alone, after = chances(b"", text[:32], own), chances(read, text[:32], preset)
         bits = [-np.log2(by).sum() for by in (alone, after, (alone + after) / 2)]
         shares.append(min(bits[1:]) / bits[0])
     assert vaezip.distances([TABLE, PROSE], model=tiny, sample_size=size)[0, 1] == pytest.approx(
@@ -183,7 +183,7 @@ def test_json_has_all_figures(run: Run, library: Path) -> None:
     for file, text in zip(files, data, strict=True):
         mean, scales = load_model(TINY).encoder(np.frombuffer(text, np.uint8))
         assert file["z"] == load_model(TINY).latent.posterior(mean, scales).candidates[:, 0].tolist()
-        assert file["start"] == vaezip.measure_costs(text, model=TINY).blocks[0].start
+        assert file["preset"] == vaezip.measure_costs(text, model=TINY).blocks[0].preset
     assert sorted(figures["order"]) == [*range(7)]
     assert len(figures["merges"]) == 6
     assert run("map", "--json", "-T", 3, "library").stdout == shown.stdout
@@ -208,7 +208,7 @@ def test_the_nearest_are_listed_first(run: Run, library: Path) -> None:
     listed = run("map", "--nearest", "library/prose/a", "library")
     assert (listed.returncode, listed.stderr) == (0, b"")
     head, *rows = listed.stdout.decode().splitlines()
-    assert head.split() == ["distance", "start", "z", "file"]
+    assert head.split() == ["distance", "preset", "z", "file"]
     assert len(rows) == 6
     assert {row.split()[3] for row in rows[:2]} == {"library/prose/deep/c", "library/prose/b"}
     found = [float(row.split()[0]) for row in rows]

@@ -77,7 +77,7 @@ def test_the_pointer_shows_latent_and_neighbours(browser: Browser, run: Run, tmp
             assert tip[0] == file["name"]
             z = "none" if file["z"] is None else " ".join(map(str, file["z"])) + ";"
             assert f"z {z}" in tip[1]
-            assert f"start {file['start']} " in tip[1]
+            assert f"preset {file['preset']} " in tip[1]
             rows = [row.split("\t") for row in tip if "\t" in row]
             assert len(rows) == 5
             assert [float(row[0]) for row in rows] == pytest.approx(sorted(distances)[1:6], abs=0.0011)

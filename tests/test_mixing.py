@@ -11,7 +11,7 @@ from vaezip import engine
 from vaezip.ans import TOTAL
 from vaezip.engine import REFERENCE, Engine, load_engine
 from vaezip.errors import EngineError
-from vaezip.mixing.parameters import STARTS
+from vaezip.mixing.parameters import PRESETS
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 from vaezip.rans import PythonCoder
@@ -36,8 +36,8 @@ def _engine(model: Model, name: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
     return loaded
 
 
-def _predictor(model: Model, chosen: Engine, size: int, z: int = 0, start: int = 0) -> Predictor:
-    return chosen.predictor(np.full(model.architecture.latents, z, np.int32), start, size)
+def _predictor(model: Model, chosen: Engine, size: int, z: int = 0, preset: int = 0) -> Predictor:
+    return chosen.predictor(np.full(model.architecture.latents, z, np.int32), preset, size)
 
 
 def _stepwise(predictor: Predictor, intervals: np.ndarray) -> tuple[list[int], np.ndarray]:
@@ -52,30 +52,30 @@ def test_every_engine_gives_the_same_intervals(
     name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = np.frombuffer(TEXTS[name], np.uint8)
-    expected = _predictor(tiny, _engine(tiny, REFERENCE, monkeypatch), len(text), z=2, start=3).encode(text)
+    expected = _predictor(tiny, _engine(tiny, REFERENCE, monkeypatch), len(text), z=2, preset=3).encode(text)
     for kernel in KERNELS:
         chosen = _engine(tiny, kernel, monkeypatch)
-        assert (_predictor(tiny, chosen, len(text), z=2, start=3).encode(text) == expected).all(), kernel
+        assert (_predictor(tiny, chosen, len(text), z=2, preset=3).encode(text) == expected).all(), kernel
 
 
 @pytest.mark.parametrize("engine_name", engine.available())
-def test_comparing_the_starts_gives_what_each_gives(
+def test_comparing_the_presets_gives_what_each_gives(
     engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = np.frombuffer(TABLE[:200], np.uint8)
     chosen, z = _engine(tiny, engine_name, monkeypatch), np.full(tiny.architecture.latents, -1, np.int32)
     comparison = chosen.comparison(z, len(text))
-    own = [chosen.predictor(z, start, len(text)).encode(text) for start in range(STARTS)]
+    own = [chosen.predictor(z, preset, len(text)).encode(text) for preset in range(PRESETS)]
     assert (comparison.intervals(text[:70]) == np.stack(own, axis=1)[:70]).all()
     comparison.drop(1)
     comparison.drop(2)
-    assert comparison.intervals(text[:0]).shape == (0, STARTS - 2, 2)
+    assert comparison.intervals(text[:0]).shape == (0, PRESETS - 2, 2)
     assert (comparison.intervals(text[70:]) == np.stack([own[0], own[2]], axis=1)[70:]).all()
     with pytest.raises(ValueError, match="size"):
         comparison.intervals(text[:1])
-    for start in (-1, 2):
-        with pytest.raises(ValueError, match="no such start"):
-            comparison.drop(start)
+    for preset in (-1, 2):
+        with pytest.raises(ValueError, match="no such preset"):
+            comparison.drop(preset)
 
 
 def _check_steps(predictor: Predictor, intervals: np.ndarray, text: np.ndarray) -> None:
@@ -222,7 +222,7 @@ def test_a_predictor_goes_back_to_its_mark(
 def test_a_copy_goes_its_own_way(engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = _engine(tiny, engine_name, monkeypatch)
     before, after = (np.frombuffer(text, np.uint8) for text in (TABLE[:120], TABLE[30:110]))
-    original = _predictor(tiny, chosen, 300, start=1)
+    original = _predictor(tiny, chosen, 300, preset=1)
     original.encode(before)
     first, second = original.copy(len(after)), original.copy(len(after))
     first.encode(np.frombuffer(b"something else that is not a table", np.uint8))

@@ -190,9 +190,9 @@ def test_all_lengths_of_characters_are_drawn(tiny: Model) -> None:
 
 def test_at_temperature_0_the_likeliest_byte_is_taken(tiny: Model) -> None:
     z, prompt = [0] * tiny.architecture.latents, b"the age of wisdom, the age of"
-    text = text_of(tiny, seed=1, z=z, start=1, length=20, temperature=0, prompt=prompt)
-    assert text == text_of(tiny, seed=2, z=z, start=1, length=20, temperature=0, prompt=prompt)
-    assert text == text_of(tiny, seed=2, z=z, start=1, length=20, top_p=0.001, prompt=prompt)
+    text = text_of(tiny, seed=1, z=z, preset=1, length=20, temperature=0, prompt=prompt)
+    assert text == text_of(tiny, seed=2, z=z, preset=1, length=20, temperature=0, prompt=prompt)
+    assert text == text_of(tiny, seed=2, z=z, preset=1, length=20, top_p=0.001, prompt=prompt)
     steps = tiny.predictor(np.zeros(8, np.int32), 1, 1 << 17)
     steps.encode(np.frombuffer(prompt, np.uint8))
     for byte in text:
@@ -206,24 +206,24 @@ def test_a_prompt_is_gone_on_from(tiny: Model) -> None:
     prompt, rest = rhyme[:-30], rhyme[-30:]
     assert text_of(tiny, seed=3, temperature=0, length=30, prompt=prompt) == rest
     # What is drawn in one go, and what is drawn going on from its first half, by the same numbers.
-    given = {"z": [1] * tiny.architecture.latents, "start": 0, "temperature": 0}
+    given = {"z": [1] * tiny.architecture.latents, "preset": 0, "temperature": 0}
     whole = text_of(tiny, length=40, **given)
     half = b"".join(itertools.islice(vaezip.sample(model=tiny, length=40, **given), 20))  # type: ignore[arg-type]
     assert half + text_of(tiny, length=20, prompt=half, **given) == whole
 
 
-def test_z_and_start_that_were_drawn_give_the_same_text(tiny: Model) -> None:
+def test_z_and_preset_that_were_drawn_give_the_same_text(tiny: Model) -> None:
     for arguments in ({}, {"like": CODE}, {"prompt": CONTEXT}):
         one = vaezip.sample(model=tiny, seed=6, length=30, **arguments)  # type: ignore[arg-type]
         prompt = arguments.get("prompt", b"")
-        again = text_of(tiny, seed=one.seed, z=one.z, start=one.start, length=30, prompt=prompt)
+        again = text_of(tiny, seed=one.seed, z=one.z, preset=one.preset, length=30, prompt=prompt)
         assert b"".join(one) == again
 
 
 def test_like_draws_from_the_posterior(tiny: Model, prose: bytes) -> None:
     for like in (prose[:300], CODE[:300]):
         samples = [vaezip.sample(model=tiny, seed=seed, length=0, like=like) for seed in range(200)]
-        assert {one.start for one in samples} == {Beginning(tiny, like).start}
+        assert {one.preset for one in samples} == {Beginning(tiny, like).preset}
         q = tiny.latent.posterior(*tiny.encoder(np.frombuffer(like, np.uint8)))
         share = q.frequencies[:, 0] / TOTAL  # of the mode, for each latent
         hits = np.mean([one.z == q.candidates[:, 0] for one in samples], axis=0)
@@ -240,7 +240,7 @@ def test_without_anything_z_is_drawn_from_the_prior(tiny: Model) -> None:
     zs = np.array([one.z for one in samples])
     assert (np.abs(zs.mean(axis=0) - mean) < 5 * deviation / np.sqrt(300)).all()
     assert (np.abs(zs.std(axis=0) / deviation - 1) < 0.2).all()
-    assert {one.start for one in samples} == {0, 1, 2, 3}
+    assert {one.preset for one in samples} == {0, 1, 2, 3}
     assert not any(vaezip.sample(model=tiny, length=0, prompt="Dear ").z)  # too short to say what it is like
 
 
@@ -251,7 +251,7 @@ def test_between_leads_from_one_posterior_mean_to_the_other(tiny: Model, prose: 
     for one, text in ((path[0], prose), (path[-1], CODE)):
         mean, scale = tiny.encoder(np.frombuffer(text, np.uint8))
         assert one.z == tuple(tiny.latent.posterior(mean, scale).candidates[:, 0].tolist())
-        assert one.start == Beginning(tiny, text).start
+        assert one.preset == Beginning(tiny, text).preset
     zs = np.array([one.z for one in path])
     assert (np.abs(np.diff(zs, 2, axis=0)) <= 2).all()  # straight, but for rounding
     assert ((np.diff(zs, axis=0) >= 0).all(axis=0) | (np.diff(zs, axis=0) <= 0).all(axis=0)).all()
@@ -273,8 +273,8 @@ def test_between_leads_from_one_posterior_mean_to_the_other(tiny: Model, prose: 
         ({"top_p": float("nan")}, "top_p"),
         ({"z": [0] * 7}, "8 numbers from -24 to 24"),
         ({"z": [0] * 7 + [25]}, "8 numbers from -24 to 24"),
-        ({"start": 4}, "start"),
-        ({"start": -1}, "start"),
+        ({"preset": 4}, "preset"),
+        ({"preset": -1}, "preset"),
         ({"like": b"short"}, "5 bytes"),
         ({"between": (CODE, b"")}, "0 bytes"),
         ({"between": (CODE, CODE), "steps": 1}, "at least 2"),
@@ -314,7 +314,7 @@ def test_the_command_writes_what_python_gives(call: Run, tiny: Model, tmp_path: 
     options = {"seed": 5, "length": 30, "temperature": 0.9, "top_p": 0.95}
     for words, arguments in (
         ((), {}),
-        (("--like", "code", "--start", 2), {"like": CODE, "start": 2}),
+        (("--like", "code", "--preset", 2), {"like": CODE, "preset": 2}),
         (("--prompt", "Größe, "), {"prompt": "Größe, "}),
         (("--prompt-file", "code"), {"prompt": CODE}),
         (("--prompt-file", "empty"), {}),
@@ -360,7 +360,7 @@ def test_between_two_files(call: Run, tmp_path: Path, prose: bytes) -> None:
         ("--z 1,x", "whole numbers"),
         ("--temperature nan", "temperature"),
         ("--temperature -1", "temperature"),
-        ("--start 4", "start must be 0 to 3"),
+        ("--preset 4", "preset must be 0 to 3"),
         ("--length 1e9", "--length"),
         ("-n 0", "-n"),
         ("--seed -1", "seed"),

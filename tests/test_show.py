@@ -56,13 +56,13 @@ def test_a_block_with_a_latent_is_the_one_that_is_coded(tiny: Model) -> None:
     text = (DATA / "golden-latent.txt").read_bytes()
     (block,) = vaezip.measure_costs(text, model=tiny).blocks
     assert block.method == "latent"
-    encoded = bitsback.encode(tiny, text, latent=True, start=block.start)
+    encoded = bitsback.encode(tiny, text, latent=True, preset=block.preset)
     assert block.z.tolist() == encoded.z.tolist()
     assert block.payload == len(encoded.payload)
     assert encoded.posterior is not None
     prior, _ = tiny.latent.information(encoded.z, encoded.posterior)
     assert block.latent_bits == pytest.approx(prior - encoded.returned_bits)
-    coded = Block(Method.VAE, len(text), encoded.payload, block.start)
+    coded = Block(Method.VAE, len(text), encoded.payload, block.preset)
     assert vaezip.decompress(container.short_frame(tiny.fingerprint, coded), model=tiny) == text
 
 

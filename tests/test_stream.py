@@ -93,7 +93,7 @@ def test_without_threads_to_spare_one_does_all_the_work(
     tiny: Model, prose: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise RuntimeError("can't preset new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     one = vaezip.compress(prose[:2000], model=tiny, block_size=400)
@@ -143,8 +143,8 @@ def test_a_pipe_of_unknown_length_gives_the_same_blocks(tiny: Model, prose: byte
 def test_overhead_of_a_short_message(tiny: Model, prose: bytes) -> None:
     """Eight bytes, checksum included, and the last byte of the payload rounded up."""
     text = prose[:200]
-    start = bitsback.Beginning(tiny, text).start
-    null = bench.account(tiny, text, bitsback.encode(tiny, text, latent=False, start=start), start)
+    preset = bitsback.Beginning(tiny, text).preset
+    null = bench.account(tiny, text, bitsback.encode(tiny, text, latent=False, preset=preset), preset)
     assert len(vaezip.compress(text, model=tiny)) <= null.x_bits / 8 + 9
 
 

@@ -18,7 +18,7 @@ from conftest import DATA, PROSE, TINY, Run
 import vaezip
 from vaezip import bench, bitsback
 from vaezip.errors import CorpusError
-from vaezip.mixing.parameters import STARTS, MixerParameters
+from vaezip.mixing.parameters import PRESETS, MixerParameters
 from vaezip.model import parse_model, read_model_file
 from vaezip.network.architecture import Architecture
 from vaezip.network.features import STRANGERS, context_slots, find_rows
@@ -135,7 +135,7 @@ def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
         null = bench.network_bits(model, text, model.latent.null())
         assert null == pytest.approx(null_bits, rel=0.003)
     step = safetensors.numpy.load(data)["training.latent_step"]
-    drawn = bitsback.encode(tiny, text.tobytes(), latent=True, start=0)
+    drawn = bitsback.encode(tiny, text.tobytes(), latent=True, preset=0)
     (given,) = text_bits(vae, text, torch.from_numpy(drawn.z * step)[None].float())
     assert bench.network_bits(tiny, text, drawn.z) == pytest.approx(given, rel=0.003)
     assert np.abs(tiny.encoder(text)[0] / 8 - posterior(vae, text).mean[0].numpy() / step).max() < 1
@@ -159,25 +159,25 @@ def test_a_mixer_that_has_little_time_practises_less(tiny: vaezip.Model) -> None
 
     def counts(seconds: float) -> int:
         model = parse_model(export(vae, Corpus(files, files, []), {}, practice_seconds=seconds), "x")
-        return int((model.mixer.starts[0].history_map & 1023).sum())
+        return int((model.mixer.presets[0].history_map & 1023).sum())
 
     assert 0 < counts(0) < counts(math.inf)
 
 
-def test_starts_learn_different_texts(tiny: vaezip.Model) -> None:
+def test_presets_learn_different_texts(tiny: vaezip.Model) -> None:
     table = b"".join(b"%d;%d;item %d;%0.2f\n" % (i, i % 7, i % 5, i * 1.5) for i in range(700))
     files = [*pieces("prose", PROSE[:12_000], 1500), *pieces("table", table, 1500)]
     model = parse_model(export(restore(tiny, read_model_file(str(TINY))), Corpus(files, files, []), {}), "x")
     texts = PROSE[12_000:15_000], table.replace(b"item", b"unit")[:3000]
     sizes = [
-        [len(bitsback.encode(model, text, latent=False, start=k).payload) for k in range(STARTS)]
+        [len(bitsback.encode(model, text, latent=False, preset=k).payload) for k in range(PRESETS)]
         for text in texts
     ]
-    chosen = [bitsback.Beginning(model, text).start for text in texts]
-    for of_text, start in zip(sizes, chosen, strict=True):
-        assert of_text[start] <= 1.01 * min(of_text)
+    chosen = [bitsback.Beginning(model, text).preset for text in texts]
+    for of_text, preset in zip(sizes, chosen, strict=True):
+        assert of_text[preset] <= 1.01 * min(of_text)
     assert chosen[0] != chosen[1]
-    assert sum(map(min, sizes)) < min(map(sum, zip(*sizes, strict=True)))  # no start suits both as well
+    assert sum(map(min, sizes)) < min(map(sum, zip(*sizes, strict=True)))  # no preset suits both as well
 
 
 @pytest.mark.skipif(functions.passes("cpu") is functions_torch, reason="the kernel was not built")

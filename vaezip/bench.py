@@ -205,10 +205,10 @@ class Account(NamedTuple):
     posterior_bits: float  # -log2 q(z|x): what bits-back would return on a full stack
 
 
-def account(model: Model, block: bytes, encoded: bitsback.Encoded, start: int) -> Account:
-    """The account of a block that `bitsback.encode` has coded with a start of the mixer."""
+def account(model: Model, block: bytes, encoded: bitsback.Encoded, preset: int) -> Account:
+    """The account of a block that `bitsback.encode` has coded with a preset of the mixer."""
     x = np.frombuffer(block, np.uint8)
-    intervals = model.predictor(encoded.z, start, len(x)).encode(x)
+    intervals = model.predictor(encoded.z, preset, len(x)).encode(x)
     x_bits = -float(np.log2(intervals[:, 1] / ans.TOTAL).sum())
     if encoded.posterior is None:
         return Account(x_bits, 0.0, 0.0)
@@ -226,7 +226,7 @@ class Ablation(NamedTuple):
     latent_bytes: int  # coded with bits-back ...
     no_bits_back_bytes: int  # ... with the most likely z instead of a drawn one, nothing given back ...
     null_bytes: int  # ... and with the null latent ...
-    fixed_start_bytes: int  # ... and the mixer's first start, too; payloads, checksums counted
+    fixed_preset_bytes: int  # ... and the mixer's first preset, too; payloads, checksums counted
     kept: str  # what `compress` keeps: latent, null or stored, of most blocks
 
 
@@ -237,33 +237,33 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = DEFAULT_BLOCK
     returned = drawn = mode = null = fixed = 0
     for at in range(0, max(1, len(text)), block_size):
         block = text[at : at + block_size]
-        start = bitsback.Beginning(model, block[: bitsback.LOOK]).start
-        encoded = bitsback.encode(model, block, latent=False, start=start)
+        preset = bitsback.Beginning(model, block[: bitsback.LOOK]).preset
+        encoded = bitsback.encode(model, block, latent=False, preset=preset)
         null += len(encoded.payload)
-        fixed += len(bitsback.encode(model, block, latent=False, start=0).payload)
+        fixed += len(bitsback.encode(model, block, latent=False, preset=0).payload)
         if bitsback.can_carry_latent(model, len(block)):
-            encoded = bitsback.encode(model, block, latent=True, start=start)
-            bits = account(model, block, encoded, start)
+            encoded = bitsback.encode(model, block, latent=True, preset=preset)
+            bits = account(model, block, encoded, preset)
             x_bits, z_bits = x_bits + bits.x_bits, z_bits + bits.z_bits
             returned, drawn = returned + encoded.returned_bits, drawn + len(encoded.payload)
-            mode += _without_bits_back(model, block, start)
+            mode += _without_bits_back(model, block, preset)
         kept[METHODS[encode_block(model, block).method]] += 1
     sums = x_bits, z_bits, returned, drawn, mode, null, fixed
     return Ablation(name, len(text), *sums, kept.most_common(1)[0][0])
 
 
-def _without_bits_back(model: Model, block: bytes, start: int) -> int:
+def _without_bits_back(model: Model, block: bytes, preset: int) -> int:
     """Payload bytes if z is the posterior's mode, and nothing comes back."""
     x = np.frombuffer(block, np.uint8)
     stack = ans.AnsStack(bitsback.checksum(block))
     z = model.latent.posterior(*model.encoder(x)).candidates[:, 0]
-    stack.push_intervals(model.predictor(z, start, len(x)).encode(x))
+    stack.push_intervals(model.predictor(z, preset, len(x)).encode(x))
     model.latent.push_prior(stack, z)
     return len(stack.to_bytes())
 
 
 class Shares(NamedTuple):
-    """What network and mixer are worth: information in bits, with null latent and the mixer's first start."""
+    """Information in bits by network and mixer, each alone and both, with null latent and first preset."""
 
     name: str
     content: int  # bytes

@@ -20,28 +20,28 @@ from vaezip.dictionaries.priming import Primed
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.latent import Posterior
 from vaezip.meter import Ticker
-from vaezip.mixing.parameters import STARTS
+from vaezip.mixing.parameters import PRESETS
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 from vaezip.network.ops import Int32
 
-LOOK = 4096  # bytes: which start suits a block shows at its beginning
+LOOK = 4096  # bytes: which preset suits a block shows at its beginning
 _BIT = 45426  # nats, unit 2**-16
 _WIDEST = 24 * _BIT
-_ROUND = 32  # bytes, the fewest between two looks at which start is ahead
-_BEHIND = _BIT // 8  # a start that is so much behind, times the root of the bytes to come, is given up
+_ROUND = 32  # bytes, the fewest between two looks at which preset is ahead
+_BEHIND = _BIT // 8  # a preset that is so much behind, times the root of the bytes to come, is given up
 _GLIMPSE = 128  # bytes that show what a latent is worth
 _STEP = 4096  # bytes between two looks at what Python has to do: to tell of progress, to be interrupted
 _SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
 
 
 class Coded(NamedTuple):
-    """A block to decode: its payload, its length in bytes, whether it carries a latent, the mixer's start."""
+    """A block to decode: its payload, its length in bytes, whether it has a latent, the mixer's preset."""
 
     payload: bytes
     size: int
     latent: bool
-    start: int
+    preset: int
 
 
 class Encoded(NamedTuple):
@@ -54,37 +54,37 @@ class Encoded(NamedTuple):
 
 
 class Beginning:
-    """A block whose start of the mixer is chosen: that with which its beginning takes the fewest bits.
+    """A block whose preset of the mixer is chosen: that with which its beginning takes the fewest bits.
 
     A latent, too, but a discrete one, with as few values as fit into a header's spare bits: so the best of
-    them is the encoder's choice, and costs nothing. A start that falls behind is not followed any further.
+    them is the encoder's choice, and costs nothing. A preset that falls behind is not followed any further.
     """
 
     def __init__(self, model: Model, block: bytes) -> None:
         self._x = np.frombuffer(block, np.uint8)
         self._comparison = model.engine.comparison(model.latent.null(), len(block))
-        starts, nats, rounds = [*range(STARTS)], np.zeros(STARTS, np.int64), []
+        presets, nats, rounds = [*range(PRESETS)], np.zeros(PRESETS, np.int64), []
         self._at, end = 0, min(len(block), LOOK)  # bytes that are predicted, and are to be
-        while self._at < end and len(starts) > 1:
+        while self._at < end and len(presets) > 1:
             part = self._x[self._at : min(self._at + max(_ROUND, self._at // 4), end)]
             intervals = self._comparison.intervals(part)
             self._at += len(part)
-            rounds.append((intervals, tuple(starts)))
+            rounds.append((intervals, tuple(presets)))
             nats += _nats(model, intervals)
             # One that is behind may come to the front again, but the less, the less there is to come.
             left = end - self._at
             limit = nats.min() + (_BIT + isqrt(left) * _BEHIND if left else 0)
             for i in reversed(np.flatnonzero(nats > limit).tolist()):
                 self._comparison.drop(i)
-                del starts[i]
+                del presets[i]
             nats = nats[nats <= limit]
-        for i in reversed(range(1, len(starts))):  # equals
+        for i in reversed(range(1, len(presets))):  # equals
             self._comparison.drop(i)
-        self.start = starts[0]
-        self._parts = [intervals[:, starts.index(self.start)] for intervals, starts in rounds]
+        self.preset = presets[0]
+        self._parts = [intervals[:, presets.index(self.preset)] for intervals, presets in rounds]
 
     def intervals(self, tick: Ticker | None = None) -> Int32:
-        """Of all of the block's bytes with this start and the null latent, int32 (n, 2)."""
+        """Of all of the block's bytes with this preset and the null latent, int32 (n, 2)."""
         if tick is not None:
             tick(self._at)
         rest = self._comparison.intervals(self._x[self._at :], tick)[:, 0]
@@ -101,7 +101,7 @@ def _nats(model: Model, intervals: Int32) -> NDArray[np.int64]:
     return nats
 
 
-def latent_promises(model: Model, block: bytes, start: int, null: Int32) -> bool:
+def latent_promises(model: Model, block: bytes, preset: int, null: Int32) -> bool:
     """Whether a latent may well save what it costs, to judge by the first bytes.
 
     null: the intervals of the block's bytes with the null latent. What a latent saves grows more slowly than
@@ -113,7 +113,7 @@ def latent_promises(model: Model, block: bytes, start: int, null: Int32) -> bool
     z = model.latent.pop_posterior(stack, model.latent.posterior(*model.encoder(x)))
     model.latent.push_prior(stack, z)
     cost = (stack.bits() - before) * _BIT
-    given = model.predictor(z, start, len(x)).encode(x[:_GLIMPSE])
+    given = model.predictor(z, preset, len(x)).encode(x[:_GLIMPSE])
     saved = int(_nats(model, null[:_GLIMPSE, None])[0] - _nats(model, given[:, None])[0])
     return saved * isqrt(max(len(x), _GLIMPSE)) > 2 * cost * isqrt(_GLIMPSE)
 
@@ -123,11 +123,11 @@ def encode(
     block: bytes,
     *,
     latent: bool,
-    start: int,
+    preset: int,
     intervals: Int32 | None = None,
     tick: Ticker | None = None,
 ) -> Encoded:
-    """Code one block, with a latent or the null latent, and a start of the mixer.
+    """Code one block, with a latent or the null latent, and a preset of the mixer.
 
     intervals: of the block's bytes with the null latent, if they are known. tick: called with numbers of
     bytes that have been predicted.
@@ -141,7 +141,7 @@ def encode(
         z = model.latent.pop_posterior(stack, q)
     returned = before - stack.bits()
     if latent or intervals is None:
-        intervals = model.predictor(z, start, len(x)).encode(x, tick)
+        intervals = model.predictor(z, preset, len(x)).encode(x, tick)
     stack.push_intervals(intervals)
     if latent:
         model.latent.push_prior(stack, z)
@@ -167,13 +167,13 @@ def decode(model: Model, block: Coded, tick: Ticker | None = None, primed: Prime
     """Inverse of `encode`.
 
     tick: called with numbers of bytes that have been decoded. primed: the model after reading a dictionary,
-    if the block was coded so; it has the null latent then, and the first start.
+    if the block was coded so; it has the null latent then, and the first preset.
     Raises IntegrityError if the checksum disagrees, FormatError if no encoder can have written the payload.
     """
     if block.latent and not can_carry_latent(model, block.size):
         raise FormatError("damaged block: too short to carry a latent")
-    if primed is not None and (block.latent or block.start):
-        raise FormatError("damaged block: no encoder has a latent or another start with a dictionary")
+    if primed is not None and (block.latent or block.preset):
+        raise FormatError("damaged block: no encoder has a latent or another preset with a dictionary")
     stack = AnsStack.from_bytes(block.payload)
     z = model.latent.pop_prior(stack) if block.latent else model.latent.null()
     text = _pop_text(model, stack, block, z, tick, primed)
@@ -194,7 +194,7 @@ def _pop_text(
     if primed is not None:
         with primed.predictor(block.size) as predictor:
             return _pop(stack, predictor, block.size, tick)
-    return _pop(stack, model.predictor(z, block.start, block.size), block.size, tick)
+    return _pop(stack, model.predictor(z, block.preset, block.size), block.size, tick)
 
 
 def _pop(stack: AnsStack, predictor: Predictor, size: int, tick: Ticker | None) -> bytes:

@@ -33,22 +33,22 @@ def encode_block(
     methods = methods_to_try(model, content)
     if Method.VAE_NULL in methods:
         beginning = bitsback.Beginning(model, content)
-        start, null = beginning.start, beginning.intervals(tick)
-        coded = bitsback.encode(model, content, latent=False, start=start, intervals=null)
-        blocks.append(Block(Method.VAE_NULL, len(content), coded.payload, start))
-        latent = Method.VAE in methods and bitsback.latent_promises(model, content, start, null)
+        preset, null = beginning.preset, beginning.intervals(tick)
+        coded = bitsback.encode(model, content, latent=False, preset=preset, intervals=null)
+        blocks.append(Block(Method.VAE_NULL, len(content), coded.payload, preset))
+        latent = Method.VAE in methods and bitsback.latent_promises(model, content, preset, null)
     elif latent := Method.VAE in methods:
-        start = bitsback.Beginning(model, content[: bitsback.LOOK]).start
+        preset = bitsback.Beginning(model, content[: bitsback.LOOK]).preset
     if latent:
-        coded = bitsback.encode(model, content, latent=True, start=start, tick=tick)
-        blocks.append(Block(Method.VAE, len(content), coded.payload, start))
+        coded = bitsback.encode(model, content, latent=True, preset=preset, tick=tick)
+        blocks.append(Block(Method.VAE, len(content), coded.payload, preset))
     return min(blocks, key=lambda block: len(block.payload))
 
 
 def _encode_primed(model: Model, content: bytes, tick: Ticker | None, primed: Primed) -> Block:
     with primed.predictor(len(content)) as predictor:
         intervals = predictor.encode(np.frombuffer(content, np.uint8), tick)
-    coded = bitsback.encode(model, content, latent=False, start=0, intervals=intervals)
+    coded = bitsback.encode(model, content, latent=False, preset=0, intervals=intervals)
     blocks = container.stored(content), Block(Method.VAE_NULL, len(content), coded.payload)
     return min(blocks, key=lambda block: len(block.payload))
 
@@ -71,7 +71,7 @@ def decode_block(at_hand: AtHand, header: Header, block: Block, tick: Ticker | N
     """
     if block.method == Method.STORED:
         return container.stored_content(block)
-    coded = bitsback.Coded(block.payload, block.size, block.method == Method.VAE, block.start)
+    coded = bitsback.Coded(block.payload, block.size, block.method == Method.VAE, block.preset)
     failure: FormatError | IntegrityError | None = None
     for model, primed in at_hand.matching(header):
         try:

@@ -42,7 +42,7 @@ class Block(NamedTuple):
     method: Method
     size: int
     payload: bytes
-    start: int = 0  # of the mixer; 0 if stored
+    preset: int = 0  # of the mixer; 0 if stored
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Header:
     block_size: int | None
     content_size: int | None
     encoded_size: int  # bytes of the header itself
-    _single: tuple[Method, int, int] | None  # short form: method, start and payload size
+    _single: tuple[Method, int, int] | None  # short form: method, preset and payload size
 
     @property
     def is_short(self) -> bool:
@@ -223,8 +223,8 @@ def read_header(reader: ByteReader) -> Header | None:
         raise LimitError(f"the blocks are larger than {MAX_BLOCK_SIZE >> 20} MiB")
     encoded_size = reader.position - start
     if short:
-        method, mixer_start = _method_and_start(descriptor & 15)
-        single = method, mixer_start, _payload_size(method, block_size, second)
+        method, preset = _method_and_preset(descriptor & 15)
+        single = method, preset, _payload_size(method, block_size, second)
         return Header(fingerprint, dictionary, None, block_size, encoded_size, single)
     if block_size == 0:
         raise FormatError("damaged header: blocks of no bytes")
@@ -232,15 +232,15 @@ def read_header(reader: ByteReader) -> Header | None:
 
 
 def _kind(block: Block) -> int:
-    """Method and start in four bits."""
-    return block.method << 2 | block.start
+    """Method and preset in four bits."""
+    return block.method << 2 | block.preset
 
 
-def _method_and_start(kind: int) -> tuple[Method, int]:
-    method, start = kind >> 2, kind & 3
-    if method not in Method._value2member_map_ or (method == Method.STORED and start):
+def _method_and_preset(kind: int) -> tuple[Method, int]:
+    method, preset = kind >> 2, kind & 3
+    if method not in Method._value2member_map_ or (method == Method.STORED and preset):
         raise FormatError("damaged block: unknown method")
-    return Method(method), start
+    return Method(method), preset
 
 
 def _payload_size(method: Method, size: int, coded_size: int) -> int:
@@ -270,18 +270,18 @@ def read_block(reader: ByteReader, header: Header, index: Index) -> Block | None
     damage.
     """
     if header._single is not None:
-        method, mixer_start, payload_size = header._single
-        return Block(method, header.content_size or 0, reader.read(payload_size), mixer_start)
+        method, preset, payload_size = header._single
+        return Block(method, header.content_size or 0, reader.read(payload_size), preset)
     start = reader.position
     kind = reader.read(1)[0]
     if kind == _END:
         _read_end(reader, header, index)
         return None
-    (method, mixer_start), size = _method_and_start(kind), read_number(reader)
+    (method, preset), size = _method_and_preset(kind), read_number(reader)
     if not 0 < size <= (header.block_size or 0):
         raise FormatError("damaged block: impossible size")
     payload_size = _payload_size(method, size, 0 if method == Method.STORED else read_number(reader))
-    block = Block(method, size, reader.read(payload_size), mixer_start)
+    block = Block(method, size, reader.read(payload_size), preset)
     index.add(size, reader.position - start)
     return block
 

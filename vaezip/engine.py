@@ -25,9 +25,9 @@ class Engine(NamedTuple):
 
     name: str
     predictor: Callable[[Int32, int, int], Predictor]
-    """Of a block: its latent, (latents,), the mixer's start, and its size in bytes."""
+    """Of a block: its latent, (latents,), the mixer's preset, and its size in bytes."""
     comparison: Callable[[Int32, int], Comparison]
-    """Of a block: its latent, and its size in bytes; with every start."""
+    """Of a block: its latent, and its size in bytes; with every preset."""
 
 
 def available() -> list[str]:

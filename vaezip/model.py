@@ -24,7 +24,7 @@ from vaezip.data_files import MODELS, DataFile, one_line, shipped_files
 from vaezip.engine import Engine, load_engine
 from vaezip.errors import ModelError
 from vaezip.latent import Latent
-from vaezip.mixing.parameters import STARTS, MixerParameters
+from vaezip.mixing.parameters import PRESETS, MixerParameters
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import Decoder
 from vaezip.network.encoder import Encoder
@@ -60,9 +60,9 @@ class Model:
     source: str | None = None
     """A shipped model's name or an absolute path; None if made of bytes."""
 
-    def predictor(self, z: Int32, start: int, size: int) -> Predictor:
-        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's start."""
-        return self.engine.predictor(z, start, size)
+    def predictor(self, z: Int32, preset: int, size: int) -> Predictor:
+        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's preset."""
+        return self.engine.predictor(z, preset, size)
 
     def __reduce__(self) -> tuple[Callable[[str, bytes], Model], tuple[str, bytes]]:
         """A pickle says which file it is; unpickling loads that, and raises ModelError if it has changed."""
@@ -152,7 +152,7 @@ def _build(
 def self_test_value(model: Model, text: NDArray[np.uint8]) -> int:
     """CRC-32 of all integers that encoder and predictor make of `text`, uint8 (64,)."""
     z = np.ones(model.architecture.latents, np.int32)
-    rows = model.predictor(z, STARTS - 1, len(text)).encode(text)
+    rows = model.predictor(z, PRESETS - 1, len(text)).encode(text)
     mean, scale = model.encoder(text)
     return crc32(b"".join(x.astype("<i4").tobytes() for x in (rows, mean, scale)))
 

@@ -25,7 +25,7 @@ from vaezip.bitsback import LOOK, Beginning, can_carry_latent
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.container import MAX_BLOCK_SIZE
 from vaezip.known_models import ModelLike, loaded
-from vaezip.mixing.parameters import STARTS
+from vaezip.mixing.parameters import PRESETS
 from vaezip.model import Model
 from vaezip.network.ops import Int32
 
@@ -47,7 +47,7 @@ class Origin(NamedTuple):
     """Where a sample begins."""
 
     z: Int32  # (latents,), grid steps
-    start: int  # of the mixer
+    preset: int  # of the mixer
 
 
 class Sample(Iterator[bytes]):
@@ -57,13 +57,13 @@ class Sample(Iterator[bytes]):
         self, model: Model, origin: Origin, prompt: bytes, length: int, seed: int, choice: Choice
     ) -> None:
         self.seed = seed
-        """What it is drawn by: the same, with the same `z`, `start` and arguments, gives the same text."""
+        """What it is drawn by: the same, with the same `z`, `preset` and arguments, gives the same text."""
         self.z: tuple[int, ...] = tuple(origin.z.tolist())
         """The latent, in steps of its grid."""
-        self.start = origin.start
-        """Which of its starts the mixer began with."""
+        self.preset = origin.preset
+        """Which of its presets the mixer began with."""
         self._left, self._choice, self._random = length, choice, Random(seed)
-        self._predictor = model.predictor(origin.z, origin.start, max(_ROOM, len(prompt) + 4 * length))
+        self._predictor = model.predictor(origin.z, origin.preset, max(_ROOM, len(prompt) + 4 * length))
         if prompt:
             self._predictor.encode(np.frombuffer(prompt, np.uint8))
 
@@ -94,7 +94,7 @@ def sample(
     steps: int = 5,
     step: int = 0,
     z: Sequence[int] | None = None,
-    start: int | None = None,
+    preset: int | None = None,
     model: ModelLike = None,
 ) -> Sample:
     """Text that the model thinks likely, drawn as it is asked for: `b"".join(vaezip.sample(seed=1))`.
@@ -105,12 +105,12 @@ def sample(
     and up to 1, in thousandths; of the likeliest bytes, only those are drawn that together have this share.
     prompt: a text to go on from, up to 16 MiB, which network and mixer read first, and which is not repeated.
 
-    Where in the latent space to begin, and with which start of the mixer (`z` and `start` of the sample say
-    it): `like`, a text, has z drawn from its posterior, and the start with which it compresses best.
+    Where in the latent space to begin, and with which preset of the mixer (`z` and `preset` of the sample say
+    it): `like`, a text, has z drawn from its posterior, and the preset with which it compresses best.
     `between`, two texts, takes point `step` (from 0) of `steps` from the posterior mean of one to that of the
-    other, and the nearer one's start. z: whole numbers, steps of the grid, one for each latent. By default, a
-    prompt is what the text is to be like; without one, or if it is too short, z is drawn from the prior, and
-    the start, without one, as well. start: 0 to 3, whatever the others say.
+    other, and the preset of the nearer one. z: whole numbers, steps of the grid, one for each latent. By
+    default, a prompt is what the text is to be like; without one, or if it is too short, z is drawn from the
+    prior, and the preset, without one, as well. preset: 0 to 3, whatever the others say.
 
     A str stands for its UTF-8. model: as in `vaezip.compress`. Raises ModelError if the model cannot be used,
     TypeError and ValueError for arguments that make no sense: out of range, contradicting each other, or a
@@ -132,12 +132,12 @@ def sample(
         first, last = map(_bytes, between)
         origin = _between(known, first, last, index(steps), index(step))
     else:
-        # Drawn apart from the text, so that giving z or start as they were drawn does not change it.
+        # Drawn apart from the text, so that giving z or preset as they were drawn does not change it.
         origin = _origin(known, read, None if like is None else _bytes(like), z, Random(~chosen & _MASK))
-    if start is not None:
-        if not 0 <= index(start) < STARTS:
-            raise ValueError(f"start must be 0 to {STARTS - 1}")
-        origin = origin._replace(start=index(start))
+    if preset is not None:
+        if not 0 <= index(preset) < PRESETS:
+            raise ValueError(f"preset must be 0 to {PRESETS - 1}")
+        origin = origin._replace(preset=index(preset))
     return Sample(known, origin, read, index(length), chosen, choice)
 
 
@@ -156,15 +156,15 @@ def _origin(
     if like is not None:
         return Origin(
             model.latent.pop_posterior(bits, model.latent.posterior(*_encoded(model, like))),
-            _start(model, like),
+            _preset(model, like),
         )
-    start = _start(model, prompt) if prompt else random.below(STARTS)
+    preset = _preset(model, prompt) if prompt else random.below(PRESETS)
     if z is None:  # a prompt that is too short for the encoder leaves it at 0
-        return Origin(model.latent.null() if prompt else model.latent.pop_prior(bits), start)
+        return Origin(model.latent.null() if prompt else model.latent.pop_prior(bits), preset)
     values, furthest = [*map(index, z)], model.latent.furthest
     if len(values) != latents or not all(-furthest <= value <= furthest for value in values):
         raise ValueError(f"z must be {latents} numbers from {-furthest} to {furthest}")
-    return Origin(np.array(values, np.int32), start)
+    return Origin(np.array(values, np.int32), preset)
 
 
 def _between(model: Model, first: bytes, last: bytes, steps: int, step: int) -> Origin:
@@ -177,7 +177,7 @@ def _between(model: Model, first: bytes, last: bytes, steps: int, step: int) -> 
     a, b, way = a.astype(np.int64), b.astype(np.int64), steps - 1
     mean = (2 * (a * (way - step) + b * step) + way) // (2 * way)
     z = model.latent.posterior(mean.astype(np.int32), scale).candidates[:, 0]
-    return Origin(z, _start(model, first if 2 * step <= way else last))
+    return Origin(z, _preset(model, first if 2 * step <= way else last))
 
 
 def _encoded(model: Model, text: bytes) -> tuple[Int32, Int32]:
@@ -188,10 +188,10 @@ def _encoded(model: Model, text: bytes) -> tuple[Int32, Int32]:
     return model.encoder(np.frombuffer(text[:DEFAULT_BLOCK_SIZE], np.uint8))
 
 
-def _start(model: Model, text: bytes) -> int:
+def _preset(model: Model, text: bytes) -> int:
     """The one with which its beginning takes the fewest bits."""
-    start: int = Beginning(model, text[:LOOK]).start
-    return start
+    preset: int = Beginning(model, text[:LOOK]).preset
+    return preset
 
 
 class Random:

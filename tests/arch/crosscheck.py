@@ -30,7 +30,7 @@ KERNEL = ROOT / "vaezip" / "kernel"
 RECORD = HERE / "record.json"
 MODELS = {"tiny": ROOT / "tests" / "data" / "tiny.vzm", "standard": ROOT / "models" / "standard.vzm"}
 TEXTS = ("english", "python", "csv", "chinese")  # of tests/data/texts
-LATENTS = (0, 1)  # in all coordinates; number z comes with the mixer's start z
+LATENTS = (0, 1)  # in all coordinates; number z comes with the mixer's preset z
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
 
 
@@ -128,8 +128,8 @@ def dump(model: Model, byte_order: str) -> bytes:
         array(values)
     array(p.next, "u1")
     array(p.learning)
-    for start in p.starts:
-        for values, kind in zip(start, ("i4", "i4", "u4", "u4"), strict=True):
+    for preset in p.presets:
+        for values, kind in zip(preset, ("i4", "i4", "u4", "u4"), strict=True):
             array(values, kind)
     for z in LATENTS:
         for values in d.style(np.full((1, a.latents), z, np.int32)):

@@ -13,14 +13,14 @@
 #include "predictor.h"
 #include "product.h"
 
-#define STARTS 4
+#define PRESETS 4
 #define LATENTS 2 /* how many different ones */
 #define MARK 0x12345678
 
 static struct {
     vz_network network;
     vz_tables tables;
-    vz_mixer_model mixer[STARTS];
+    vz_mixer_model mixer[PRESETS];
     const int32_t *scale[LATENTS], *shift[LATENTS], *start[LATENTS];
 } model;
 
@@ -123,7 +123,7 @@ static void read_model(uint8_t *bytes, const vz_path *path) {
     first.rate = array();
     first.next = array();
     first.learning = array();
-    for (int i = 0; i < STARTS; i++) {
+    for (int i = 0; i < PRESETS; i++) {
         vz_mixer_model *mixer = model.mixer + i;
         *mixer = first;
         mixer->weights = array();
@@ -160,7 +160,7 @@ static vz_predictor *predictor(const vz_mixer_model *const *mixer, int mixers, i
     exit(2);
 }
 
-/* Whether the words, coded with the mixer's start z, are those of the text, above a single word 1. */
+/* Whether the words, coded with the mixer's preset z, are those of the text, above a single word 1. */
 static int decodes(const uint32_t *words, uint32_t count, const uint8_t *text, uint32_t size, int z) {
     const vz_mixer_model *mixer = model.mixer + z;
     vz_predictor *p = predictor(&mixer, 1, z, size);
@@ -180,10 +180,10 @@ static int decodes(const uint32_t *words, uint32_t count, const uint8_t *text, u
 static int check(const vz_path *path, const char *name, int z) {
     uint32_t size;
     uint8_t *text = contents(name, &size);
-    const vz_mixer_model *mixers[STARTS];
-    for (int i = 0; i < STARTS; i++) mixers[i] = model.mixer + i;
-    int32_t(*intervals)[STARTS][2] = memory(size * sizeof *intervals), (*own)[2] = memory(size * sizeof *own);
-    vz_predictor *p = predictor(mixers, STARTS, z, size);
+    const vz_mixer_model *mixers[PRESETS];
+    for (int i = 0; i < PRESETS; i++) mixers[i] = model.mixer + i;
+    int32_t(*intervals)[PRESETS][2] = memory(size * sizeof *intervals), (*own)[2] = memory(size * sizeof *own);
+    vz_predictor *p = predictor(mixers, PRESETS, z, size);
     vz_predictor_encode(p, text, size, &intervals[0][0][0]);
     vz_predictor_free(p);
     for (uint32_t i = 0; i < size; i++) memcpy(own[i], intervals[i][z], sizeof *own);
@@ -200,7 +200,7 @@ static int check(const vz_path *path, const char *name, int z) {
     int same = decodes(words, count, text, size, z);
     const char *file = strrchr(name, '/');
     printf("%s %s %d %08lx %08lx %s\n", path->name, file ? file + 1 : name, z,
-           (unsigned long)crc32(intervals, (size_t)size * STARTS * 2), (unsigned long)crc32(words, count),
+           (unsigned long)crc32(intervals, (size_t)size * PRESETS * 2), (unsigned long)crc32(words, count),
            same ? "decodes" : "differs");
     free(text);
     free(intervals);

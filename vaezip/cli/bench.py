@@ -192,12 +192,12 @@ def _show_ablation(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['latent_bytes']}",
             f"{row['no_bits_back_bytes']}",
             f"{row['null_bytes']}",
-            f"{row['fixed_start_bytes']}",
+            f"{row['fixed_preset_bytes']}",
             row["kept"],
         )
         for row in rows
     ]
-    payloads = ("latent", "no bits-back", "null", "null, first start")
+    payloads = ("latent", "no bits-back", "null", "null, first preset")
     _table(("file", "bytes", "x given z", "z", "got back", "net", *payloads, "kept"), lines)
 
 

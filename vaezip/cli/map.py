@@ -154,7 +154,7 @@ def _show_nearest(nearest: str, found: Sequence[Found], job: MapJob, report: Rep
             )
         )
         return
-    say(_LINE.format("distance", "start", "z", "file"))
+    say(_LINE.format("distance", "preset", "z", "file"))
     for distance, entry in rows:
         z = "-" if entry.z is None else ",".join(map(str, entry.z))
-        say(_LINE.format(f"{distance:.3f}", entry.start, z, printable(entry.name)))
+        say(_LINE.format(f"{distance:.3f}", entry.preset, z, printable(entry.name)))

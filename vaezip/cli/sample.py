@@ -76,8 +76,8 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 doe
 @click.option(
     "--z", metavar="Z", type=Numbers(), help="The latent itself, a number for each: 1,0,-2,0,0,3,0,0."
 )
-@click.option("--start", metavar="K", type=int, help="Which of the mixer's starts to begin with, 0 to 3.")
-@click.option("-v", "--verbose", is_flag=True, help="Say seed, z and start of each sample.")
+@click.option("--preset", metavar="K", type=int, help="Which of the mixer's presets to begin with, 0 to 3.")
+@click.option("-v", "--verbose", is_flag=True, help="Say seed, z and preset of each sample.")
 @model_option
 def sample(
     samples: int | None,
@@ -131,7 +131,7 @@ def sample(
             raise click.UsageError(str(error)) from error
         seed = (drawn.seed + (not between)) % (1 << 64)
         if verbose:
-            note(f"seed {drawn.seed}, start {drawn.start}, z {','.join(map(str, drawn.z))}")
+            note(f"seed {drawn.seed}, preset {drawn.preset}, z {','.join(map(str, drawn.z))}")
         if count > 1:
             head = f"{number + 1} of {count}" if between else f"seed {drawn.seed}"
             sys.stdout.buffer.write(f"==> {head} <==\n".encode())

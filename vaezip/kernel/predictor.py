@@ -17,7 +17,7 @@ from vaezip.kernel import lib as _lib
 from vaezip.kernel import paths
 from vaezip.kernel.ans import KernelCoder
 from vaezip.meter import Ticker
-from vaezip.mixing.parameters import STARTS, Learned, MixerParameters
+from vaezip.mixing.parameters import PRESETS, Learned, MixerParameters
 from vaezip.mixing.predictor import RangeCoded
 from vaezip.network.decoder import Decoder
 from vaezip.network.ops import Int32, Linear
@@ -37,25 +37,25 @@ class Kernel:
             raise ValueError(f"no such path on this machine: {self.path} (of {', '.join(paths())})")
         self.network = self._network(decoder)
         self.tables = self._tables(decoder)
-        self.mixers = [self._mixer(mixer, start) for start in mixer.starts]
+        self.mixers = [self._mixer(mixer, preset) for preset in mixer.presets]
         self.decoder, self.parameters = decoder, mixer
 
-    def predictor(self, z: Int32, start: int, size: int) -> KernelPredictor:
-        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's start."""
-        return self._predictor(z, [start], size)
+    def predictor(self, z: Int32, preset: int, size: int) -> KernelPredictor:
+        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's preset."""
+        return self._predictor(z, [preset], size)
 
     def comparison(self, z: Int32, size: int) -> KernelPredictor:
         """See `vaezip.engine.Engine`."""
-        return self._predictor(z, range(STARTS), size)
+        return self._predictor(z, range(PRESETS), size)
 
-    def _predictor(self, z: Int32, starts: Sequence[int], size: int) -> KernelPredictor:
+    def _predictor(self, z: Int32, presets: Sequence[int], size: int) -> KernelPredictor:
         arrays = [np.ascontiguousarray(part[0], np.int32) for part in self.decoder.style(z[None])]
         pointers = [_ffi.from_buffer("int32_t[]", array) for array in arrays]
-        mixers = [self.mixers[start] for start in starts]
+        mixers = [self.mixers[preset] for preset in presets]
         made = _lib.vz_predictor_new(self.network, self.tables, mixers, len(mixers), *pointers, size)
         if made == _ffi.NULL:
             raise MemoryError(f"no memory to code a block of {size} bytes")
-        return KernelPredictor(self, made, len(starts), size)
+        return KernelPredictor(self, made, len(presets), size)
 
     def _array(self, values: NDArray[Any], dtype: type[np.generic], kind: str) -> Any:
         array = np.ascontiguousarray(values, dtype)
@@ -108,7 +108,7 @@ class Kernel:
         tables.tags = self._array(decoder.tags, np.uint8, "uint8_t")
         return tables
 
-    def _mixer(self, p: MixerParameters, start: Learned) -> Any:
+    def _mixer(self, p: MixerParameters, preset: Learned) -> Any:
         mixer = _ffi.new("vz_mixer_model *")
         for source, name, dtype in (
             (p, "stretch", "int16"),
@@ -117,10 +117,10 @@ class Kernel:
             (p, "rate", "int32"),
             (p, "next", "uint8"),
             (p, "learning", "int32"),
-            (start, "weights", "int32"),
-            (start, "final_weights", "int32"),
-            (start, "history_map", "uint32"),
-            (start, "match_map", "uint32"),
+            (preset, "weights", "int32"),
+            (preset, "final_weights", "int32"),
+            (preset, "history_map", "uint32"),
+            (preset, "match_map", "uint32"),
         ):
             setattr(mixer, name, self._array(getattr(source, name), np.dtype(dtype).type, f"{dtype}_t"))
         return mixer
@@ -134,13 +134,13 @@ def _aligned(size: int) -> NDArray[np.int8]:
 
 
 class KernelPredictor:
-    """A `vaezip.mixing.predictor.Predictor`, by the first of its starts, and a `Comparison` of all."""
+    """A `vaezip.mixing.predictor.Predictor`, by the first of its presets, and a `Comparison` of all."""
 
-    def __init__(self, kernel: Kernel, made: Any, starts: int, size: int) -> None:
-        """made: a `vz_predictor *` of so many starts and, from here on, bytes."""
+    def __init__(self, kernel: Kernel, made: Any, presets: int, size: int) -> None:
+        """made: a `vz_predictor *` of so many presets and, from here on, bytes."""
         self._kernel = kernel  # whose memory it uses
         self._handle = _ffi.gc(made, _lib.vz_predictor_free)
-        self._starts, self._left, self._marked_left = starts, size, size
+        self._presets, self._left, self._marked_left = presets, size, size
         self._interval = _ffi.new("int32_t[2]")
 
     def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
@@ -152,7 +152,7 @@ class KernelPredictor:
         if len(text) > self._left:
             raise ValueError("the text is beyond the block's size")
         self._left -= len(text)
-        intervals = np.empty((len(text), self._starts, 2), np.int32)
+        intervals = np.empty((len(text), self._presets, 2), np.int32)
         for at in range(0, len(text), _CHUNK):
             part = text[at : at + _CHUNK]
             target = _ffi.from_buffer("int32_t[]", intervals[at:])
@@ -161,12 +161,12 @@ class KernelPredictor:
                 tick(len(part))
         return intervals
 
-    def drop(self, start: int) -> None:
+    def drop(self, preset: int) -> None:
         """See `Comparison.drop`."""
-        if not 0 <= start < self._starts or self._starts == 1:
-            raise ValueError("there is no such start, or no other")
-        _lib.vz_predictor_drop(self._handle, start)
-        self._starts -= 1
+        if not 0 <= preset < self._presets or self._presets == 1:
+            raise ValueError("there is no such preset, or no other")
+        _lib.vz_predictor_drop(self._handle, preset)
+        self._presets -= 1
 
     def find(self, quantile: int) -> tuple[int, tuple[int, int]]:
         """See `Predictor.find`."""
@@ -219,7 +219,7 @@ class KernelPredictor:
 
     def learned(self) -> Learned:
         """What the mixer has come to."""
-        learned = self._kernel.parameters.starts[0].copy()
+        learned = self._kernel.parameters.presets[0].copy()
         kinds = ("int32_t[]", "int32_t[]", "uint32_t[]", "uint32_t[]")
         pointers = [_ffi.from_buffer(kind, part) for kind, part in zip(kinds, learned, strict=True)]
         _lib.vz_predictor_learned(self._handle, *pointers)

@@ -19,8 +19,8 @@ class Entry(NamedTuple):
     name: str
     folder: str
     """By which it is coloured."""
-    start: int
-    """With which of its four starts the mixer begins, 0 to 3."""
+    preset: int
+    """With which of its four presets the mixer begins, 0 to 3."""
     z: tuple[int, ...] | None
     """The mean of its latent, in grid steps; None: it is too short for one."""
 

@@ -37,8 +37,8 @@ class Sample(NamedTuple):
     """The beginning of a text."""
 
     x: NDArray[np.uint8]
-    start: int
-    """With which of its four starts the mixer begins, 0 to 3: that which suits the text best."""
+    preset: int
+    """With which of its four presets the mixer begins, 0 to 3: that which suits the text best."""
     probabilities: Floats
     """Of the bytes that are to be predicted after other texts, by who has read nothing: float64 (m,)."""
 
@@ -86,11 +86,11 @@ def measure(
         raise ValueError("an empty text is neither near nor far")
 
     def sample(text: bytes) -> Sample:
-        start: int = Beginning(model, text[:LOOK]).start
-        predictor = model.predictor(model.latent.null(), start, _room(sample_size))
+        preset: int = Beginning(model, text[:LOOK]).preset
+        predictor = model.predictor(model.latent.null(), preset, _room(sample_size))
         alone = _probabilities(predictor, _beginning(text, sample_size // _SHARE))
         meter.add(1)
-        return Sample(_beginning(text, sample_size), start, alone)
+        return Sample(_beginning(text, sample_size), preset, alone)
 
     return [*in_order(sample, texts, threads)]
 
@@ -109,7 +109,7 @@ def compare(
     """
 
     def shares(x: Sample) -> list[float]:
-        predictor = model.predictor(model.latent.null(), x.start, _room(sample_size))
+        predictor = model.predictor(model.latent.null(), x.preset, _room(sample_size))
         predictor.encode(x.x)
         row = []
         for y in predicted:

@@ -137,6 +137,6 @@ def nearest_files(
 
 def _entries(files: Sequence[Beginning], samples: Sequence[Sample]) -> tuple[Entry, ...]:
     return tuple(
-        Entry(file.file.name, file.file.folder, sample.start, file.z)
+        Entry(file.file.name, file.file.folder, sample.preset, file.z)
         for file, sample in zip(files, samples, strict=True)
     )

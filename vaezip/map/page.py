@@ -42,4 +42,4 @@ def _json(atlas: Atlas) -> str:
 
 def _latent(entry: Entry) -> str:
     z = "none, since it is too short" if entry.z is None else " ".join(map(str, entry.z))
-    return f"z {z}; start {entry.start} of the mixer"
+    return f"z {z}; preset {entry.preset} of the mixer"

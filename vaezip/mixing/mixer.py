@@ -64,11 +64,11 @@ class _Prediction:
 class Mixer:
     """Intervals of the bytes of one block."""
 
-    def __init__(self, parameters: MixerParameters, start: int, size: int) -> None:
-        """start: which of the starts the block begins with; size: bytes of the block."""
+    def __init__(self, parameters: MixerParameters, preset: int, size: int) -> None:
+        """preset: which of the presets the block begins with; size: bytes of the block."""
         self._p = parameters
         self._history = History(size)
-        self.learned = parameters.starts[start].copy()
+        self.learned = parameters.presets[preset].copy()
         identity = parameters.squash[:: 4096 // (_BUCKETS - 1)].astype(np.int32)
         self._maps = np.tile(identity, (3 * 256 + 4096, 1))
         self._tree = [0] * 512

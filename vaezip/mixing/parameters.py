@@ -1,7 +1,7 @@
-"""What a model file says about the mixer: its tables, and where its weights and maps begin.
+"""What a model file says about the mixer: its tables, and presets of its weights and maps.
 
-All of it can be learned beforehand (`vaezip.training.mixing`), so that the first bytes of a file profit.
-There are several such starts, learned on different texts; a block says which of them is its own.
+A preset is what weights and maps are before a block's first byte, learned beforehand on texts of some kind
+(`vaezip.training.mixing`), so that the first bytes of a file profit; a block says which of them is its own.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ FINAL_STARTS = (0, 104, 360, 616, 1128)
 FINAL_ROWS = FINAL_STARTS[-1]
 MATCH_LENGTHS = 32  # classes of match length
 STATES = 256  # bit histories
-STARTS = 4  # as many as two bits of a header can name
+PRESETS = 4  # as many as two bits of a header can name
 WEIGHT_LIMIT = (1 << 18) - 1
-WEIGHT_SHIFT = 3  # a model file has the first start's weights in units of 2**-13 ...
+WEIGHT_SHIFT = 3  # a model file has the first preset's weights in units of 2**-13 ...
 CHANGE_SHIFT = 7  # ... and how those of the others differ from them in units of 2**-9
 
 
@@ -76,16 +76,16 @@ class MixerParameters:
 
         def load_weights(name: str, *shape: int) -> Int32:
             first = load(name, np.int16, *shape).astype(np.int32) << WEIGHT_SHIFT
-            changes = load(f"{name}_changes", np.int8, STARTS - 1, *shape).astype(np.int32)
+            changes = load(f"{name}_changes", np.int8, PRESETS - 1, *shape).astype(np.int32)
             others = (first + (changes << CHANGE_SHIFT)).clip(-WEIGHT_LIMIT, WEIGHT_LIMIT)
             return np.concatenate([first[None], others])
 
         weights = load_weights("weights", WEIGHT_ROWS, INPUTS)
         final_weights = load_weights("final_weights", FINAL_ROWS, SETS)
-        history_map = load("history_map", np.uint32, STARTS, HISTORIES, STATES).astype(np.uint32)
-        match_map = load("match_map", np.uint32, STARTS, MATCHES, MATCH_LENGTHS).astype(np.uint32)
-        self.starts = list(map(Learned, weights, final_weights, history_map, match_map))
-        """Where a mixer may begin; the first is for text of any kind."""
+        history_map = load("history_map", np.uint32, PRESETS, HISTORIES, STATES).astype(np.uint32)
+        match_map = load("match_map", np.uint32, PRESETS, MATCHES, MATCH_LENGTHS).astype(np.uint32)
+        self.presets = list(map(Learned, weights, final_weights, history_map, match_map))
+        """What a mixer may begin with; the first preset is for text of any kind."""
         for name, values, low, high in (
             ("stretch", self.stretch, -2047, 2047),
             ("squash", self.squash, 1, 65535),

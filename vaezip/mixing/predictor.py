@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vaezip.ans import Decoded
 from vaezip.meter import Ticker
 from vaezip.mixing.mixer import Mixer
-from vaezip.mixing.parameters import STARTS, Learned, MixerParameters
+from vaezip.mixing.parameters import PRESETS, Learned, MixerParameters
 from vaezip.network.decoder import Decoder
 from vaezip.network.features import ContextState
 from vaezip.network.ops import Int32
@@ -90,14 +90,14 @@ class Predictor(Protocol):
 
 
 class Comparison(Protocol):
-    """The bytes of one block by several starts of the mixer, all of which see the same."""
+    """The bytes of one block by several presets of the mixer, all of which see the same."""
 
     def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
-        """As `Predictor.encode`, of the next bytes and by every start: int32 (n, starts, 2)."""
+        """As `Predictor.encode`, of the next bytes and by every preset: int32 (n, presets, 2)."""
         ...
 
-    def drop(self, start: int) -> None:
-        """Go on without a start, as they are counted now; one has to stay."""
+    def drop(self, preset: int) -> None:
+        """Go on without a preset, as they are counted now; one has to stay."""
         ...
 
 
@@ -120,23 +120,23 @@ class Reference:
     def __init__(self, decoder: Decoder, parameters: MixerParameters) -> None:
         self.decoder, self.parameters = decoder, parameters
 
-    def predictor(self, z: Int32, start: int, size: int) -> ReferencePredictor:
+    def predictor(self, z: Int32, preset: int, size: int) -> ReferencePredictor:
         """See `vaezip.engine.Engine`."""
-        return ReferencePredictor(self, z, [start], size)
+        return ReferencePredictor(self, z, [preset], size)
 
     def comparison(self, z: Int32, size: int) -> ReferencePredictor:
         """See `vaezip.engine.Engine`."""
-        return ReferencePredictor(self, z, range(STARTS), size)
+        return ReferencePredictor(self, z, range(PRESETS), size)
 
 
 class ReferencePredictor:
-    """A `Predictor`, by the first of its starts, and a `Comparison` of all."""
+    """A `Predictor`, by the first of its presets, and a `Comparison` of all."""
 
-    def __init__(self, reference: Reference, z: Int32, starts: Sequence[int], size: int) -> None:
+    def __init__(self, reference: Reference, z: Int32, presets: Sequence[int], size: int) -> None:
         self._decoder = reference.decoder
         self._style = self._decoder.style(z[None])
         self._state = self._style.start
-        self._mixers = [Mixer(reference.parameters, start, size) for start in starts]
+        self._mixers = [Mixer(reference.parameters, preset, size) for preset in presets]
         self._contexts = ContextState(self._decoder.architecture, 1)
         self._seen = np.zeros((1, 1), np.uint8)
         self._left = size  # bytes
@@ -167,11 +167,11 @@ class ReferencePredictor:
                     tick(1)
         return intervals
 
-    def drop(self, start: int) -> None:
+    def drop(self, preset: int) -> None:
         """See `Comparison`."""
-        if not 0 <= start < len(self._mixers) or len(self._mixers) == 1:
-            raise ValueError("there is no such start, or no other")
-        del self._mixers[start]
+        if not 0 <= preset < len(self._mixers) or len(self._mixers) == 1:
+            raise ValueError("there is no such preset, or no other")
+        del self._mixers[preset]
 
     def _push(self, byte: np.uint8) -> tuple[np.uint8, NDArray[np.int64]]:
         """Go on by a byte; the one before it, and where the tables know something about it."""

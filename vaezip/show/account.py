@@ -65,7 +65,7 @@ class Shown:
         blocks = self.costs.blocks
         names = [block.method for block in blocks]
         if len(blocks) == 1:
-            return _IN_WORDS[names[0]] + ("" if names[0] == "stored" else f", start {blocks[0].start}")
+            return _IN_WORDS[names[0]] + ("" if names[0] == "stored" else f", preset {blocks[0].preset}")
         parts = (f"{names.count(name)} {words}" for name, words in _IN_WORDS.items() if name in names)
         return f"{len(blocks)} blocks: " + ", ".join(parts)
 
@@ -102,7 +102,7 @@ class Shown:
                     "offset": block.offset,
                     "content": block.size,
                     "method": block.method,
-                    "start": block.start,
+                    "preset": block.preset,
                     "payload": block.payload,
                     "text": round(block.text_bits, 3),
                     "latent": round(block.latent_bits, 3),

@@ -33,8 +33,8 @@ class BlockCosts(NamedTuple):
     """Bytes of the text."""
     method: str
     """`latent`; `null`: with the null latent; or `stored`: as it is."""
-    start: int
-    """With which of its four starts the mixer began, 0 to 3."""
+    preset: int
+    """With which of its four presets the mixer began, 0 to 3."""
     z: Int32
     """The latent, int32 (latents,), in grid steps; zeros where there is none."""
     text_bits: float
@@ -153,10 +153,10 @@ def _measure(
         checksum_bits = bitsback.checksum_bits(content)
         if block.method == Method.VAE:
             z, latent_bits = _latent(model, x, block)
-        intervals = model.predictor(z, block.start, len(x)).encode(x, tick)
+        intervals = model.predictor(z, block.preset, len(x)).encode(x, tick)
         bits = -np.log2(intervals[:, 1] / TOTAL)
     sums = float(bits.sum()), latent_bits, checksum_bits, len(block.payload)
-    return BlockCosts(offset, block.size, METHODS[block.method], block.start, z, *sums), bits
+    return BlockCosts(offset, block.size, METHODS[block.method], block.preset, z, *sums), bits
 
 
 def _latent(model: Model, x: NDArray[np.uint8], block: Block) -> tuple[Int32, float]:

@@ -144,7 +144,7 @@ def _in_words(number: int, block: BlockCosts) -> str:
     if block.method == "stored":
         return f"block {number} is stored: nothing predicts, and every byte takes 8 bits"
     z = "null" if block.method == "null" else f"{' '.join(map(str, block.z))} ({block.latent_bits:.1f} bits)"
-    return f"block {number}: latent {z}, start {block.start} of the mixer"
+    return f"block {number}: latent {z}, preset {block.preset} of the mixer"
 
 
 def _figures(shown: Shown, attribution: Attribution) -> str:

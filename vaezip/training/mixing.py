@@ -20,9 +20,9 @@ from vaezip.mixing.parameters import (
     INPUTS,
     MATCH_LENGTHS,
     MATCHES,
+    PRESETS,
     SET_STARTS,
     SETS,
-    STARTS,
     STATES,
     WEIGHT_ROWS,
     WEIGHT_SHIFT,
@@ -35,7 +35,7 @@ from vaezip.network.decoder import Decoder
 Array = NDArray[Any]
 Text = NDArray[np.uint8]
 
-# How often texts are read: all of them, their drifts, and one start's; or less, and their choices.
+# How often texts are read: all of them, their drifts, and one preset's; or less, and their choices.
 PASSES, PASSES_PRACTISED, CHOICES = 3.0, 4.0, 2.0
 _LEARNING = (500, 500, 4000, 90)  # in use: base, extra, half-life in bytes, final mixer
 _PRACTICE = (100, 200, 2000, 60)  # beforehand: slower, since it averages over all kinds of text
@@ -55,8 +55,8 @@ def learned_parameters(
 ) -> dict[str, Array]:
     """The tensors `mixer.*` for a decoder, with what can be learned on texts, of which the last count most.
 
-    The first start is learned on all of them. The others go on from there, each on a cluster of texts, those
-    that move the first start's weights to the same side.
+    The first preset is learned on all of them. The others go on from there, each on a cluster of texts, those
+    that move the first preset's weights to the same side.
     before: what another model's mixer has learned, to go on from. seconds: what there is time for; texts are
     left out, one here and one there, if that is not enough.
     """
@@ -70,10 +70,10 @@ def learned_parameters(
         practice.go_on(texts, before, seconds)
     return {
         **parameters,
-        **_weights("weights", [start.weights for start in mixer.starts]),
-        **_weights("final_weights", [start.final_weights for start in mixer.starts]),
+        **_weights("weights", [preset.weights for preset in mixer.presets]),
+        **_weights("final_weights", [preset.final_weights for preset in mixer.presets]),
         **{
-            f"mixer.{name}": np.stack([getattr(start, name) for start in mixer.starts])
+            f"mixer.{name}": np.stack([getattr(preset, name) for preset in mixer.presets])
             for name in ("history_map", "match_map")
         },
     }
@@ -97,40 +97,40 @@ class _Practice:
         self.engine = load_engine(decoder, mixer)
 
     def begin(self, texts: Sequence[Text], rng: np.random.Generator, seconds: float) -> None:
-        """Learn the first start, and from there all others."""
+        """Learn the first preset, and from there all others."""
         end = time.monotonic() + seconds
         texts = self._learn(0, _paced(texts, seconds / PASSES))
-        first, *others = self._mixer.starts
-        for start in others:
-            start.set(first)
+        first, *others = self._mixer.presets
+        for preset in others:
+            preset.set(first)
         texts, drifts = self._drifts(_paced(texts, (end - time.monotonic()) / (PASSES - 1)))
         self._specialise(texts, 1 + _clusters(drifts, len(others), rng), end)
 
     def go_on(self, texts: Sequence[Text], before: MixerParameters, seconds: float) -> None:
-        """Learn all starts, each going on from what it was."""
+        """Learn all presets, each going on from what it was."""
         end = time.monotonic() + seconds
-        for start, known in zip(self._mixer.starts, before.starts, strict=True):
-            start.set(known)
+        for preset, known in zip(self._mixer.presets, before.presets, strict=True):
+            preset.set(known)
         texts, choices = self._choices(_paced(texts, seconds * CHOICES / PASSES_PRACTISED))
         self._learn(0, _paced(texts, (end - time.monotonic()) / (PASSES_PRACTISED - CHOICES)))
         self._specialise(texts, choices, end)
 
     def _specialise(self, texts: Sequence[Text], choices: Array, end: float) -> None:
-        """Learn every start but the first on the texts that are its own; be done at the time `end`."""
-        own = [[t for t, choice in zip(texts, choices, strict=True) if choice == s] for s in range(STARTS)]
+        """Learn every preset but the first on the texts that are its own; be done at the time `end`."""
+        own = [[t for t, choice in zip(texts, choices, strict=True) if choice == s] for s in range(PRESETS)]
         left = sum(len(text) for texts in own[1:] for text in texts)
-        for start in range(1, STARTS):
-            size = sum(map(len, own[start]))
-            self._learn(start, _paced(own[start], (end - time.monotonic()) * size / max(1, left)))
+        for preset in range(1, PRESETS):
+            size = sum(map(len, own[preset]))
+            self._learn(preset, _paced(own[preset], (end - time.monotonic()) * size / max(1, left)))
             left -= size
 
-    def _learn(self, start: int, texts: Iterable[Text]) -> list[Text]:
-        """Make a start what it has become after texts, one after the other, at a lower rate; these."""
-        own, rates = self._mixer.starts[start], self._mixer.learning.copy()
+    def _learn(self, preset: int, texts: Iterable[Text]) -> list[Text]:
+        """Make a preset what it has become after texts, one after the other, at a lower rate; these."""
+        own, rates = self._mixer.presets[preset], self._mixer.learning.copy()
         self._mixer.learning[:] = _PRACTICE
         read = []
         for text in texts:
-            own.set(self._learned(start, text))
+            own.set(self._learned(preset, text))
             read.append(text)
         self._mixer.learning[:] = rates
         for entries in (own.history_map, own.match_map):
@@ -138,7 +138,7 @@ class _Practice:
         return read
 
     def _choices(self, texts: Iterable[Text]) -> tuple[list[Text], Array]:
-        """Texts, and the start that takes the fewest bits for each one's beginning, int64 (n,)."""
+        """Texts, and the preset that takes the fewest bits for each one's beginning, int64 (n,)."""
         read, chosen = [], []
         for text in texts:
             widths = self.engine.comparison(self._z, LOOK).intervals(text[:LOOK])[..., 1]
@@ -147,11 +147,11 @@ class _Practice:
         return read, np.array(chosen, np.int64)
 
     def _drifts(self, texts: Iterable[Text]) -> tuple[list[Text], Array]:
-        """Texts, and where each one moves the weights of the first start: float64 (n, SETS * INPUTS).
+        """Texts, and where each one moves the weights of the first preset: float64 (n, SETS * INPUTS).
 
         For each set, the mean over those of its rows that the text uses, in standard deviations.
         """
-        before = self._mixer.starts[0].weights
+        before = self._mixer.presets[0].weights
         sets = [slice(*pair) for pair in itertools.pairwise(SET_STARTS)]
         read, drifts = [], []
         for text in texts:
@@ -164,9 +164,9 @@ class _Practice:
         clipped: Array = np.clip((points - points.mean(axis=0)) / scale, -_FURTHEST, _FURTHEST)
         return read, clipped
 
-    def _learned(self, start: int, text: Text) -> Learned:
+    def _learned(self, preset: int, text: Text) -> Learned:
         """What the mixer has come to after a text."""
-        predictor = self.engine.predictor(self._z, start, len(text))
+        predictor = self.engine.predictor(self._z, preset, len(text))
         predictor.encode(text)
         return predictor.learned()
 
@@ -260,20 +260,20 @@ def _untrained() -> dict[str, Array]:
     weights[:, 1] = 0
     final = np.full((FINAL_ROWS, SETS), 65536 // SETS, np.int32)
     goes_on = np.rint((0.7 + 0.006 * np.arange(MATCH_LENGTHS)) * 2**22).astype(np.uint32)
-    start = {
+    maps = {
         "mixer.history_map": np.full((HISTORIES, STATES), 1 << 31, np.uint32),
         "mixer.match_map": np.stack([goes_on << 10] * MATCHES),
     }
     return {
-        **_weights("weights", [weights] * STARTS),
-        **_weights("final_weights", [final] * STARTS),
-        **{name: np.stack([values] * STARTS) for name, values in start.items()},
+        **_weights("weights", [weights] * PRESETS),
+        **_weights("final_weights", [final] * PRESETS),
+        **{name: np.stack([values] * PRESETS) for name, values in maps.items()},
     }
 
 
-def _weights(name: str, starts: Sequence[Array]) -> dict[str, Array]:
-    """Weights of all starts, unit 2**-16, as a model file has them."""
-    first = np.clip(starts[0] >> WEIGHT_SHIFT, -32767, 32767).astype(np.int16)
-    changes = np.stack(starts[1:]) - (first.astype(np.int32) << WEIGHT_SHIFT)
+def _weights(name: str, presets: Sequence[Array]) -> dict[str, Array]:
+    """Weights of all presets, unit 2**-16, as a model file has them."""
+    first = np.clip(presets[0] >> WEIGHT_SHIFT, -32767, 32767).astype(np.int16)
+    changes = np.stack(presets[1:]) - (first.astype(np.int32) << WEIGHT_SHIFT)
     changes = np.clip(np.rint(changes / (1 << CHANGE_SHIFT)), -127, 127).astype(np.int8)
     return {f"mixer.{name}": first, f"mixer.{name}_changes": changes}
