@@ -206,7 +206,7 @@ def test_no_sum_of_the_network_leaves_32_bits(lone: bool) -> None:
     text = np.frombuffer(b"The same text, in 64 bits: 0123456789", np.uint8)[None]
     slots = np.random.default_rng(0).integers(0, 1 << 17, (1, text.shape[1], LARGE.contexts))
     style = decoder.style(np.zeros((1, LARGE.latents), np.int32))
-    logits, state = decoder(text, slots, style, style.start)
+    logits, state = decoder(text, slots, style, style.initial_state)
     posterior = encoder(np.resize(text, 5000))
 
     def widen(part: object) -> None:
@@ -221,7 +221,7 @@ def test_no_sum_of_the_network_leaves_32_bits(lone: bool) -> None:
         if hasattr(part, "__dict__"):
             widen(part)
     wide_style = type(style)(*(part.astype(np.int64) for part in style))
-    wide_logits, wide_state = decoder(text, slots, wide_style, wide_style.start)
+    wide_logits, wide_state = decoder(text, slots, wide_style, wide_style.initial_state)
     assert wide_logits.dtype == np.int64
     assert (wide_logits == logits).all()
     assert (wide_state == state).all()

@@ -54,7 +54,7 @@ def _decode(model: Model, text: bytes, z: list[int], steps: list[int]) -> tuple[
     slots = context_slots(model.architecture, x)
     seen = np.concatenate([np.zeros((1, 1), np.uint8), x[:, :-1]], axis=1)
     style = model.decoder.style(np.array([z], np.int32))
-    state, logits, at = style.start, [], 0
+    state, logits, at = style.initial_state, [], 0
     for n in steps:
         part = slice(at, at + n)
         out, state = model.decoder(seen[:, part], slots[:, part], style, state)
@@ -81,10 +81,10 @@ def test_lanes_do_not_touch_each_other(tiny: Model, prose: bytes) -> None:
     z = np.arange(3 * tiny.architecture.latents, dtype=np.int32).reshape(3, -1) - 10
     slots = context_slots(tiny.architecture, x)
     style = tiny.decoder.style(z)
-    together, _ = tiny.decoder(x, slots, style, style.start)
+    together, _ = tiny.decoder(x, slots, style, style.initial_state)
     for i in range(3):
         alone = Style(*(part[i : i + 1] for part in style))
-        logits, _ = tiny.decoder(x[i : i + 1], slots[i : i + 1], alone, alone.start)
+        logits, _ = tiny.decoder(x[i : i + 1], slots[i : i + 1], alone, alone.initial_state)
         assert (logits == together[i : i + 1]).all()
 
 

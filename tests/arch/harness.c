@@ -21,7 +21,7 @@ static struct {
     vz_network network;
     vz_tables tables;
     vz_mixer_model mixer[PRESETS];
-    const int32_t *scale[LATENTS], *shift[LATENTS], *start[LATENTS];
+    const int32_t *scale[LATENTS], *shift[LATENTS], *initial_state[LATENTS];
 } model;
 
 static uint8_t *at; /* where the model's file is read */
@@ -134,7 +134,7 @@ static void read_model(uint8_t *bytes, const vz_path *path) {
     for (int z = 0; z < LATENTS; z++) {
         model.scale[z] = array();
         model.shift[z] = array();
-        model.start[z] = array();
+        model.initial_state[z] = array();
     }
 }
 
@@ -154,7 +154,7 @@ static uint32_t crc32(const void *numbers, size_t count) {
 
 static vz_predictor *predictor(const vz_mixer_model *const *mixer, int mixers, int z, uint32_t size) {
     vz_predictor *p = vz_predictor_new(&model.network, &model.tables, mixer, mixers, model.scale[z], model.shift[z],
-                                       model.start[z], size);
+                                       model.initial_state[z], size);
     if (p) return p;
     fputs("no memory\n", stderr);
     exit(2);

@@ -31,7 +31,7 @@ static int32_t *copy(const int32_t *from, size_t count) {
 }
 
 vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *const *mixer,
-                               int mixers, const int32_t *scale, const int32_t *shift, const int32_t *start,
+                               int mixers, const int32_t *scale, const int32_t *shift, const int32_t *initial_state,
                                uint32_t size) {
     vz_predictor *p = calloc(1, sizeof *p);
     if (!p) return NULL;
@@ -46,7 +46,7 @@ vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *table
         complete = (p->mixer[p->mixers] = vz_mixer_new(mixer[p->mixers])) != NULL;
     p->scale = copy(scale, sites * width);
     p->shift = copy(shift, sites * width);
-    p->state = copy(start, layers * width);
+    p->state = copy(initial_state, layers * width);
     if (!complete || !p->scale || !p->shift || !p->state) {
         vz_predictor_free(p);
         return NULL;

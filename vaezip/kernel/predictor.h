@@ -14,9 +14,10 @@
 typedef struct vz_predictor vz_predictor;
 
 /* A predictor is used by one thread at a time; what it shares with others, the models, is only read.
- * NULL if there is no memory. The models belong to the caller and must outlive it; what z sets (`scale` to `start`) is copied. */
+ * NULL if there is no memory. The models belong to the caller and must outlive it; what z sets, `scale` to `initial_state`, is
+ * copied. */
 vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *const *mixer,
-                               int mixers, const int32_t *scale, const int32_t *shift, const int32_t *start,
+                               int mixers, const int32_t *scale, const int32_t *shift, const int32_t *initial_state,
                                uint32_t size);
 /* The same as another, of one mixer, between two bytes, with room for `more` of them. NULL if there is no memory. */
 vz_predictor *vz_predictor_copy(const vz_predictor *p, uint32_t more);

@@ -56,12 +56,12 @@ VZ_INLINE void activate(float *gates, int64_t width) {
     for (int64_t i = 0; i < width; i++) o[i] = 1.0f / (1.0f + exponential(-o[i]));
 }
 
-VZ_EVERY_CPU void vz_recurrence_forward(const vz_shape *s, const void *u, const float *start, float *states,
+VZ_EVERY_CPU void vz_recurrence_forward(const vz_shape *s, const void *u, const float *h0, float *states,
                                          void *out) {
     const int64_t width = s->width;
     float gates[3 * VZ_MAX_WIDTH], y[VZ_MAX_WIDTH];
     for (int64_t row = 0; row < s->steps * s->lanes; row++) {
-        const float *before = row < s->lanes ? start + row * width : states + (row - s->lanes) * width;
+        const float *before = row < s->lanes ? h0 + row * width : states + (row - s->lanes) * width;
         float *h = states + row * width;
         load(gates, u, 3 * row * width, 3 * width, s->bf16);
         activate(gates, width);
@@ -74,12 +74,12 @@ VZ_EVERY_CPU void vz_recurrence_forward(const vz_shape *s, const void *u, const 
     }
 }
 
-VZ_EVERY_CPU void vz_recurrence_backward(const vz_shape *s, const void *u, const float *start, const float *states,
+VZ_EVERY_CPU void vz_recurrence_backward(const vz_shape *s, const void *u, const float *h0, const float *states,
                                           const void *out_gradient, float *carry, void *gradient) {
     const int64_t width = s->width;
     float gates[3 * VZ_MAX_WIDTH], g[VZ_MAX_WIDTH], du[3 * VZ_MAX_WIDTH];
     for (int64_t row = s->steps * s->lanes - 1; row >= 0; row--) {
-        const float *before = row < s->lanes ? start + row * width : states + (row - s->lanes) * width;
+        const float *before = row < s->lanes ? h0 + row * width : states + (row - s->lanes) * width;
         const float *h = states + row * width;
         float *gh = carry + row % s->lanes * width;
         load(gates, u, 3 * row * width, 3 * width, s->bf16);

@@ -12,11 +12,11 @@ typedef struct {
     int bf16;
 } vz_shape;
 
-/* h_t = f_t h_(t-1) + (1 - f_t) c_t, out_t = o_t h_t, with f, c, o = gates of u; start: (B, H). */
-void vz_recurrence_forward(const vz_shape *s, const void *u, const float *start, float *states, void *out);
+/* h_t = f_t h_(t-1) + (1 - f_t) c_t, out_t = o_t h_t, with f, c, o = gates of u; h0: (B, H). */
+void vz_recurrence_forward(const vz_shape *s, const void *u, const float *h0, float *states, void *out);
 
-/* From the gradients of out and of the last state, which `carry` (B, H) holds, those of u and, in `carry`, of start. */
-void vz_recurrence_backward(const vz_shape *s, const void *u, const float *start, const float *states,
+/* From the gradients of out and of the last state, which `carry` (B, H) holds, those of u and, in `carry`, of h0. */
+void vz_recurrence_backward(const vz_shape *s, const void *u, const float *h0, const float *states,
                             const void *out_gradient, float *carry, void *gradient);
 
 /* sum = x + change, y = scale sum / rms(sum) + shift; scale, shift: (B, H). */

@@ -135,7 +135,7 @@ class ReferencePredictor:
     def __init__(self, reference: Reference, z: Int32, presets: Sequence[int], size: int) -> None:
         self._decoder = reference.decoder
         self._style = self._decoder.style(z[None])
-        self._state = self._style.start
+        self._state = self._style.initial_state
         self._mixers = [Mixer(reference.parameters, preset, size) for preset in presets]
         self._contexts = ContextState(self._decoder.architecture, 1)
         self._seen = np.zeros((1, 1), np.uint8)

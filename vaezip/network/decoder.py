@@ -47,7 +47,7 @@ class Style(NamedTuple):
 
     scale: Int32  # (lanes, sites, H)
     shift: Int32  # (lanes, sites, H)
-    start: Int32  # (lanes, layers, H): the recurrent state before the first byte, unit 2**-24
+    initial_state: Int32  # (lanes, layers, H): the recurrent state before the first byte, unit 2**-24
 
 
 class _Layer:
@@ -107,8 +107,8 @@ class Decoder:
         steps = z.astype(np.int64)
         scale = self._scale + (steps @ self._z_scale).reshape(lanes, *self._scale.shape)
         shift = self._shift + (steps @ self._z_shift).reshape(lanes, *self._shift.shape)
-        start = self._start + (steps @ self._z_start).reshape(lanes, a.layers, a.width)
-        h = gate(self.tanh, np.clip(start, -GATE_ENTRIES, GATE_ENTRIES).astype(np.int32))
+        initial = self._start + (steps @ self._z_start).reshape(lanes, a.layers, a.width)
+        h = gate(self.tanh, np.clip(initial, -GATE_ENTRIES, GATE_ENTRIES).astype(np.int32))
         return Style(
             np.clip(scale, -_SCALE_BOUND, _SCALE_BOUND).astype(np.int32),
             np.clip(shift, -_SHIFT_BOUND, _SHIFT_BOUND).astype(np.int32),

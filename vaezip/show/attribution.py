@@ -68,7 +68,7 @@ def network_costs(
     style = model.decoder.style(z[None])
     slots = context_slots(model.architecture, x[None])
     seen = np.concatenate([np.zeros(1, np.uint8), x[:-1]])[None]
-    state, bits = style.start, np.zeros(len(x))
+    state, bits = style.initial_state, np.zeros(len(x))
     for at in range(0, len(x), _CHUNK):
         part = slice(at, at + _CHUNK)
         logits, state = model.decoder(seen[:, part], slots[:, part], style, state)
