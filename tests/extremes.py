@@ -55,7 +55,7 @@ def extreme_tensors(a: Architecture, *, lone: bool) -> Tensors:
 
     tiny: Mapping[str, np.ndarray] = read_tensors(TINY.read_bytes()).tensors
     tensors = {name: value for name, value in tiny.items() if name.startswith(("mixer.", "latent."))}
-    sites, rows, width = 2 * a.layers + 1, a.table_starts[-1], a.width
+    sites, rows, width = 2 * a.layers + 1, a.table_offsets[-1], a.width
     share = (1 << 22) // (2 * a.layers + 2)  # of the residual stream's bound
     tensors |= {
         "latent.prior": np.resize(tiny["latent.prior"], (a.latents, 49)),

@@ -238,7 +238,7 @@ def test_the_sampler_reads_segments_from_start_to_end() -> None:
     data = np.arange(1000, dtype=np.uint64).astype(np.uint8)
     sampler = Sampler(
         SMALL,
-        np.zeros(SMALL.table_starts[-1], np.uint8),
+        np.zeros(SMALL.table_offsets[-1], np.uint8),
         SegmentSource([TextFile("a/x", data)]),
         3,
         64,
@@ -261,14 +261,14 @@ def test_the_sampler_reads_segments_from_start_to_end() -> None:
 def test_withheld_contexts_are_read_as_strangers() -> None:
     data = np.frombuffer(b"the cat sat on the mat and the rat " * 40, np.uint8)
     tags = choose_owners(
-        SMALL, [TextFile("x", data)], np.random.default_rng(0), np.zeros(SMALL.table_starts[-1], np.uint8)
+        SMALL, [TextFile("x", data)], np.random.default_rng(0), np.zeros(SMALL.table_offsets[-1], np.uint8)
     )
 
     def known(dropout: float) -> float:
         source, rng = SegmentSource([TextFile("x", data)]), np.random.default_rng(0)
         sampler = Sampler(SMALL, tags, source, 2, 512, rng, dropout=dropout)
         rows = sampler.next().rows.numpy()
-        return float((rows >= np.array(SMALL.table_starts[:-1]) + STRANGERS).mean())
+        return float((rows >= np.array(SMALL.table_offsets[:-1]) + STRANGERS).mean())
 
     assert known(0.5) == pytest.approx(0.5 * known(0), rel=0.05)
 
@@ -347,11 +347,11 @@ def test_a_folder_is_read_as_often_as_its_weight_says() -> None:
 def test_rows_belong_to_the_most_frequent_context() -> None:
     """Of all that hash to a row, most tokens find a row of their own, and the rare ones the strangers'."""
     text = np.frombuffer(b"the cat sat on the mat and the rat " * 40 + b"xyzzy quux", np.uint8)
-    nobody = np.zeros(SMALL.table_starts[-1], np.uint8)
+    nobody = np.zeros(SMALL.table_offsets[-1], np.uint8)
     files = [TextFile("x", text)]
     tags = choose_owners(SMALL, files, np.random.default_rng(0), nobody)
     rows = find_rows(SMALL, context_slots(SMALL, text[None])[0], tags)
-    known = rows >= np.array(SMALL.table_starts[:-1]) + STRANGERS
+    known = rows >= np.array(SMALL.table_offsets[:-1]) + STRANGERS
     assert known[100:1400].mean() > 0.6  # in tables this small, strangers' rows are a quarter or more
     assert not known[-6:, 3].any()  # order 5, met once
     # Other text takes rows over where it has something frequent, and leaves the others alone.
@@ -374,10 +374,10 @@ def test_a_row_that_changes_hands_starts_as_a_stranger(tiny: vaezip.Model) -> No
     changed = (decoder.tags != before).numpy()
     assert changed.any()
     assert (decoder.tables[~changed] == tables[~changed]).all()
-    start = decoder.a.table_starts[-2]
-    taken = np.flatnonzero(changed[start:]) + start
+    offset = decoder.a.table_offsets[-2]
+    taken = np.flatnonzero(changed[offset:]) + offset
     assert len(taken)
-    assert (decoder.tables[taken] == tables[start + decoder.tags[taken].int()]).all()
+    assert (decoder.tables[taken] == tables[offset + decoder.tags[taken].int()]).all()
 
 
 def test_validation_files_stay_apart(corpus: Path) -> None:

@@ -61,7 +61,7 @@ def text_files() -> list[TextFile]:
 
 
 def owners(a: Architecture, files: list[TextFile]) -> np.ndarray:
-    return choose_owners(a, files, np.random.default_rng(0), np.zeros(a.table_starts[-1], np.uint8))
+    return choose_owners(a, files, np.random.default_rng(0), np.zeros(a.table_offsets[-1], np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_device_reads_the_chunks_that_the_reference_reads(more: dict[str, Any]
             assert (
                 x[real] == y[real] if name in ("seen", "rows", "target", "teacher_rows") else x == y
             ).all(), name
-        own += float((theirs.rows[real] >= torch.tensor(a.table_starts[:-1]) + STRANGERS).float().mean())
+        own += float((theirs.rows[real] >= torch.tensor(a.table_offsets[:-1]) + STRANGERS).float().mean())
     assert own / 60 > 0.2  # so that both kinds of rows were met
 
 
@@ -101,7 +101,7 @@ def test_a_device_withholds_contexts_too() -> None:
     def known(dropout: float) -> float:
         options = SegmentSource(files), 8, 512, np.random.default_rng(0)
         rows = DeviceSampler(SMALL, tags, *options, dropout=dropout).next().rows
-        return float((rows >= torch.tensor(SMALL.table_starts[:-1]) + STRANGERS).float().mean())
+        return float((rows >= torch.tensor(SMALL.table_offsets[:-1]) + STRANGERS).float().mean())
 
     torch.manual_seed(0)
     assert known(0.5) == pytest.approx(0.5 * known(0), rel=0.05)

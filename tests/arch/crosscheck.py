@@ -111,7 +111,7 @@ def dump(model: Model, byte_order: str) -> bytes:
     numbers(
         0x12345678, a.width, a.layers, a.expansion, a.contexts, a.table_dim, len(a.orders), a.word_contexts
     )
-    numbers(*a.orders, *a.table_bits, *a.table_starts[:-1])
+    numbers(*a.orders, *a.table_bits, *a.table_offsets[:-1])
     array(d.tables, "i1")
     array(d.byte, "i2")
     for values in (d.norm.table, d.sigmoid, d.tanh, d.exp):

@@ -89,7 +89,7 @@ static void read_network(vz_network *n, vz_tables *t, const vz_path *path) {
     t->words = number();
     for (int i = 0; i < t->order_count; i++) t->order[i] = (uint8_t)number();
     for (int i = 0; i < n->contexts; i++) t->bits[i] = (uint8_t)number();
-    for (int i = 0; i < n->contexts; i++) t->start[i] = number();
+    for (int i = 0; i < n->contexts; i++) t->offset[i] = number();
     n->tables = array();
     n->byte = array();
     n->norm = array();

@@ -28,8 +28,8 @@ static int64_t row(const vz_tables *t, int table, uint64_t key) {
     uint64_t slot = key >> (64 - t->bits[table] - TAG_BITS);
     int64_t tag = slot & ((1 << TAG_BITS) - 1);
     tag += !tag;
-    int64_t own = t->start[table] + (int64_t)(slot >> TAG_BITS);
-    return t->tags[own] == tag ? own : t->start[table] + tag;
+    int64_t own = t->offset[table] + (int64_t)(slot >> TAG_BITS);
+    return t->tags[own] == tag ? own : t->offset[table] + tag;
 }
 
 void vz_contexts_rows(const vz_contexts *c, const vz_tables *t, int64_t *rows) {

@@ -11,7 +11,7 @@
 typedef struct {
     int order_count, words;
     uint8_t order[VZ_MAX_CONTEXTS], bits[VZ_MAX_CONTEXTS];
-    int64_t start[VZ_MAX_CONTEXTS];
+    int64_t offset[VZ_MAX_CONTEXTS];
     const uint8_t *tags;
 } vz_tables;
 

@@ -104,7 +104,7 @@ class Kernel:
         tables.order_count, tables.words = len(a.orders), a.word_contexts
         tables.order = list(a.orders)
         tables.bits = list(a.table_bits)
-        tables.start = a.table_starts[:-1]
+        tables.offset = a.table_offsets[:-1]
         tables.tags = self._array(decoder.tags, np.uint8, "uint8_t")
         return tables
 

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from vaezip.ans import TOTAL
 from vaezip.mixing.history import LONGEST_MATCH, History, Match, hash64, shape_class
 from vaezip.mixing.parameters import (
+    FINAL_OFFSETS,
     FINAL_SETS,
-    FINAL_STARTS,
     HISTORIES,
     INPUTS,
     MATCHES,
-    SET_STARTS,
+    SET_OFFSETS,
     SETS,
     WEIGHT_LIMIT,
     MixerParameters,
@@ -39,8 +39,8 @@ _MAP_COUNT = 255
 _BUCKETS = 33  # of an adaptive probability map
 _MAP_SHIFT = 6
 _NETWORK, _BIAS, _FIRST_MATCH, _FIRST_HISTORY = 0, 1, 2, 2 + MATCHES
-_SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_CONFIDENCE, _SET_FIELD, _SET_BEFORE = SET_STARTS[:SETS]
-_FINAL_MATCH, _FINAL_BYTE, _FINAL_NODE, _FINAL_BEFORE = FINAL_STARTS[:FINAL_SETS]
+_SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_CONFIDENCE, _SET_FIELD, _SET_BEFORE = SET_OFFSETS[:SETS]
+_FINAL_MATCH, _FINAL_BYTE, _FINAL_NODE, _FINAL_BEFORE = FINAL_OFFSETS[:FINAL_SETS]
 _CONFIDENCE = (20, 40, 80, 128, 192, 230, 250)  # of the network's best byte, in 256ths
 _CERTAINTY = (64, 160, 320, 512, 768, 1024, 1400)  # of the network at a node, logistic domain, unit 1/256
 _MATCH_CLASS = (4, 6, 8, 12, 16, 24, 32, 64, 128, LONGEST_MATCH)

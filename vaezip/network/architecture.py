@@ -31,7 +31,7 @@ class Architecture:
         return len(self.orders) + self.word_contexts
 
     @property
-    def table_starts(self) -> list[int]:
+    def table_offsets(self) -> list[int]:
         """The first row of each table, and the number of all rows at the end."""
         return list(itertools.accumulate((1 << bits for bits in self.table_bits), initial=0))
 

@@ -66,7 +66,7 @@ class Decoder:
     def __init__(self, a: Architecture, tensors: Tensors) -> None:
         self.architecture = a
         width, sites = a.width, 2 * a.layers + 1
-        rows = a.table_starts[-1]
+        rows = a.table_offsets[-1]
         self.tables = tensor(tensors, "decoder.tables", np.int8, rows, a.table_dim).astype(
             np.int8, copy=False
         )

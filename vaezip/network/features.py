@@ -23,7 +23,7 @@ _MIX = 0xD6E8FEB86659FD93
 _SALT = 0xA0761D6478BD642F
 TAG_BITS = 8
 TAG_MASK = (1 << TAG_BITS) - 1
-STRANGERS = 1 << TAG_BITS  # rows at the start of every table that contexts without their own share
+STRANGERS = 1 << TAG_BITS  # rows at the beginning of every table that contexts without their own share
 _MASK = (1 << 64) - 1
 
 _byte = np.arange(256)
@@ -53,9 +53,9 @@ def find_rows(a: Architecture, slots: NDArray[np.int64], tags: NDArray[np.uint8]
     slots: (..., contexts); tags: (rows of all tables,), the tag of every row's owner, 0 for none. Returns
     rows counted over all tables, (..., contexts).
     """
-    starts = np.array(a.table_starts[:-1])
-    rows, own_tags = (slots >> TAG_BITS) + starts, slots & TAG_MASK
-    found: NDArray[np.int64] = np.where(tags[rows] == own_tags, rows, starts + own_tags)
+    offsets = np.array(a.table_offsets[:-1])
+    rows, own_tags = (slots >> TAG_BITS) + offsets, slots & TAG_MASK
+    found: NDArray[np.int64] = np.where(tags[rows] == own_tags, rows, offsets + own_tags)
     return found
 
 

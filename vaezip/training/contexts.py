@@ -25,7 +25,7 @@ class LaneContexts:
         device = tags.device
         self._a = a
         self._tags = tags
-        self._starts = a.table_starts
+        self._offsets = a.table_offsets
         self._words = torch.zeros((a.word_contexts + 1, lanes), dtype=torch.int64, device=device)
         self._value = torch.from_numpy(WORD_VALUE.astype(np.int64)).to(device)
         self._position = torch.arange(chunk, device=device)
@@ -61,7 +61,7 @@ class LaneContexts:
         slot = _shifted(key, 64 - self._a.table_bits[table] - TAG_BITS)
         tag = slot & TAG_MASK
         tag = torch.where(tag != 0, tag, 1)
-        own, shared = (slot >> TAG_BITS) + self._starts[table], tag + self._starts[table]
+        own, shared = (slot >> TAG_BITS) + self._offsets[table], tag + self._offsets[table]
         return torch.where(self._tags[own] == tag, own, shared), shared
 
     def _hashes(self, seen: Tensor, carried: Tensor) -> list[Tensor]:

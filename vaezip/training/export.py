@@ -245,10 +245,10 @@ def _numpy(t: Tensor) -> Array:
 
 def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]:
     decoder, a = vae.decoder, vae.a
-    tables, starts = _numpy(decoder.tables), a.table_starts
-    largest = np.maximum.reduceat(np.abs(tables).max(axis=1), starts[:-1])
+    tables, offsets = _numpy(decoder.tables), a.table_offsets
+    largest = np.maximum.reduceat(np.abs(tables).max(axis=1), offsets[:-1])
     table_scale = np.maximum(largest, 1e-12) / ACTIVATION_MAX
-    row_scale = np.repeat(table_scale, np.diff(starts))[:, None]
+    row_scale = np.repeat(table_scale, np.diff(offsets))[:, None]
     features = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
     # One int8 step of what a layer's second maps read.
     out_steps = [

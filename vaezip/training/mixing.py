@@ -21,7 +21,7 @@ from vaezip.mixing.parameters import (
     MATCH_LENGTHS,
     MATCHES,
     PRESETS,
-    SET_STARTS,
+    SET_OFFSETS,
     SETS,
     STATES,
     WEIGHT_ROWS,
@@ -152,7 +152,7 @@ class _Practice:
         For each set, the mean over those of its rows that the text uses, in standard deviations.
         """
         before = self._mixer.presets[0].weights
-        sets = [slice(*pair) for pair in itertools.pairwise(SET_STARTS)]
+        sets = [slice(*pair) for pair in itertools.pairwise(SET_OFFSETS)]
         read, drifts = [], []
         for text in texts:
             read.append(text)

@@ -1,6 +1,6 @@
 """Which contexts own the rows of the tables: of all that hash to a row, the most frequent one.
 
-The others share the first rows of their table. A row that many rare contexts would pull in different
+The others share the offset rows of their table. A row that many rare contexts would pull in different
 directions says little about any; and that a context is rare is something to know, too. The shared rows are
 256, since that a rare context has come back is worth knowing as well.
 """
@@ -35,9 +35,9 @@ def settle_owners(decoder: Decoder, files: list[TextFile], seed: int) -> None:
     after = choose_owners(a, files, np.random.default_rng(seed), before)
     decoder.tags.copy_(torch.from_numpy(after))
     with torch.no_grad():
-        for start, end in itertools.pairwise(a.table_starts):
-            changed = start + np.flatnonzero(after[start:end] != before[start:end])
-            decoder.tables[changed] = decoder.tables[start + after[changed].astype(np.int64)]
+        for offset, end in itertools.pairwise(a.table_offsets):
+            changed = offset + np.flatnonzero(after[offset:end] != before[offset:end])
+            decoder.tables[changed] = decoder.tables[offset + after[changed].astype(np.int64)]
 
 
 def choose_owners(
@@ -57,14 +57,14 @@ def choose_owners(
             found[table].append(column.copy())
     to_oust = min(_OUSTS, max(_LEAST_COUNT, _OUSTS_PER_MB * size >> 20))
     tags = incumbents.copy()
-    for table, start in enumerate(a.table_starts[:-1]):
+    for table, offset in enumerate(a.table_offsets[:-1]):
         seen, counts = np.unique(np.concatenate(found[table]), return_counts=True)
         found[table].clear()
-        rows, seen_tags = start + (seen >> TAG_BITS).astype(np.int64), (seen & TAG_MASK).astype(np.uint8)
+        rows, seen_tags = offset + (seen >> TAG_BITS).astype(np.int64), (seen & TAG_MASK).astype(np.uint8)
         order = np.lexsort((tags[rows] == seen_tags, counts, rows))
         last = order[np.append(np.diff(rows[order]) > 0, True)]  # of each row
         least = np.where(tags[rows[last]] > 0, to_oust, _LEAST_COUNT)
-        last = last[(counts[last] >= least) & (rows[last] >= start + STRANGERS)]
+        last = last[(counts[last] >= least) & (rows[last] >= offset + STRANGERS)]
         tags[rows[last]] = seen_tags[last]
     return tags
 

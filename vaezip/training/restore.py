@@ -67,7 +67,7 @@ def _decoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
     sites = 2 * a.layers + 1
     scale = t["decoder.scale"] * step / 2.0 ** (19 - NORM_BITS)
     z_scale = t["decoder.z_scale"].reshape(-1, sites, a.width) * step / 2.0 ** (19 - NORM_BITS) / z_step
-    row_step = np.repeat(table_step, np.diff(a.table_starts))[:, None]
+    row_step = np.repeat(table_step, np.diff(a.table_offsets))[:, None]
     features = np.repeat(table_step, a.table_dim)
     state: dict[str, Array] = {
         "decoder.tables": t["decoder.tables"] * row_step,

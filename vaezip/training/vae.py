@@ -89,8 +89,8 @@ class Decoder(nn.Module):
     def __init__(self, a: Architecture) -> None:
         super().__init__()
         self.a = a
-        self.tables = nn.Parameter(torch.randn(a.table_starts[-1], a.table_dim) * 0.02)
-        self.tags = nn.Buffer(torch.zeros(a.table_starts[-1], dtype=torch.uint8))  # see `find_rows`
+        self.tables = nn.Parameter(torch.randn(a.table_offsets[-1], a.table_dim) * 0.02)
+        self.tags = nn.Buffer(torch.zeros(a.table_offsets[-1], dtype=torch.uint8))  # see `find_rows`
         self.byte = nn.Embedding(256, a.width)
         self.features = nn.Linear(a.contexts * a.table_dim, a.width, bias=False)
         self.layers = nn.ModuleList(Layer(a) for _ in range(a.layers))
