@@ -273,8 +273,8 @@ def test_withheld_contexts_are_read_as_strangers() -> None:
     assert known(0.5) == pytest.approx(0.5 * known(0), rel=0.05)
 
 
-def test_rounds_end_between_start_and_mean(tiny: vaezip.Model, tmp_path: Path) -> None:
-    """Two rounds miss a good network, each by the same step to another side; the start lies far behind it."""
+def test_rounds_end_between_origin_and_mean(tiny: vaezip.Model, tmp_path: Path) -> None:
+    """Two rounds miss a good network, each by the same step to another side; the origin lies far behind it."""
     vae = restore(tiny, read_model_file(str(TINY)))
     good = {name: x.clone() for name, x in vae.state_dict().items()}
     g = torch.Generator().manual_seed(0)
@@ -294,15 +294,15 @@ def test_rounds_end_between_start_and_mean(tiny: vaezip.Model, tmp_path: Path) -
 
     put(-0.21, 0)
     validation = Validation([TextFile("x", text)], tmp_path)
-    validation.start(vae)
-    start = [p.clone() for p in vae.parameters()]
+    validation.set_origin(vae)
+    origin = [p.clone() for p in vae.parameters()]
     for aside in (0.05, -0.05):
         put(0.09, aside)
         assert validation.consider(vae) > 1.002 * best
         put(9, 9)
         validation.consider(vae)
         validation.next_round(vae)
-        assert all((p == q).all() for p, q in zip(vae.parameters(), start, strict=True))
+        assert all((p == q).all() for p, q in zip(vae.parameters(), origin, strict=True))
     assert validation.conclude(vae) < 1.0001 * best
 
 

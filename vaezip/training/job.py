@@ -33,7 +33,7 @@ from vaezip.training.owners import settle_owners
 from vaezip.training.ranks import Place
 from vaezip.training.rehearsal import Rehearsal, Timetable
 from vaezip.training.restore import restore
-from vaezip.training.run_folder import START, RunFolder
+from vaezip.training.run_folder import ORIGIN, RunFolder
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
 
@@ -216,8 +216,8 @@ class TrainingJob:
         self, sizes: Mapping[str, Any], options: Mapping[str, Any], init: str | None, teacher: str | None
     ) -> None:
         folder = self._folder
-        if folder.init.exists() != (folder.path / START).exists():
-            raise CheckpointError(f"{folder.path}: incomplete, {START} or {folder.init.name} is missing")
+        if folder.init.exists() != (folder.path / ORIGIN).exists():
+            raise CheckpointError(f"{folder.path}: incomplete, {ORIGIN} or {folder.init.name} is missing")
         for given, path, did, option in (
             (init, folder.init, "begin with", "--init"),
             (teacher, folder.teacher, "learn from", "--teacher"),

@@ -183,7 +183,7 @@ class Trainer:
 
     def go_on(self) -> None:
         """Train in rounds, each of which goes on from what `vae` is now; before `run`."""
-        self._validation.start(self.vae)
+        self._validation.set_origin(self.vae)
 
     def conclude(self) -> None:
         """Make `vae` the network that the run ends with."""
@@ -243,7 +243,7 @@ class Trainer:
         self._measured = bits_per_byte
         run.best = min(run.best, bits_per_byte)
         run.looked = (run.bytes_read, run.seconds)
-        if not self._validation.has_start:
+        if not self._validation.has_origin:
             return
         if run.round_bytes:
             over = self._round_share() >= 1

@@ -16,12 +16,12 @@ from pathlib import Path
 from vaezip.errors import FileError
 
 CHECKPOINT = "checkpoint.pt"
-START = "start.pt"  # the network that every round begins with
+ORIGIN = "origin.pt"  # the network that every round begins with
 BEST = "best.pt"  # ... the best one of this round
 MEAN = "mean.pt"  # ... and of the rounds before
 INIT = "init.vzm"  # the model of --init
 TEACHER = "teacher.vzm"  # ... and of --teacher
-_NAMES = (CHECKPOINT, MEAN, BEST, START, INIT, TEACHER)
+_NAMES = (CHECKPOINT, MEAN, BEST, ORIGIN, INIT, TEACHER)
 _LOCK = "vaezip.lock"
 _MADE = b"folder made by vaezip train\n"
 

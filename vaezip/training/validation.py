@@ -21,12 +21,12 @@ from vaezip.errors import CheckpointError
 from vaezip.training.checkpoint import load, reading, save
 from vaezip.training.data import TextFile
 from vaezip.training.evaluate import text_bits
-from vaezip.training.run_folder import BEST, MEAN, START
+from vaezip.training.run_folder import BEST, MEAN, ORIGIN
 from vaezip.training.vae import Vae
 
 _PIECE = 4096
 _PIECES = 16
-_SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of the way from the start to the mean
+_SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of the way from the origin to the mean
 
 
 class Validation:
@@ -37,7 +37,7 @@ class Validation:
         pieces = [f.data[at : at + _PIECE] for f in files for at in range(0, len(f.data), _PIECE)]
         chosen = np.linspace(0, len(pieces) - 1, min(_PIECES, len(pieces))).astype(int)
         self._pieces = [pieces[i] for i in chosen]
-        self._start = folder / START
+        self._origin = folder / ORIGIN
         self._best = folder / BEST  # of this round
         self._mean = folder / MEAN  # of the rounds before
         self.best = load(self._best)["bits_per_byte"] if self._best.exists() else math.inf
@@ -45,21 +45,21 @@ class Validation:
     def check(self, vae: Vae) -> None:
         """Raise CheckpointError if what an earlier run has put by are not networks like this one."""
         ours = {name: x.shape for name, x in vae.state_dict().items()}
-        for path in (self._start, self._best, self._mean):
+        for path in (self._origin, self._best, self._mean):
             if path.exists():
                 with reading(path):
                     theirs = {name: x.shape for name, x in load(path)["vae"].items()}
                 if theirs != ours:
                     raise CheckpointError(f"{path}: is of another network")
 
-    def start(self, vae: Vae) -> None:
-        """Every round begins with this network."""
-        save({"vae": vae.state_dict()}, self._start)
+    def set_origin(self, vae: Vae) -> None:
+        """Have every round begin with this network."""
+        save({"vae": vae.state_dict()}, self._origin)
 
     @property
-    def has_start(self) -> bool:
+    def has_origin(self) -> bool:
         """Whether there can be another round."""
-        return self._start.exists()
+        return self._origin.exists()
 
     def consider(self, vae: Vae) -> float:
         """Keep this network if it is the best of the round; returns its bits/byte, null latent."""
@@ -75,7 +75,7 @@ class Validation:
         save({"vae": mean, "rounds": rounds}, self._mean)
         self._best.unlink()
         self.best = math.inf
-        vae.load_state_dict(load(self._start)["vae"])
+        vae.load_state_dict(load(self._origin)["vae"])
 
     def conclude(self, vae: Vae) -> float:
         """Make `vae` the network that the run ends with; returns its bits/byte, null latent."""
@@ -94,20 +94,20 @@ class Validation:
         text_bits(vae, self._pieces[0], null)  # so that whatever is done but once is done
         started = time.perf_counter()
         self._measure(vae)
-        return (time.perf_counter() - started) * (2 * len(_SHARES) if self.has_start else 1)
+        return (time.perf_counter() - started) * (2 * len(_SHARES) if self.has_origin else 1)
 
     def _candidates(self) -> Iterator[dict[str, Tensor]]:
         """One at a time, since each is as large as the network."""
         means = [load(self._mean)["vae"]] if self._mean.exists() else []
         if self._best.exists():
             means.append(self._with_best()[0])
-        if not self.has_start:
+        if not self.has_origin:
             yield from means
             return
-        start = load(self._start)["vae"]
+        origin = load(self._origin)["vae"]
         for mean in means:
             for share in _SHARES:
-                yield _between(start, mean, share)
+                yield _between(origin, mean, share)
 
     def _measure(self, vae: Vae) -> float:
         null = torch.zeros(1, vae.a.latents)
