@@ -64,9 +64,9 @@ def local_cluster(workers: int) -> Iterator[Client]:
 
 def timed(work: Callable[[Client, Path], object], client: Client, folder: Path) -> float:
     """Seconds."""
-    start = time.perf_counter()
+    began = time.perf_counter()
     work(client, folder)
-    return time.perf_counter() - start
+    return time.perf_counter() - began
 
 
 def main() -> None:

@@ -41,9 +41,9 @@ def main(folder: str, source: str | None, model: str) -> None:
     """Print a table, in Markdown."""
     job = MapJob(load_model(model), SAMPLE_SIZE, threads=0)
     files = [read_beginning(found, job) for found in find_files([folder], print)]
-    started = time.process_time()
+    began = time.process_time()
     atlas = map_files(files, job)
-    seconds = time.process_time() - started
+    seconds = time.process_time() - began
     presets = np.array([entry.preset for entry in atlas.entries])
     other_preset = (presets[:, None] != presets).astype(np.float64)
     latents = _apart(np.array([_latent(job.model, entry) for entry in atlas.entries]))

@@ -291,9 +291,9 @@ def per_second(action: Callable[[bytes], object], items: Sequence[bytes]) -> flo
     best = [math.inf] * len(items)
     for _ in range(ROUNDS):
         for number, item in enumerate(items):
-            started = time.perf_counter()
+            began = time.perf_counter()
             action(item)
-            best[number] = min(best[number], time.perf_counter() - started)
+            best[number] = min(best[number], time.perf_counter() - began)
     return len(items) / sum(best)
 
 
@@ -305,9 +305,9 @@ def speed_rows(path: Path, model: vaezip.Model, seed: int) -> Iterator[Sequence[
     others = [line for line in lines if line not in texts]
 
     def row(name: str, make: Callable[[], Compressor]) -> Sequence[object]:
-        started = time.perf_counter()
+        began = time.perf_counter()
         one = make()
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - began
         coded = [one.compress(text) for text in texts]
         encoded = per_second(one.compress, texts)
         decoded = per_second(lambda data: one.decompress(data, SPEED_SIZE * 2), coded)

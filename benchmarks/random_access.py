@@ -24,9 +24,9 @@ READS = 15
 
 def seconds(action: Callable[[], object]) -> float:
     """How long it takes."""
-    started = time.perf_counter()
+    began = time.perf_counter()
     action()
-    return time.perf_counter() - started
+    return time.perf_counter() - began
 
 
 def read_at(blob: bytes, place: int) -> bytes:

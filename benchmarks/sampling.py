@@ -54,9 +54,9 @@ def how_long(model: Model) -> None:
     """Processor time of a sample, best of five."""
     seconds = []
     for seed in range(5):
-        started = time.process_time()
+        began = time.process_time()
         text_of(model, seed)
-        seconds.append(time.process_time() - started)
+        seconds.append(time.process_time() - began)
     print(f"{LENGTH} characters: {min(seconds):.2f} s of processor time, engine {model.engine.name}\n")
 
 

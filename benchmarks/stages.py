@@ -153,9 +153,9 @@ def main() -> None:
         seconds = defaultdict(list)
         for _ in range(ROUNDS):
             for name, run in work.items():
-                started = time.perf_counter()
+                began = time.perf_counter()
                 run()
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(time.perf_counter() - began)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     print(
         f"engine {kernel.path}, {size} bytes, {model.architecture.multiplications} multiplications per byte\n"

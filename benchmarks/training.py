@@ -79,14 +79,14 @@ def rates(a: Architecture, files: Corpus, settings: Settings, place: Place) -> t
             next(steps)
         read, product = [], []
         for _ in range(ROUNDS):
-            started = time.perf_counter()
+            began = time.perf_counter()
             first, last = next(steps), None
             for _ in range(STEPS - 1):
                 last = next(steps)
             finish(place.device)
             assert last is not None
             per_step = (last.bytes_read - first.bytes_read) / (STEPS - 1)
-            read.append(STEPS * per_step / (time.perf_counter() - started) / 1e6)
+            read.append(STEPS * per_step / (time.perf_counter() - began) / 1e6)
             product.append(products(a, settings, place.device) / 1e6)
     return statistics.median(read), statistics.median(product)
 
@@ -110,10 +110,10 @@ def products(a: Architecture, settings: Settings, device: torch.device) -> float
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(step, range(workers)))
         finish(device)
-        started = time.perf_counter()
+        began = time.perf_counter()
         list(pool.map(step, range(STEPS * workers)))
         finish(device)
-    return STEPS * workers * rows / (time.perf_counter() - started)
+    return STEPS * workers * rows / (time.perf_counter() - began)
 
 
 def finish(device: torch.device) -> None:

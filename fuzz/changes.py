@@ -120,8 +120,8 @@ def forged(rng: random.Random, data: bytes) -> bytes:
     if header.is_short:
         return container.short_frame(header.fingerprint, blocks[0])
     assert header.block_size is not None
-    start = container.frame_header(header.fingerprint, header.block_size, header.content_size)
-    index, parts = container.Index(len(start)), [start]
+    head = container.frame_header(header.fingerprint, header.block_size, header.content_size)
+    index, parts = container.Index(len(head)), [head]
     for block in blocks:
         parts.append(container.encode_block(block))
         index.add(block.size, len(parts[-1]))

@@ -158,12 +158,12 @@ def main() -> int:
         case = None if i < options.train else rng.choice(CASES)
         name, number = case.name if case else "train", rng.choice(SIGNALS)
         folder = Path(tempfile.mkdtemp())
-        started = time.monotonic()
+        began = time.monotonic()
         first = name not in usual  # how long it takes if it is not ended
         after = 3600.0 if first else rng.uniform(0, 1.1 * usual[name])
         wrong = coding(case, number, after, folder) if case else training(number, after, folder)
         if first:
-            usual[name] = time.monotonic() - started
+            usual[name] = time.monotonic() - began
         seen[f"{name}, {number.name}"] += 1
         for problem in wrong:
             failures += 1

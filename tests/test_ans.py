@@ -132,13 +132,13 @@ def test_quantised_rows_are_exact_and_close(weights: list[int]) -> None:
     assert off.max() <= 1 + max(ideal) / 2**19
 
 
-starts = st.integers(1, TOTAL - 2)
+bounds = st.integers(1, TOTAL - 2)
 
 
 @every_stack
 @given(
     first=st.integers(0, 2**32 - 1),
-    ends=st.lists(st.tuples(starts, starts).map(sorted), max_size=40),
+    ends=st.lists(st.tuples(bounds, bounds).map(sorted), max_size=40),
 )
 def test_intervals_are_found_by_their_quantiles(
     stack_type: type[AnsStack], first: int, ends: list[list[int]]

@@ -98,8 +98,8 @@ def test_every_truncation_is_an_error(frame: bytes) -> None:
 
 def test_every_flipped_bit_of_header_and_index_is_an_error() -> None:
     for frame, payload in ((_long_frame(), 3 + 8 + 240), (container.short_frame(FINGERPRINT, SOME[0]), 3)):
-        start = len(frame) - payload if payload == 3 else len(frame)
-        for bit in range(8 * start):
+        covered = len(frame) - payload if payload == 3 else len(frame)
+        for bit in range(8 * covered):
             damaged = bytearray(frame)
             damaged[bit // 8] ^= 1 << bit % 8
             try:

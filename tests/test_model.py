@@ -332,9 +332,9 @@ def test_no_damage_to_the_header_is_more_than_a_model_error(
     length = int.from_bytes(data[:8], "little")
     header, rest = data[8 : 8 + length], data[8 + length :]
     header = header[: at % length] + put + header[at % length + removed :]
-    start = (len(header) if grow else length).to_bytes(8, "little")
+    size_field = (len(header) if grow else length).to_bytes(8, "little")
     with contextlib.suppress(ModelError):
-        parse_model(start + header + rest, "x")  # which may do: it may be what is there for people
+        parse_model(size_field + header + rest, "x")  # which may do: it may be what is there for people
 
 
 def test_the_largest_files_are_refused_in_little_memory(tmp_path: Path) -> None:

@@ -127,9 +127,9 @@ def test_nobody_predicts_in_a_stored_block(tiny: Model) -> None:
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=100).map(str.encode)))
 def test_any_bytes_are_characters_that_can_be_shown(data: bytes) -> None:
     characters = split_characters(data)
-    assert (characters.starts[0], characters.starts[-1]) == (0, len(data))
-    assert (np.diff(characters.starts) > 0).all()
-    assert len(characters.shown) == len(characters.kinds) == len(characters.starts) - 1
+    assert (characters.offsets[0], characters.offsets[-1]) == (0, len(data))
+    assert (np.diff(characters.offsets) > 0).all()
+    assert len(characters.shown) == len(characters.kinds) == len(characters.offsets) - 1
     for piece in characters.shown:
         assert piece
         for c in piece if piece not in ("\n", "\t") else "":

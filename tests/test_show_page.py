@@ -91,7 +91,7 @@ def test_the_figures_are_those_of_the_costs(tiny: Model) -> None:
     assert at == len(packed)
     lengths, units, bits, network, matched, expected, contexts, data = columns
     assert data.tobytes() == shown.data
-    assert np.cumsum(lengths).tolist() == shown.characters.starts[1:].tolist()
+    assert np.cumsum(lengths).tolist() == shown.characters.offsets[1:].tolist()
     assert units.tolist() == [len(piece.encode("utf-16-le")) // 2 for piece in shown.characters.shown]
     assert bits / known["unit"] == pytest.approx(shown.costs.bits, abs=0.0003)
     assert network / known["unit"] == pytest.approx(np.nan_to_num(attribution.network_bits), abs=0.0003)
@@ -160,14 +160,14 @@ def tip_of(browser: Browser, byte: int) -> str:
 
 def check_tip(browser: Browser, shown: Shown, attribution: Attribution, index: int) -> None:
     """What the page says of a character is what was measured."""
-    start, end = shown.characters.starts[index : index + 2].tolist()
-    tip = tip_of(browser, start)
+    begin, end = shown.characters.offsets[index : index + 2].tolist()
+    tip = tip_of(browser, begin)
     found = re.search(r"([\d.]+) bits, byte", tip)
     assert found is not None, tip
-    assert float(found[1]) == pytest.approx(shown.costs.bits[start:end].sum(), abs=0.002 * (end - start))
+    assert float(found[1]) == pytest.approx(shown.costs.bits[begin:end].sum(), abs=0.002 * (end - begin))
     rows = [line.split("\t") for line in tip.splitlines() if "\t" in line][1:]
-    assert len(rows) == min(12, end - start)
-    for at, row in enumerate(rows, start):
+    assert len(rows) == min(12, end - begin)
+    for at, row in enumerate(rows, begin):
         assert row[0].split()[0] == f"{shown.data[at]:02x}"
         assert float(row[2]) == pytest.approx(attribution.network_bits[at], abs=0.001)
         length = attribution.match_length[at]
@@ -267,7 +267,7 @@ def test_a_megabyte_loads_and_scrolls(browser: Browser, tiny: Model, tmp_path: P
     units = sum(len(piece.encode("utf-16-le")) // 2 for piece in shown.characters.shown[:last])
     hover(browser, units)
     check_tip(browser, shown, repeated, last)
-    index = int(np.searchsorted(shown.characters.starts, 700_000, side="right")) - 1
+    index = int(np.searchsorted(shown.characters.offsets, 700_000, side="right")) - 1
     browser.run("location.hash = 'b700000'")
     check_tip(browser, shown, repeated, index)
     assert browser.requests() == {(tmp_path / "page.html").as_uri()}

@@ -90,8 +90,8 @@ def test_training_learns_and_is_reproducible(corpus: Path, tmp_path: Path) -> No
 
 def test_dense_weights_learn_by_adam_and_decay() -> None:
     torch.manual_seed(0)
-    start = torch.randn(30, 4)
-    ours, reference = torch.nn.Parameter(start.clone()), start.double()
+    initial = torch.randn(30, 4)
+    ours, reference = torch.nn.Parameter(initial.clone()), initial.double()
     adam, mean, square = AdamW([ours], 0.1, (0.9, 0.98), 0.02), 0.0, 0.0
     for step in range(1, 6):
         gradient = torch.randn(30, 4)
@@ -101,7 +101,7 @@ def test_dense_weights_learn_by_adam_and_decay() -> None:
         change = (mean / (1 - 0.9**step)) / ((square / (1 - 0.98**step)).sqrt() + 1e-8)
         reference = (1 - 0.05 * 0.02) * reference - 0.05 * change
     assert torch.allclose(ours.double(), reference, rtol=1e-5, atol=1e-6)
-    assert not torch.allclose(ours, start, atol=0.1)
+    assert not torch.allclose(ours, initial, atol=0.1)
 
 
 def test_continuing_from_a_model(corpus: Path, tmp_path: Path) -> None:

@@ -136,8 +136,8 @@ def test_both_backends_find_the_same_gradients() -> None:
 
 def test_rows_learn_the_same_from_either_kind_of_gradient() -> None:
     torch.manual_seed(0)
-    start = torch.randn(300, 4)
-    sparse, dense = (torch.nn.Parameter(start.clone()) for _ in range(2))
+    initial = torch.randn(300, 4)
+    sparse, dense = (torch.nn.Parameter(initial.clone()) for _ in range(2))
     optimizers = RowAdam(sparse, 0.1), RowAdam(dense, 0.1)
     weights = torch.randn(40, 3, 4)
     for step in range(4):
@@ -152,8 +152,8 @@ def test_rows_learn_the_same_from_either_kind_of_gradient() -> None:
             optimizer.step(gradient, 0.5, 3)
     assert torch.allclose(sparse, dense, atol=1e-5)
     unread = slice(90, 100)
-    assert (dense[unread] == start[unread]).all()
-    assert not torch.allclose(dense, start, atol=0.1)
+    assert (dense[unread] == initial[unread]).all()
+    assert not torch.allclose(dense, initial, atol=0.1)
 
 
 def trainer(folder: Path, vae: Vae, **options: Any) -> Trainer:

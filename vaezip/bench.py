@@ -118,9 +118,9 @@ def model_speed(path: str, size: int = 32 << 10) -> float:
     """Bytes per second that one core compresses of an English text of so many bytes with a model."""
     model = load_model(path)
     text = (__doc__ or "").encode() * (1 + size // 50)
-    started = time.perf_counter()
+    began = time.perf_counter()
     stream.compress(text[:size], model=model)
-    return size / (time.perf_counter() - started)
+    return size / (time.perf_counter() - began)
 
 
 def compressors(models: Mapping[str, Model]) -> list[Compressor]:
@@ -184,7 +184,7 @@ def _unppmd(pyppmd: Any, data: bytes, size: int) -> bytes:
 
 def measure(compressor: Compressor, name: str, text: bytes) -> Measurement:
     """Compress and decompress once, timed; raises IntegrityError if the text does not come back."""
-    start = time.perf_counter()
+    began = time.perf_counter()
     compressed = compressor.compress(text)
     middle = time.perf_counter()
     try:
@@ -194,7 +194,7 @@ def measure(compressor: Compressor, name: str, text: bytes) -> Measurement:
     end = time.perf_counter()
     if back != text:
         raise IntegrityError(f"{name}: {compressor.name} does not give the text back")
-    return Measurement(compressor.name, name, len(text), len(compressed), middle - start, end - middle)
+    return Measurement(compressor.name, name, len(text), len(compressed), middle - began, end - middle)
 
 
 class Account(NamedTuple):

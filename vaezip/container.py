@@ -192,17 +192,17 @@ def read_header(reader: ByteReader) -> Header | None:
     Raises FormatError if this is no frame or its header is damaged, VersionError if it is intact but
     needs a newer version, LimitError if its blocks are larger than any writer makes them.
     """
-    start = reader.position
+    offset = reader.position
     lead = reader.read_some(1)
     if not lead:
         return None
     abbreviated = lead[0] >= _CODED | Method.VAE << 2
     if lead[0] not in (MAGIC, WITH_DICTIONARY) and not abbreviated:
         raise FormatError(
-            "not a .vz file" if start == 0 else "the data after the last frame are not a .vz frame"
+            "not a .vz file" if offset == 0 else "the data after the last frame are not a .vz frame"
         )
     # This byte may begin a text that is not UTF-8, so the first header's damage may be no damage.
-    damage = "damaged header" if start else "not a .vz file, or its header is damaged"
+    damage = "damaged header" if offset else "not a .vz file, or its header is damaged"
     recorder = _Recorder(reader, lead)
     descriptor = VERSION << 5 | lead[0] & 15 if abbreviated else recorder.read(1)[0]
     version, layout = descriptor >> 5, descriptor >> 2 & 3
@@ -221,7 +221,7 @@ def read_header(reader: ByteReader) -> Header | None:
         raise VersionError(f"made by a newer vaezip (format {version}): update vaezip to read it")
     if block_size > MAX_BLOCK_SIZE:
         raise LimitError(f"the blocks are larger than {MAX_BLOCK_SIZE >> 20} MiB")
-    encoded_size = reader.position - start
+    encoded_size = reader.position - offset
     if short:
         method, preset = _method_and_preset(descriptor & 15)
         single = method, preset, _payload_size(method, block_size, second)
@@ -272,7 +272,7 @@ def read_block(reader: ByteReader, header: Header, index: Index) -> Block | None
     if header._single is not None:
         method, preset, payload_size = header._single
         return Block(method, header.content_size or 0, reader.read(payload_size), preset)
-    start = reader.position
+    offset = reader.position
     kind = reader.read(1)[0]
     if kind == _END:
         _read_end(reader, header, index)
@@ -282,7 +282,7 @@ def read_block(reader: ByteReader, header: Header, index: Index) -> Block | None
         raise FormatError("damaged block: impossible size")
     payload_size = _payload_size(method, size, 0 if method == Method.STORED else read_number(reader))
     block = Block(method, size, reader.read(payload_size), preset)
-    index.add(size, reader.position - start)
+    index.add(size, reader.position - offset)
     return block
 
 

@@ -55,15 +55,15 @@ def list_frames(file: str | os.PathLike[str] | Readable) -> Iterator[FrameInfo]:
 
 
 def _frames_read(reader: ByteReader) -> Iterator[FrameInfo]:
-    start = 0
+    offset = 0
     while (header := container.read_header(reader)) is not None:
         count = size = 0
         for block in container.read_blocks(reader, header):
             count += 1
             size += block.size
         yield FrameInfo(
-            reader.position - start, size, count, header.block_size, header.fingerprint, header.dictionary
+            reader.position - offset, size, count, header.block_size, header.fingerprint, header.dictionary
         )
-        start = reader.position
-    if not start:
+        offset = reader.position
+    if not offset:
         raise TruncatedError("the input is empty: not a .vz file")

@@ -41,8 +41,8 @@ def _saved_by_repeats(block: bytes) -> int:
     Only grams whose hash begins with zeros are looked at: if such a gram comes again, so does its hash.
     """
     samples = []
-    for start in range(8):
-        windows = np.frombuffer(block, "<u8", (len(block) - start) // 8, start).astype(np.uint64)
+    for offset in range(8):
+        windows = np.frombuffer(block, "<u8", (len(block) - offset) // 8, offset).astype(np.uint64)
         hashes = (windows << np.uint64(64 - 8 * _GRAM)) * _PRIME
         samples.append(hashes[hashes >> np.uint64(64 - _SAMPLE_BITS) == 0])
     found = np.concatenate(samples)

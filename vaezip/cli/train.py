@@ -188,7 +188,7 @@ def train(
     one machine or of many; the first one measures and writes. Needs PyTorch: pip install '.[train]'; --plot
     needs Matplotlib, too: pip install 'vaezip-text[plot]'. vaezip plot draws a log while training goes on.
     """
-    started = time.monotonic()
+    began = time.monotonic()
     if settings["minutes"] is not None and settings["epochs"] is not None:
         raise click.UsageError("give either --minutes or --epochs.")
     if log == plot == STDIO:
@@ -199,7 +199,7 @@ def train(
     network = sizes(width, layers, table_bits)
     options = {name: value for name, value in settings.items() if value not in (None, {})}
     others: dict[str, Any] = {"init": init, "teacher": teacher, "resume": resume, "overwrite": force}
-    others |= {"started": started, "log": log, "plot": plot}
+    others |= {"began": began, "log": log, "plot": plot}
     try:
         with interruption() as signals, Place.found(device) as place:
             if not place.ranks.leads:

@@ -36,8 +36,8 @@ def encoder_view(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if len(block) <= ENCODER_BYTES:
         return block
     count = ENCODER_BYTES // _WINDOW
-    starts = np.arange(count) * (len(block) - _WINDOW) // (count - 1)
-    windows: NDArray[np.uint8] = block[starts[:, None] + np.arange(_WINDOW)]
+    offsets = np.arange(count) * (len(block) - _WINDOW) // (count - 1)
+    windows: NDArray[np.uint8] = block[offsets[:, None] + np.arange(_WINDOW)]
     return windows.reshape(-1)
 
 

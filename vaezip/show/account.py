@@ -88,7 +88,7 @@ class Shown:
 
     def as_json(self) -> dict[str, Any]:
         """All figures, for scripts: bits with three places."""
-        rows = zip(self.characters.starts[self.characters.lines].tolist(), self.line_bits(), strict=False)
+        rows = zip(self.characters.offsets[self.characters.lines].tolist(), self.line_bits(), strict=False)
         return {
             "name": self.name,
             "model": self.model,

@@ -27,7 +27,7 @@ _ESCAPES = 0xDC00  # where Python puts bytes that are no UTF-8 (PEP 383)
 class Characters(NamedTuple):
     """The m characters of a text of n bytes: code points, with the marks that combine with them, or bytes."""
 
-    starts: NDArray[np.int64]
+    offsets: NDArray[np.int64]
     """Where each begins, in bytes, and the end of the text: int64 (m + 1,)."""
     kinds: NDArray[np.uint8]
     """An index of KINDS for each: uint8 (m,)."""
@@ -38,11 +38,11 @@ class Characters(NamedTuple):
 
     def sums(self, bits: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each character costs, given what each byte costs: float64 (m,)."""
-        return _sums(bits, self.starts)
+        return _sums(bits, self.offsets)
 
     def line_sums(self, bits: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each line costs, given what each byte costs: float64 (lines,)."""
-        return _sums(bits, self.starts[self.lines])
+        return _sums(bits, self.offsets[self.lines])
 
 
 def split_characters(data: bytes) -> Characters:
@@ -62,10 +62,10 @@ def split_characters(data: bytes) -> Characters:
         pieces = ["".join(pieces[a:b]) for a, b in itertools.pairwise(bounds)]
     for i in np.flatnonzero(combining[firsts]).tolist():  # with nothing to combine with
         pieces[i] = "◌" + pieces[i]
-    starts = np.append(np.cumsum(lengths)[firsts] - lengths[firsts], len(data)).astype(np.int64)
+    offsets = np.append(np.cumsum(lengths)[firsts] - lengths[firsts], len(data)).astype(np.int64)
     newlines = np.flatnonzero(codes[firsts] == ord("\n")) + 1
     lines = np.unique(np.concatenate([[0], newlines, [len(firsts)]])).astype(np.int64)
-    return Characters(starts, kind_of[firsts], pieces, lines)
+    return Characters(offsets, kind_of[firsts], pieces, lines)
 
 
 def _sums(bits: NDArray[np.float64], bounds: NDArray[np.int64]) -> NDArray[np.float64]:

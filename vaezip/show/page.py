@@ -90,7 +90,7 @@ def _dearest(shown: Shown) -> Iterator[str]:
     for index in shown.dearest_lines(_DEAREST):
         first, end = characters.lines[index : index + 2].tolist()
         excerpt = html.escape("".join(characters.shown[first : min(end, first + _EXCERPT)]).strip())
-        place = f'<a href="#b{characters.starts[first]}">line {index + 1}</a>'
+        place = f'<a href="#b{characters.offsets[first]}">line {index + 1}</a>'
         yield f'<li>{place} <span class="faint">{bits[index]:.1f} bits</span> {excerpt}</li>'
 
 
@@ -152,7 +152,7 @@ def _figures(shown: Shown, attribution: Attribution) -> str:
     characters = shown.characters
     units = [len(piece) + sum(c > "\uffff" for c in piece) for piece in characters.shown]  # of UTF-16
     columns = (
-        np.diff(characters.starts).astype("<u4"),
+        np.diff(characters.offsets).astype("<u4"),
         np.array(units, "<u4"),
         _fixed(shown.costs.bits),
         _fixed(attribution.network_bits),

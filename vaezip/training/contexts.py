@@ -36,7 +36,7 @@ class LaneContexts:
         """Rows of the tables to read for the next bytes of every lane.
 
         text: int64 (lanes, 7 + chunk), the byte before every position and the seven before the first of
-        these, 0 before a segment's start. fresh: (lanes,), where a segment starts. Returns what `find_rows`
+        these, 0 before a segment begins. fresh: (lanes,), where a segment begins. Returns what `find_rows`
         gives for these contexts, and what it gives where no row has an owner: int64 (lanes, chunk,
         contexts) each.
         """

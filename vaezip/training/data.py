@@ -137,7 +137,7 @@ class Segments(NamedTuple):
     """Where segments lie in the files."""
 
     file: NDArray[np.int64]  # (n,) its number
-    start: NDArray[np.int64]  # (n,) in that file
+    offset: NDArray[np.int64]  # (n,) in that file
     length: NDArray[np.int64]  # (n,)
 
 
@@ -171,10 +171,10 @@ class SegmentSource:
 
     def draw(self, rng: np.random.Generator, length: int) -> NDArray[np.uint8]:
         """`length` bytes from somewhere in some file; less if it is shorter."""
-        (file,), (start,), (size,) = self.places(rng, np.array([length]))
-        return self.text(int(file), int(start), int(size))
+        (file,), (offset,), (size,) = self.places(rng, np.array([length]))
+        return self.text(int(file), int(offset), int(size))
 
-    def text(self, file: int, start: int, length: int) -> NDArray[np.uint8]:
+    def text(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
         """The bytes of a segment."""
-        found: NDArray[np.uint8] = self.files[file].data[start : start + length]
+        found: NDArray[np.uint8] = self.files[file].data[offset : offset + length]
         return found

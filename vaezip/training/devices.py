@@ -40,8 +40,8 @@ def bfloat16_pays(device: torch.device) -> bool:
     seconds = []
     for x, y in ((a, b), (a.bfloat16(), b.bfloat16())):
         torch.mm(x, y)
-        started = time.perf_counter()
+        began = time.perf_counter()
         for _ in range(10):
             torch.mm(x, y)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.perf_counter() - began)
     return seconds[1] < seconds[0]

@@ -1,4 +1,4 @@
-"""`vaezip train`, start to end: corpus, trainer, checkpoint, export, evaluation."""
+"""`vaezip train` from end to end: corpus, trainer, checkpoint, export, evaluation."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TrainingJob:
         teacher: str | None = None,
         resume: bool = False,
         overwrite: bool = False,
-        started: float | None = None,
+        began: float | None = None,
         log: str | None = None,
         plot: str | None = None,
         place: Place | None = None,
@@ -64,7 +64,7 @@ class TrainingJob:
         sizes, options: those fields of `Architecture` and of `Settings` that are given; a run that is resumed
         keeps its own, and the others are as by default or as suits the model `init`. teacher: a model from
         whose predictions the network learns, too. overwrite: all that the
-        run writes, and without `resume` a checkpoint, too. started: when the minutes began, by
+        run writes, and without `resume` a checkpoint, too. began: when the minutes began, by
         `time.monotonic`. log, plot: files for the curves, `-` being standard output; what a run has left
         there, `resume` goes on with.
         Raises CorpusError for an unusable corpus; FileError if a file or checkpoint is there and may not be
@@ -72,7 +72,7 @@ class TrainingJob:
         resume, or of a run with other settings than those given; ModelError for a bad `init` or `teacher`;
         MissingExtraError if nothing here can plot.
         """
-        started = time.monotonic() if started is None else started
+        began = time.monotonic() if began is None else began
         self._output, self._overwrite = output, overwrite
         self._place = place or Place()
         self._timetable: Timetable | None = None  # where minutes are to be kept
@@ -93,7 +93,7 @@ class TrainingJob:
             else:
                 self._begin(sizes, options, init, teacher)
             self._before = _model(self._folder.init) if self._folder.init.exists() else None
-            self._plan(started)
+            self._plan(began)
             self._log.begin(self._trainer.step, resume=resume, overwrite=overwrite)
         except BaseException:
             self.close()
@@ -238,13 +238,13 @@ class TrainingJob:
                 "validation may have been read"
             )
 
-    def _plan(self, started: float) -> None:
+    def _plan(self, began: float) -> None:
         """Take what is not training out of the minutes."""
         trainer = self._trainer
         if trainer.settings.minutes is None or trainer.done:
             return
         rehearsal = Rehearsal(trainer.vae, self.corpus, trainer.settings.seed, self._before)
-        self._timetable = Timetable(rehearsal, trainer, started)
+        self._timetable = Timetable(rehearsal, trainer, began)
         others = self._timetable.plan()
         if others > (1 - LEAST_TRAINING) * 60 * trainer.settings.minutes:
             self.notices.append(

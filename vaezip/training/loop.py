@@ -198,7 +198,7 @@ class Trainer:
         s, r = self.settings, self._run
         teacher = packed(self._teacher) if self._teacher else None
         self._ranks.give({**self._state(), "teacher": teacher})
-        started = time.monotonic() - r.seconds
+        began = time.monotonic() - r.seconds
         due = time.monotonic() + min(_FIRST_CHECKPOINT, s.checkpoint_seconds)
         if not r.step:
             self._validate()
@@ -206,7 +206,7 @@ class Trainer:
             with self._descent.reading(self._source, r.step) as backend:
                 while (share := self._share()) < 1:
                     self._step(backend, share)
-                    r.seconds = time.monotonic() - started
+                    r.seconds = time.monotonic() - began
                     if int(_VALIDATIONS * self._share()) > int(_VALIDATIONS * share) or self._passed():
                         self._validate()
                     yield self._progress()

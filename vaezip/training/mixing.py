@@ -173,9 +173,9 @@ class _Practice:
 
 def _paced(texts: Sequence[Text], seconds: float) -> Iterator[Text]:
     """Those there is time for, all of them or some of every part: what comes too late is left out."""
-    total, before, started = sum(map(len, texts)), 0, time.monotonic()
+    total, before, began = sum(map(len, texts)), 0, time.monotonic()
     for text in texts:
-        if not before or time.monotonic() - started <= seconds * (before / total):
+        if not before or time.monotonic() - began <= seconds * (before / total):
             yield text
         before += len(text)
 

@@ -47,10 +47,10 @@ class Rehearsal:
             vae = copy.deepcopy(vae).cpu()
         self._vae, self._corpus, self._before = vae, corpus, before
         few = Corpus(corpus.train, evaluated(corpus.validation, 1, _SLOW_BYTES), [])
-        started = time.perf_counter()
+        began = time.perf_counter()
         # A mixer that has practised practises on validation text only: here, on next to nothing.
         data = export(vae, few, {}, seed, MixerParameters(unpractised()))
-        self._exporting = time.perf_counter() - started
+        self._exporting = time.perf_counter() - began
         self._model = parse_model(data, "rehearsal")
         practised = before is not None
         texts = texts_for_export(corpus, seed, practised=practised)[1]
@@ -68,17 +68,17 @@ class Rehearsal:
         """Of a mixer that reads the last of the texts."""
         last = self._texts[-1 if self._slow else -8 :]
         pieces = [text[: _SLOW_BYTES if self._slow else _FILE_BYTES] for text in last]
-        started = time.perf_counter()
+        began = time.perf_counter()
         for piece in pieces:
             self._model.predictor(self._model.latent.null(), 0, len(piece)).encode(piece)
-        return (time.perf_counter() - started) / sum(map(len, pieces))
+        return (time.perf_counter() - began) / sum(map(len, pieces))
 
     def _evaluating(self) -> float:
         limit, per_file = (_SLOW_BYTES, _SLOW_BYTES) if self._slow else (_BYTES, _FILE_BYTES)
         sample = evaluated(self._corpus.validation, limit, per_file)
-        started = time.perf_counter()
+        began = time.perf_counter()
         evaluate(self._vae, self._model, sample, before=self._before)
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - began
         return seconds * self.evaluated_bytes / _size(sample)
 
 
@@ -89,18 +89,18 @@ def _size(files: list[TextFile]) -> int:
 class Timetable:
     """Keeps a run's seconds, though the machine may become faster or slower on the way."""
 
-    def __init__(self, rehearsal: Rehearsal, trainer: Trainer, started: float) -> None:
-        """started: when this run, or what resumes it, began, by `time.monotonic`."""
-        self._rehearsal, self._trainer, self._started = rehearsal, trainer, started
+    def __init__(self, rehearsal: Rehearsal, trainer: Trainer, began: float) -> None:
+        """began: when this run, or what resumes it, began, by `time.monotonic`."""
+        self._rehearsal, self._trainer, self._began = rehearsal, trainer, began
         self._budget = 60 * (trainer.settings.minutes or 0.0)
-        self._end = started + self._budget - trainer.seconds
-        self._before: float | None = None  # seconds from the start to the first plan
+        self._end = began + self._budget - trainer.seconds
+        self._before: float | None = None  # seconds until the first plan
 
     def plan(self) -> float:
         """Tell the trainer how long it may train; how long takes what is not training, in seconds."""
         conclusion, closing = self._trainer.seconds_to_conclude(), self._rehearsal.closing()
         if self._before is None:
-            self._before = time.monotonic() - self._started
+            self._before = time.monotonic() - self._began
         after = conclusion + closing.others + min(closing.practising, _PRACTICE * self._budget)
         self._trainer.plan(self._before, after)
         return self._before + after

@@ -27,14 +27,14 @@ _LONGEST_SEGMENT = 32  # in chunks
 class Chunk(NamedTuple):
     """One training step's input: lanes of segments, time first."""
 
-    seen: Tensor  # int64 (T, B): the byte before each position, 0 at a segment's start
+    seen: Tensor  # int64 (T, B): the byte before each position, 0 where a segment begins
     rows: Tensor  # int64 (T, B, contexts)
     target: Tensor  # int64 (T, B)
     mask: Tensor  # float32 (T, B): 0 where a segment has ended
     view: Tensor  # int64 (B, n): the encoder's view of each whole segment
     view_bytes: Tensor  # int64 (B,)
     segment_bytes: Tensor  # float32 (B,): length of each whole segment
-    fresh: Tensor  # bool (B,): the lane starts a new segment
+    fresh: Tensor  # bool (B,): the lane begins a new segment
     bytes: int  # that are real
     teacher_rows: Tensor | None = None  # as `rows`, of a teacher's tables, none of them withheld
 
@@ -121,7 +121,7 @@ class Sampler:
         return [rows, find_rows(self._teacher.a, slots, self._teacher.tags.numpy())]
 
     def next(self) -> Chunk:
-        """The next chunk of every lane; a lane whose segment has ended starts another."""
+        """The next chunk of every lane; a lane whose segment has ended begins another."""
         lanes, size = len(self._lanes), self._chunk
         seen = np.zeros((lanes, size), np.int64)
         networks = [self._a] if self._teacher is None else [self._a, self._teacher.a]
@@ -191,20 +191,20 @@ class DeviceSampler:
         text = np.empty(self._own + lanes * self._drawing.longest, np.uint8)
         np.concatenate([f.data for f in source.files], out=text[: self._own])
         self._text = torch.from_numpy(text).to(device)
-        self._places = np.zeros((3, lanes), np.int64)  # start in the text, length, and bytes read
+        self._places = np.zeros((3, lanes), np.int64)  # offset in the text, length, and bytes read
         self._window = torch.arange(-1 - MOST_ORDER, chunk, device=device)
         self._plain = torch.arange(ENCODER_BYTES, device=device)
 
     def next(self) -> Chunk:
-        """The next chunk of every lane; a lane whose segment has ended starts another."""
+        """The next chunk of every lane; a lane whose segment has ended begins another."""
         _, length, at = self._places
         done = np.flatnonzero(at >= length)
         if len(done):
             self._begin(done)
-        start_, length_, at_ = self._sent(torch.from_numpy(self._places.copy()))[:, :, None]
+        offset_, length_, at_ = self._sent(torch.from_numpy(self._places.copy()))[:, :, None]
         position = at_ + self._window
         there = (position >= 0) & (position < length_)
-        text = self._text[(start_ + position).clamp(0, len(self._text) - 1)].long()
+        text = self._text[(offset_ + position).clamp(0, len(self._text) - 1)].long()
         text = torch.where(there, text, 0)
         fresh = at_[:, 0] == 0
         rows, shared = self._contexts.rows(text[:, :-1], fresh)
@@ -213,7 +213,7 @@ class DeviceSampler:
             rows = torch.where(chance < self._dropout, shared, rows)
         first = MOST_ORDER + 1  # of the window, that is predicted
         view_bytes = length_[:, 0].clamp(max=ENCODER_BYTES)
-        view = self._view(start_, length_, _width(np.minimum(length, ENCODER_BYTES)))
+        view = self._view(offset_, length_, _width(np.minimum(length, ENCODER_BYTES)))
         count = int(np.minimum(length - at, self._chunk).sum())
         at += self._chunk
         return Chunk(
@@ -231,20 +231,20 @@ class DeviceSampler:
 
     def _begin(self, lanes: NDArray[np.int64]) -> None:
         segments, rewritten = self._drawing.draw(len(lanes))
-        start, length, at = self._places
-        start[lanes] = np.take(self._offsets, segments.file) + segments.start
+        offset, length, at = self._places
+        offset[lanes] = np.take(self._offsets, segments.file) + segments.offset
         length[lanes], at[lanes] = segments.length, 0
         for i, text in rewritten.items():
-            start[lanes[i]] = here = self._own + lanes[i] * self._drawing.longest
+            offset[lanes[i]] = here = self._own + lanes[i] * self._drawing.longest
             self._text[here : here + len(text)] = self._sent(torch.from_numpy(text.copy()))
 
-    def _view(self, start: Tensor, length: Tensor, width: int) -> Tensor:
-        """`encoder_view` of every lane's segment; start and length: (lanes, 1)."""
+    def _view(self, offset: Tensor, length: Tensor, width: int) -> Tensor:
+        """`encoder_view` of every lane's segment; offset and length: (lanes, 1)."""
         plain = self._plain[:width]
         window, inside = plain // _WINDOW, plain % _WINDOW
         spread = window * (length - _WINDOW) // (ENCODER_BYTES // _WINDOW - 1) + inside
         at = torch.where(length > ENCODER_BYTES, spread, plain)
-        text = self._text[start + torch.minimum(at, length - 1)].long()
+        text = self._text[offset + torch.minimum(at, length - 1)].long()
         return torch.where(at < length, text, 0)
 
     def _sent(self, x: Tensor) -> Tensor:

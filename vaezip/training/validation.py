@@ -92,9 +92,9 @@ class Validation:
         """How long `conclude` will take on this machine."""
         null = torch.zeros(1, vae.a.latents)
         text_bits(vae, self._pieces[0], null)  # so that whatever is done but once is done
-        started = time.perf_counter()
+        began = time.perf_counter()
         self._measure(vae)
-        return (time.perf_counter() - started) * (2 * len(_SHARES) if self.has_origin else 1)
+        return (time.perf_counter() - began) * (2 * len(_SHARES) if self.has_origin else 1)
 
     def _candidates(self) -> Iterator[dict[str, Tensor]]:
         """One at a time, since each is as large as the network."""
