@@ -62,9 +62,9 @@ static void run_contexts(uintptr_t tables, const uint8_t *x, int n, int64_t *row
 static void run_network(uintptr_t network, const int32_t *scale, const int32_t *shift, int32_t *state,
                         const uint8_t *x, int n, const int64_t *rows, int32_t *exponentials) {
     const vz_network *net = (const vz_network *)network;
-    vz_style style = {scale, shift};
+    vz_modulation modulation = {scale, shift};
     for (int i = 0; i < n; i++, rows += net->contexts, exponentials += 256)
-        vz_network_step(net, &style, state, i ? x[i - 1] : 0, rows, exponentials);
+        vz_network_step(net, &modulation, state, i ? x[i - 1] : 0, rows, exponentials);
 }
 
 static void run_mixer(uintptr_t mixer, const uint8_t *x, int n, const int32_t *e) {
@@ -116,8 +116,8 @@ def main() -> None:
     x, z, size = np.frombuffer(text, np.uint8), model.latent.null(), len(text)
     rows = np.empty((size, model.architecture.contexts), np.int64)
     exponentials = np.empty((size, 256), np.int32)
-    style = model.decoder.style(z[None])
-    scale, shift, state = (np.ascontiguousarray(part[0]) for part in style)
+    modulation = model.decoder.modulation(z[None])
+    scale, shift, state = (np.ascontiguousarray(part[0]) for part in modulation)
     intervals = model.predictor(z, 0, size).encode(x)
     header = read_header(ByteReader(io.BytesIO(frame_header(model.fingerprint, size, size))))
     assert header is not None

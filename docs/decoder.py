@@ -397,7 +397,7 @@ class Network:
     def curve(self, name: str, u: Array) -> Array:
         return self.tensors[f"decoder.{name}"][clip(u + 2048, 0, 4095)]
 
-    def styled(self, y: Array, i: int) -> Array:  # S_i(y)
+    def modulated(self, y: Array, i: int) -> Array:  # S_i(y)
         x = normalised(y, self.tensors["decoder.norm"])
         return clip(x * self.a[i] + self.b[i] >> 19, -127, 127)
 
@@ -419,14 +419,14 @@ class Network:
         y = self.tensors["decoder.byte"][text.last(1)] + self.features(text)
         for i, h in enumerate(self.h):
             layer = f"decoder.layers.{i}."
-            f, c, o = self.model.linear(layer + "gates", self.styled(y, 2 * i)).reshape(3, -1)
+            f, c, o = self.model.linear(layer + "gates", self.modulated(y, 2 * i)).reshape(3, -1)
             f, c, o = self.curve("sigmoid", f), self.curve("tanh", c), self.curve("sigmoid", o)
             h += ((c << 9) - h) * (2**15 - f) + 2**14 >> 15
             a = (o * (h >> 9) >> 15) * self.tensors[layer + "out_scale"] + 2**19 >> 20
             y = y + self.model.linear(layer + "out", clip(a, -127, 127))
-            up = self.model.linear(layer + "up", self.styled(y, 2 * i + 1))
+            up = self.model.linear(layer + "up", self.modulated(y, 2 * i + 1))
             y = y + self.model.linear(layer + "down", clip(up, 0, 127))
-        logits = self.model.linear("decoder.head", self.styled(y, 2 * len(self.h)))
+        logits = self.model.linear("decoder.head", self.modulated(y, 2 * len(self.h)))
         return 1 + self.tensors["decoder.exp"][np.minimum(logits.max() - logits, 1087)]
 
 

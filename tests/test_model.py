@@ -205,8 +205,8 @@ def test_no_sum_of_the_network_leaves_32_bits(lone: bool) -> None:
     decoder, encoder = model.decoder, model.encoder
     text = np.frombuffer(b"The same text, in 64 bits: 0123456789", np.uint8)[None]
     slots = np.random.default_rng(0).integers(0, 1 << 17, (1, text.shape[1], LARGE.contexts))
-    style = decoder.style(np.zeros((1, LARGE.latents), np.int32))
-    logits, state = decoder(text, slots, style, style.initial_state)
+    modulation = decoder.modulation(np.zeros((1, LARGE.latents), np.int32))
+    logits, state = decoder(text, slots, modulation, modulation.initial_state)
     posterior = encoder(np.resize(text, 5000))
 
     def widen(part: object) -> None:
@@ -220,8 +220,8 @@ def test_no_sum_of_the_network_leaves_32_bits(lone: bool) -> None:
     for part in (decoder, decoder.norm, decoder.features, decoder.head, *maps, *vars(encoder).values()):
         if hasattr(part, "__dict__"):
             widen(part)
-    wide_style = type(style)(*(part.astype(np.int64) for part in style))
-    wide_logits, wide_state = decoder(text, slots, wide_style, wide_style.initial_state)
+    wide_modulation = type(modulation)(*(part.astype(np.int64) for part in modulation))
+    wide_logits, wide_state = decoder(text, slots, wide_modulation, wide_modulation.initial_state)
     assert wide_logits.dtype == np.int64
     assert (wide_logits == logits).all()
     assert (wide_state == state).all()

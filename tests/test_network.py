@@ -15,7 +15,7 @@ from vaezip.latent import offsets
 from vaezip.model import Model
 from vaezip.network import ops
 from vaezip.network.architecture import Architecture
-from vaezip.network.decoder import Style
+from vaezip.network.decoder import Modulation
 from vaezip.network.encoder import ENCODER_BYTES, encoder_view
 from vaezip.network.features import ContextState, context_slots
 from vaezip.tensors import read_tensors
@@ -53,11 +53,11 @@ def _decode(model: Model, text: bytes, z: list[int], steps: list[int]) -> tuple[
     x = np.frombuffer(text, np.uint8)[None]
     slots = context_slots(model.architecture, x)
     seen = np.concatenate([np.zeros((1, 1), np.uint8), x[:, :-1]], axis=1)
-    style = model.decoder.style(np.array([z], np.int32))
-    state, logits, at = style.initial_state, [], 0
+    modulation = model.decoder.modulation(np.array([z], np.int32))
+    state, logits, at = modulation.initial_state, [], 0
     for n in steps:
         part = slice(at, at + n)
-        out, state = model.decoder(seen[:, part], slots[:, part], style, state)
+        out, state = model.decoder(seen[:, part], slots[:, part], modulation, state)
         logits.append(out)
         at += n
     return np.concatenate(logits, axis=1), state
@@ -80,10 +80,10 @@ def test_lanes_do_not_touch_each_other(tiny: Model, prose: bytes) -> None:
     x = np.frombuffer(prose[:600], np.uint8).reshape(3, 200)
     z = np.arange(3 * tiny.architecture.latents, dtype=np.int32).reshape(3, -1) - 10
     slots = context_slots(tiny.architecture, x)
-    style = tiny.decoder.style(z)
-    together, _ = tiny.decoder(x, slots, style, style.initial_state)
+    modulation = tiny.decoder.modulation(z)
+    together, _ = tiny.decoder(x, slots, modulation, modulation.initial_state)
     for i in range(3):
-        alone = Style(*(part[i : i + 1] for part in style))
+        alone = Modulation(*(part[i : i + 1] for part in modulation))
         logits, _ = tiny.decoder(x[i : i + 1], slots[i : i + 1], alone, alone.initial_state)
         assert (logits == together[i : i + 1]).all()
 

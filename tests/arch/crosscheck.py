@@ -132,7 +132,7 @@ def dump(model: Model, byte_order: str) -> bytes:
         for values, kind in zip(preset, ("i4", "i4", "u4", "u4"), strict=True):
             array(values, kind)
     for z in LATENTS:
-        for values in d.style(np.full((1, a.latents), z, np.int32)):
+        for values in d.modulation(np.full((1, a.latents), z, np.int32)):
             array(values[0])
     return b"".join(parts)
 

@@ -7,7 +7,7 @@
 
 #define VALUE_BITS 15
 #define STATE_BITS 24
-#define STYLE_SHIFT 19
+#define MODULATION_SHIFT 19
 #define OUT_SHIFT 20
 #define CACHE_LINE 64
 #define PIECE 32 /* elements that stages of a loop hand on to each other */
@@ -41,12 +41,12 @@ VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, 
         for (int o = 0; o < outputs; o++) y[o] = ((y[o] >> pre) * multiplier[o] + bias[o]) >> shift;
 }
 
-/* Normalise, then scale and shift as z says. No sum leaves 32 bits: |y| < 3 * 2^15 after the norm (its table is
+/* RMSNorm, then scale and shift of that site. No sum leaves 32 bits: |y| < 3 * 2^15 after the norm (its table is
  * checked for that, network/ops.py), |scale| < 2^14 and |shift| < 2^29. */
-VZ_INLINE void styled(const vz_network *net, const vz_style *style, int site, const int32_t *restrict x, int8_t *restrict a,
-                      int count) {
+VZ_INLINE void modulate(const vz_network *net, const vz_modulation *modulation, int site, const int32_t *restrict x,
+                        int8_t *restrict a, int count) {
     const int width = net->width, padded = VZ_PADDED(width);
-    const int32_t *restrict scale = style->scale + site * width, *restrict shift = style->shift + site * width;
+    const int32_t *restrict scale = modulation->scale + site * width, *restrict shift = modulation->shift + site * width;
     for (int p = 0; p < count; p++, x += padded, a += padded) {
         int64_t squares = 0;
         for (int i = 0; i < width; i++) squares += (int64_t)x[i] * x[i];
@@ -57,7 +57,7 @@ VZ_INLINE void styled(const vz_network *net, const vz_style *style, int site, co
         for (int i = 0; i < width; i++) {
             int32_t y = ((int32_t)((uint32_t)x[i] << up) >> down) * root;
             y = (y + (1 << 12)) >> 13;
-            a[i] = (int8_t)vz_clip((y * scale[i] + shift[i]) >> STYLE_SHIFT, -127, 127);
+            a[i] = (int8_t)vz_clip((y * scale[i] + shift[i]) >> MODULATION_SHIFT, -127, 127);
         }
     }
 }
@@ -124,7 +124,7 @@ VZ_INLINE void exponentiate(const int32_t *restrict table, const int32_t *restri
     for (int i = 0; i < 256; i++) exponentials[i] = table[below[i]];
 }
 
-VZ_EVERY_CPU void vz_network_run(const vz_network *net, const vz_style *style, vz_workspace *w, int32_t *state,
+VZ_EVERY_CPU void vz_network_run(const vz_network *net, const vz_modulation *modulation, vz_workspace *w, int32_t *state,
                                  const uint8_t *seen, const int64_t *rows, int count, int32_t *exponentials) {
     const int width = net->width, padded = VZ_PADDED(width), wide = VZ_PADDED(hidden(net));
     look_up(net, rows, w->found, count);
@@ -132,18 +132,18 @@ VZ_EVERY_CPU void vz_network_run(const vz_network *net, const vz_style *style, v
     for (int p = 0; p < count; p++) add_byte(w->x + p * padded, net->byte + seen[p] * width, width);
     for (int i = 0; i < net->layers; i++) {
         const vz_layer *layer = &net->layer[i];
-        styled(net, style, 2 * i, w->x, w->a, count);
+        modulate(net, modulation, 2 * i, w->x, w->a, count);
         linear(net->path, &layer->gates, w->a, w->y, count);
         recur(net, layer, w->y, state + i * width, w->a, count);
         linear(net->path, &layer->out, w->a, w->y, count);
         add(w->x, w->y, count * padded);
-        styled(net, style, 2 * i + 1, w->x, w->a, count);
+        modulate(net, modulation, 2 * i + 1, w->x, w->a, count);
         linear(net->path, &layer->up, w->a, w->y, count);
         relu(w->y, w->wide, count * wide);
         linear(net->path, &layer->down, w->wide, w->y, count);
         add(w->x, w->y, count * padded);
     }
-    styled(net, style, 2 * net->layers, w->x, w->a, count);
+    modulate(net, modulation, 2 * net->layers, w->x, w->a, count);
     linear(net->path, &net->head, w->a, w->y, count);
     for (int p = 0; p < count; p++) exponentiate(net->exp, w->y + 256 * p, exponentials + 256 * p);
 }

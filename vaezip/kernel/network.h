@@ -36,10 +36,10 @@ typedef struct {
     const vz_path *path;
 } vz_network;
 
-/* What z sets, constant over a block. */
+/* Scales and shifts that z sets, constant over a block: FiLM (Perez et al. 2018, arXiv:1709.07871). */
 typedef struct {
     const int32_t *scale, *shift; /* (2 * layers + 1, width) */
-} vz_style;
+} vz_modulation;
 
 /* Bytes that are predicted at once, if they are known: each weight is then read once for several of them. */
 #define VZ_RUN 32
@@ -57,7 +57,7 @@ void vz_workspace_free(vz_workspace *w);
 
 /* Runs the decoder over `count` bytes, at most VZ_RUN: `seen` are the bytes before each, `rows`, (count, contexts), those of their
  * contexts, `state` is (layers, width). Writes exp(logit - highest), unit 2^-24, of the 256 values of each: (count, 256). */
-void vz_network_run(const vz_network *net, const vz_style *style, vz_workspace *w, int32_t *state, const uint8_t *seen,
-                    const int64_t *rows, int count, int32_t *exponentials);
+void vz_network_run(const vz_network *net, const vz_modulation *modulation, vz_workspace *w, int32_t *state,
+                    const uint8_t *seen, const int64_t *rows, int count, int32_t *exponentials);
 
 #endif

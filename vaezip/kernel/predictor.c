@@ -110,14 +110,14 @@ void vz_predictor_free(vz_predictor *p) {
 static void run(vz_predictor *p, const uint8_t *text, int count, int32_t *exponentials) {
     int64_t rows[VZ_RUN * VZ_MAX_CONTEXTS];
     uint8_t seen[VZ_RUN];
-    vz_style style = {p->scale, p->shift};
+    vz_modulation modulation = {p->scale, p->shift};
     vz_contexts contexts = p->now.contexts;
     for (int i = 0; i < count; i++) {
         if (i) vz_contexts_push(&contexts, p->tables, text[i - 1]);
         vz_contexts_rows(&contexts, p->tables, rows + i * p->network->contexts);
         seen[i] = i ? text[i - 1] : p->now.seen;
     }
-    vz_network_run(p->network, &style, &p->workspace, p->state, seen, rows, count, exponentials);
+    vz_network_run(p->network, &modulation, &p->workspace, p->state, seen, rows, count, exponentials);
 }
 
 static void begin_byte(vz_predictor *p) {

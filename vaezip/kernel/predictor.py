@@ -49,7 +49,7 @@ class Kernel:
         return self._predictor(z, range(PRESETS), size)
 
     def _predictor(self, z: Int32, presets: Sequence[int], size: int) -> KernelPredictor:
-        arrays = [np.ascontiguousarray(part[0], np.int32) for part in self.decoder.style(z[None])]
+        arrays = [np.ascontiguousarray(part[0], np.int32) for part in self.decoder.modulation(z[None])]
         pointers = [_ffi.from_buffer("int32_t[]", array) for array in arrays]
         mixers = [self.mixers[preset] for preset in presets]
         made = _lib.vz_predictor_new(self.network, self.tables, mixers, len(mixers), *pointers, size)

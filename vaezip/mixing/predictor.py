@@ -134,8 +134,8 @@ class ReferencePredictor:
 
     def __init__(self, reference: Reference, z: Int32, presets: Sequence[int], size: int) -> None:
         self._decoder = reference.decoder
-        self._style = self._decoder.style(z[None])
-        self._state = self._style.initial_state
+        self._modulation = self._decoder.modulation(z[None])
+        self._state = self._modulation.initial_state
         self._mixers = [Mixer(reference.parameters, preset, size) for preset in presets]
         self._contexts = ContextState(self._decoder.architecture, 1)
         self._seen = np.zeros((1, 1), np.uint8)
@@ -157,7 +157,7 @@ class ReferencePredictor:
         for at in range(0, len(text), _CHUNK):
             part = slice(at, at + _CHUNK)
             seen, slots = map(np.stack, zip(*map(self._push, text[part]), strict=True))
-            logits, self._state = self._decoder(seen[None], slots[None], self._style, self._state)
+            logits, self._state = self._decoder(seen[None], slots[None], self._modulation, self._state)
             exponentials = self._decoder.exponentials(logits[0]).astype(np.int32)
             for rows, byte, now in zip(intervals[part], text[part].tolist(), exponentials, strict=True):
                 for row, mixer in zip(rows, self._mixers, strict=True):
@@ -208,7 +208,7 @@ class ReferencePredictor:
     def _begin(self) -> None:
         if not self._begun:
             slots = self._contexts.slots()[:, None]
-            logits, self._state = self._decoder(self._seen, slots, self._style, self._state)
+            logits, self._state = self._decoder(self._seen, slots, self._modulation, self._state)
             self._mixers[0].begin(self._decoder.exponentials(logits[0, 0]).astype(np.int32))
             self._begun = True
 

@@ -33,17 +33,21 @@ from vaezip.network.ops import (
 from vaezip.tensors import Tensors
 
 STATE_BITS = 24  # unit of the recurrent state: 2**-24
-_STYLE_SHIFT = 19
+_MODULATION_SHIFT = 19
 _SCALE_BOUND = (1 << 14) - 1
 _SHIFT_BOUND = (1 << 29) - 1
-assert NORM_BOUND * _SCALE_BOUND + _SHIFT_BOUND < 1 << 31  # so that style needs no more than 32 bits
+assert NORM_BOUND * _SCALE_BOUND + _SHIFT_BOUND < 1 << 31  # so that modulation needs no more than 32 bits
 _OUT_SHIFT = 20
 _OUT_BOUND = (1 << 15) - 1
 EXP_ENTRIES = 1088  # logits further than 17 nats below the highest count as zero
 
 
-class Style(NamedTuple):
-    """What z sets, per lane: constant over a block, so it is computed once."""
+class Modulation(NamedTuple):
+    """Scale and shift of every normalised input, and the first state, as functions of z; one per lane.
+
+    This is feature-wise linear modulation (FiLM; Perez et al. 2018, arXiv:1709.07871). It is constant over a
+    block, so it is computed once.
+    """
 
     scale: Int32  # (lanes, sites, H)
     shift: Int32  # (lanes, sites, H)
@@ -101,22 +105,22 @@ class Decoder:
         require_range("decoder.exp", self.exp, 0, 1 << 24)
         require(self.exp[0] == 1 << 24, "decoder.exp does not begin with 1")
 
-    def style(self, z: NDArray[np.int32]) -> Style:
-        """What z, int32 (lanes, latents) in grid steps, sets."""
+    def modulation(self, z: NDArray[np.int32]) -> Modulation:
+        """The modulation by z, int32 (lanes, latents) in grid steps."""
         lanes, a = len(z), self.architecture
         steps = z.astype(np.int64)
         scale = self._scale + (steps @ self._z_scale).reshape(lanes, *self._scale.shape)
         shift = self._shift + (steps @ self._z_shift).reshape(lanes, *self._shift.shape)
         initial = self._start + (steps @ self._z_start).reshape(lanes, a.layers, a.width)
         h = gate(self.tanh, np.clip(initial, -GATE_ENTRIES, GATE_ENTRIES).astype(np.int32))
-        return Style(
+        return Modulation(
             np.clip(scale, -_SCALE_BOUND, _SCALE_BOUND).astype(np.int32),
             np.clip(shift, -_SHIFT_BOUND, _SHIFT_BOUND).astype(np.int32),
             h << (STATE_BITS - VALUE_BITS),
         )
 
     def __call__(
-        self, seen: NDArray[np.uint8], slots: NDArray[np.int64], style: Style, state: Int32
+        self, seen: NDArray[np.uint8], slots: NDArray[np.int64], modulation: Modulation, state: Int32
     ) -> tuple[Int32, Int32]:
         """Run over T bytes of each lane.
 
@@ -128,11 +132,11 @@ class Decoder:
         x = self.byte[seen] + self.features(found.reshape(*seen.shape, -1))
         after = np.empty_like(state)
         for i, layer in enumerate(self.layers):
-            u = layer.gates(self._styled(x, style, 2 * i))
+            u = layer.gates(self._modulated(x, modulation, 2 * i))
             out, after[:, i] = self._recur(u, state[:, i], layer.out_scale)
             x = x + layer.out(out)
-            x = x + layer.down(relu_activation(layer.up(self._styled(x, style, 2 * i + 1))))
-        return self.head(self._styled(x, style, 2 * len(self.layers))), after
+            x = x + layer.down(relu_activation(layer.up(self._modulated(x, modulation, 2 * i + 1))))
+        return self.head(self._modulated(x, modulation, 2 * len(self.layers))), after
 
     def exponentials(self, logits: Int32) -> NDArray[np.int64]:
         """exp(logit - highest) in units of 2**-24: int32 (..., 256) -> int64 (..., 256)."""
@@ -140,10 +144,10 @@ class Decoder:
         exponentials: NDArray[np.int64] = self.exp[np.minimum(below, EXP_ENTRIES - 1)]
         return exponentials
 
-    def _styled(self, x: Int32, style: Style, site: int) -> NDArray[np.int8]:
-        """Normalise, then scale and shift as z says."""
-        y = self.norm(x) * style.scale[:, None, site] + style.shift[:, None, site]
-        return clip_activation(y >> _STYLE_SHIFT)
+    def _modulated(self, x: Int32, modulation: Modulation, site: int) -> NDArray[np.int8]:
+        """RMSNorm, then scale and shift of that site: int8 (lanes, T, H)."""
+        y = self.norm(x) * modulation.scale[:, None, site] + modulation.shift[:, None, site]
+        return clip_activation(y >> _MODULATION_SHIFT)
 
     def _recur(self, u: Int32, h: Int32, scale: Int32) -> tuple[NDArray[np.int8], Int32]:
         """h_t = h_(t-1) + (1 - f_t)(c_t - h_(t-1)); out_t = o_t h_t. u: (lanes, T, 3H); h: (lanes, H)."""

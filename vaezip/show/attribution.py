@@ -65,13 +65,13 @@ def network_costs(
 
     x: a block, uint8 (n,). z: int32 (latents,), grid steps. tick: called with numbers of bytes done.
     """
-    style = model.decoder.style(z[None])
+    modulation = model.decoder.modulation(z[None])
     slots = context_slots(model.architecture, x[None])
     seen = np.concatenate([np.zeros(1, np.uint8), x[:-1]])[None]
-    state, bits = style.initial_state, np.zeros(len(x))
+    state, bits = modulation.initial_state, np.zeros(len(x))
     for at in range(0, len(x), _CHUNK):
         part = slice(at, at + _CHUNK)
-        logits, state = model.decoder(seen[:, part], slots[:, part], style, state)
+        logits, state = model.decoder(seen[:, part], slots[:, part], modulation, state)
         frequencies = ans.quantise(model.decoder.exponentials(logits[0]))
         found = np.take_along_axis(frequencies, x[part, None].astype(np.int64), 1)[:, 0]
         bits[part] = -np.log2(found / ans.TOTAL)

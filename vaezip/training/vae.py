@@ -2,9 +2,9 @@
 
 Decoder: a gated linear recurrence, trained on all time steps' matrix products at once (Martin & Cundy
 2018, arXiv:1709.04057; Bradbury et al. 2017, arXiv:1611.01576). Every product's input is normalised
-(RMSNorm), then scaled and shifted by functions of z. Encoder: strided convolutions, pooled, giving a
-diagonal Gaussian. -ELBO = E_q[-log p(x|z)] + KL(q(z|x) || p(z)), z = mean + scale * noise (Kingma &
-Welling 2014, arXiv:1312.6114).
+(RMSNorm), then scaled and shifted by functions of z (FiLM; Perez et al. 2018, arXiv:1709.07871). Encoder:
+strided convolutions, pooled, giving a diagonal Gaussian. -ELBO = E_q[-log p(x|z)] + KL(q(z|x) || p(z)),
+z = mean + scale * noise (Kingma & Welling 2014, arXiv:1312.6114).
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ class Layer(nn.Module):
             self.gates.bias[:width] = torch.linspace(-1, 5, width)
 
     def forward(
-        self, x: Tensor, change: Tensor, styles: list[tuple[Tensor, Tensor]], h0: Tensor
+        self, x: Tensor, change: Tensor, modulations: list[tuple[Tensor, Tensor]], h0: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """x, change (T, B, H) and h0 (B, H) -> x, the change that it awaits, and the last state."""
-        x, y = changed(x, change, *styles[0])
+        x, y = changed(x, change, *modulations[0])
         out, h = recurrence(self.gates(y), h0)
-        x, y = changed(x, self.out(out), *styles[1])
+        x, y = changed(x, self.out(out), *modulations[1])
         return x, self.down(torch.relu(self.up(y))), h
 
 
@@ -103,7 +103,7 @@ class Decoder(nn.Module):
         self.start = nn.Parameter(torch.zeros(a.layers, a.width))
         self.z_start = nn.Parameter(torch.randn(a.latents, a.layers, a.width) * 0.02)
 
-    def style(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def modulation(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Scales and shifts of every normalisation, (sites, B, H) each."""
         scale = self.scale[:, None] * (1 + torch.einsum("bz,zsh->sbh", z, self.z_scale))
         return scale, self.shift[:, None] + torch.einsum("bz,zsh->sbh", z, self.z_shift)
@@ -121,17 +121,17 @@ class Decoder(nn.Module):
         Ghahramani 2016 (arXiv:1512.05287). Returns logits (T, B, 256) and the state after the last byte,
         (layers, B, H).
         """
-        scale, shift = self.style(z)
+        scale, shift = self.modulation(z)
         if kept is not None:
             scale, shift = scale * kept, shift * kept
-        styles = list(zip(scale.unbind(0), shift.unbind(0), strict=True))
+        modulations = list(zip(scale.unbind(0), shift.unbind(0), strict=True))
         found = lookup(self.tables, rows).flatten(2)
         x, change = self.byte(seen), self.features(found)
         after = []
         for i, layer in enumerate(self.layers):
-            x, change, h = layer(x, change, styles[2 * i : 2 * i + 2], state[i])
+            x, change, h = layer(x, change, modulations[2 * i : 2 * i + 2], state[i])
             after.append(h)
-        return self.head(changed(x, change, *styles[-1])[1]), torch.stack(after)
+        return self.head(changed(x, change, *modulations[-1])[1]), torch.stack(after)
 
 
 class Vae(nn.Module):
