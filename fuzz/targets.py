@@ -26,7 +26,6 @@ import numpy as np
 from changes import PIECE, TINY, change, opened, with_header
 
 from vaezip import bitsback, container, stream
-from vaezip.bitsback import Coded
 from vaezip.byteio import ByteReader
 from vaezip.dictionaries.dictionary import make_dictionary, parse_dictionary
 from vaezip.engine import REFERENCE, Engine, available
@@ -141,8 +140,12 @@ def payloads(data: bytes) -> str:
     head, payload = data[:5].ljust(5, b"\0"), data[5:]
     long = head[2] & 1
     size = int.from_bytes(head[:2], "little") % 600 if long else head[0] % (_REFERENCE_BYTES + 1)
-    block = Coded(payload, size, bool(head[3] & 1), head[4] % PRESETS)
-    return agreed(lambda model: bitsback.decode(model, block), size, ask_reference=_is_chosen(data))[0]
+    latent, preset = bool(head[3] & 1), head[4] % PRESETS
+
+    def decode(model: Model) -> bytes:
+        return bitsback.decode(model, payload, size, latent=latent, preset=preset)
+
+    return agreed(decode, size, ask_reference=_is_chosen(data))[0]
 
 
 def texts(data: bytes) -> str:
@@ -210,8 +213,9 @@ def check_model(model: Model) -> None:
         coded = {bitsback.encode(one, TEXT, latent=latent, preset=1).payload for one in kernels}
         if len(coded) != 1:
             raise ViolationError("engines code differently")
-        block = Coded(coded.pop(), len(TEXT), latent, 1)
-        if any(bitsback.decode(one, block) != TEXT for one in kernels):
+        payload = coded.pop()
+        back = {bitsback.decode(one, payload, len(TEXT), latent=latent, preset=1) for one in kernels}
+        if back != {TEXT}:
             raise ViolationError("the text does not come back")
 
 

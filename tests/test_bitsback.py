@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from vaezip import bench, bitsback
 from vaezip.ans import AnsStack
-from vaezip.bitsback import Coded
 from vaezip.engine import Engine
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.mixing.parameters import PRESETS
@@ -40,7 +39,7 @@ def test_blocks_decode_and_cost_what_the_model_says(tiny: Model, prose: bytes, l
     texts = _texts(prose)
     for preset, text in zip(itertools.cycle(range(PRESETS)), texts):
         block = bitsback.encode(tiny, text, latent=latent, preset=preset)
-        assert bitsback.decode(tiny, Coded(block.payload, len(text), latent, preset)) == text
+        assert bitsback.decode(tiny, block.payload, len(text), latent=latent, preset=preset) == text
         account = bench.account(tiny, text, block, preset)
         bits = 8 * len(block.payload)
         check = bitsback.checksum(text).bit_length()
@@ -59,7 +58,7 @@ def test_bits_come_back(tiny: Model, prose: bytes) -> None:
     )
     # A 32-bit checksum under a coder of 24-bit precision can give back 8 bits, and the odd bit more.
     assert returned >= min(6, 0.7 * possible)
-    assert [bitsback.decode(tiny, Coded(e.payload, 1100, True, 1)) for e in encoded] == blocks
+    assert [bitsback.decode(tiny, e.payload, 1100, latent=True, preset=1) for e in encoded] == blocks
 
 
 def test_the_checksum_draws_the_latent(tiny: Model, prose: bytes) -> None:
@@ -108,7 +107,7 @@ def test_damage_is_found(tiny: Model, prose: bytes) -> None:
         damaged = bytearray(payload)
         damaged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(IntegrityError):
-            bitsback.decode(tiny, Coded(bytes(damaged), 100, True, 0))
+            bitsback.decode(tiny, bytes(damaged), 100, latent=True, preset=0)
 
 
 @given(
@@ -120,18 +119,18 @@ def test_damage_is_found(tiny: Model, prose: bytes) -> None:
 def test_any_payload_is_refused(tiny: Model, payload: bytes, size: int, latent: bool, preset: int) -> None:
     """But for the one in four thousand millions that has the right checksum; and nothing crashes."""
     with pytest.raises((IntegrityError, FormatError)):
-        bitsback.decode(tiny, Coded(payload + b"\1", size, latent, preset))
+        bitsback.decode(tiny, payload + b"\1", size, latent=latent, preset=preset)
 
 
 def test_a_tiny_payload_that_claims_a_long_text_is_refused_at_once(tiny: Model) -> None:
     with pytest.raises(IntegrityError):
-        bitsback.decode(tiny, Coded(b"\1", 16 << 20, False, 0))
+        bitsback.decode(tiny, b"\1", 16 << 20, latent=False, preset=0)
 
 
 def test_zeros_whose_checksum_leaves_the_stack_empty(tiny: Model) -> None:
     """The one text that an empty stack may hold: b"" has checksum 0, and so does nothing else this short."""
     assert bitsback.encode(tiny, b"", latent=False, preset=0).payload == b""
-    assert bitsback.decode(tiny, Coded(b"", 0, False, 0)) == b""
+    assert bitsback.decode(tiny, b"", 0, latent=False, preset=0) == b""
 
 
 def test_the_preset_is_the_one_that_suits_the_beginning(tiny: Model, prose: bytes) -> None:
@@ -155,10 +154,10 @@ def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:
         raise AssertionError("a predictor was made")
 
     model = dataclasses.replace(tiny, engine=Engine("none", refuse, refuse))
-    assert bitsback.decode(model, Coded(b"", 0, False, 0)) == b""
+    assert bitsback.decode(model, b"", 0, latent=False, preset=0) == b""
     for payload in (b"\1", b"\1\2\3\4\5"):
         with pytest.raises(IntegrityError):
-            bitsback.decode(model, Coded(payload, 0, False, 0))
-    for coded in (Coded(b"", 0, True, 0), Coded(b"\0", 0, False, 0)):
+            bitsback.decode(model, payload, 0, latent=False, preset=0)
+    for payload, latent in ((b"", True), (b"\0", False)):
         with pytest.raises(FormatError):
-            bitsback.decode(model, coded)
+            bitsback.decode(model, payload, 0, latent=latent, preset=0)

@@ -35,15 +35,6 @@ _STEP = 4096  # bytes between two looks at what Python has to do: to tell of pro
 _SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
 
 
-class Coded(NamedTuple):
-    """A block to decode: its payload, its length in bytes, whether it has a latent, the mixer's preset."""
-
-    payload: bytes
-    size: int
-    latent: bool
-    preset: int
-
-
 class Encoded(NamedTuple):
     """A coded block, and how its latent was chosen."""
 
@@ -163,22 +154,32 @@ def can_carry_latent(model: Model, size: int) -> bool:
     return size >= model.encoder.least_bytes
 
 
-def decode(model: Model, block: Coded, tick: Ticker | None = None, primed: Primed | None = None) -> bytes:
-    """Inverse of `encode`.
+def decode(
+    model: Model,
+    payload: bytes,
+    size: int,
+    *,
+    latent: bool,
+    preset: int,
+    tick: Ticker | None = None,
+    primed: Primed | None = None,
+) -> bytes:
+    """Inverse of `encode`: the `size` bytes of a block.
 
     tick: called with numbers of bytes that have been decoded. primed: the model after reading a dictionary,
     if the block was coded so; it has the null latent then, and the first preset.
     Raises IntegrityError if the checksum disagrees, FormatError if no encoder can have written the payload.
     """
-    if block.latent and not can_carry_latent(model, block.size):
+    if latent and not can_carry_latent(model, size):
         raise FormatError("damaged block: too short to carry a latent")
-    if primed is not None and (block.latent or block.preset):
+    if primed is not None and (latent or preset):
         raise FormatError("damaged block: no encoder has a latent or another preset with a dictionary")
-    stack = AnsStack.from_bytes(block.payload)
-    z = model.latent.pop_prior(stack) if block.latent else model.latent.null()
-    text = _pop_text(model, stack, block, z, tick, primed)
+    stack = AnsStack.from_bytes(payload)
+    z = model.latent.pop_prior(stack) if latent else model.latent.null()
+    # A file may have millions of empty frames, and a predictor is large.
+    text = _pop_text(model, stack, z, preset, size, tick, primed) if size else b""
     intact = True
-    if block.latent:
+    if latent:
         q = model.latent.posterior(*model.encoder(np.frombuffer(text, np.uint8)))
         intact = model.latent.push_posterior(stack, z, q)
     if not intact or stack.single() != checksum(text):
@@ -187,14 +188,18 @@ def decode(model: Model, block: Coded, tick: Ticker | None = None, primed: Prime
 
 
 def _pop_text(
-    model: Model, stack: AnsStack, block: Coded, z: Int32, tick: Ticker | None, primed: Primed | None
+    model: Model,
+    stack: AnsStack,
+    z: Int32,
+    preset: int,
+    size: int,
+    tick: Ticker | None,
+    primed: Primed | None,
 ) -> bytes:
-    if not block.size:  # a file may have millions of empty frames, and a predictor is large
-        return b""
     if primed is not None:
-        with primed.predictor(block.size) as predictor:
-            return _pop(stack, predictor, block.size, tick)
-    return _pop(stack, model.predictor(z, block.preset, block.size), block.size, tick)
+        with primed.predictor(size) as predictor:
+            return _pop(stack, predictor, size, tick)
+    return _pop(stack, model.predictor(z, preset, size), size, tick)
 
 
 def _pop(stack: AnsStack, predictor: Predictor, size: int, tick: Ticker | None) -> bytes:
