@@ -25,7 +25,7 @@ from vaezip.bitsback import can_carry_latent
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.map.atlas import Entry
 from vaezip.map.distances import SAMPLE_SIZE
-from vaezip.map.jobs import MapJob, find_files, map_files, read_beginning
+from vaezip.map.jobs import MapJob, find_files, map_files, read_excerpt
 from vaezip.map.layout import scale
 from vaezip.model import Model, load_model
 from vaezip.network.ops import Int32
@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 def main(folder: str, source: str | None, model: str) -> None:
     """Print a table, in Markdown."""
     job = MapJob(load_model(model), SAMPLE_SIZE, threads=0)
-    files = [read_beginning(found, job) for found in find_files([folder], print)]
+    files = [read_excerpt(found, job) for found in find_files([folder], print)]
     began = time.process_time()
     atlas = map_files(files, job)
     seconds = time.process_time() - began

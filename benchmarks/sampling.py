@@ -18,7 +18,7 @@ import click
 import numpy as np
 
 import vaezip
-from vaezip.bitsback import Beginning
+from vaezip.bitsback import PresetChoice
 from vaezip.mixing.parameters import PRESETS
 from vaezip.model import Model, load_model
 
@@ -83,7 +83,7 @@ def _row(texts: Sequence[bytes], known: set[str]) -> str:
 def how_alike(model: Model, texts: Sequence[bytes]) -> None:
     """How many samples drawn like a file, in this or that way, are nearest to it."""
     heads = [text[:HEAD] for text in texts]
-    presets = [Beginning(model, head).preset for head in heads]
+    presets = [PresetChoice(model, head).preset for head in heads]
     zs = [
         [vaezip.sample(model=model, like=text, seed=seed, length=0).z for seed in range(DRAWN)]
         for text in texts

@@ -140,11 +140,11 @@ def test_the_preset_is_the_one_that_suits_the_beginning(tiny: Model, prose: byte
         sizes = [
             len(bitsback.encode(tiny, text, latent=False, preset=preset).payload) for preset in range(PRESETS)
         ]
-        chosen.append(bitsback.Beginning(tiny, text).preset)
+        chosen.append(bitsback.PresetChoice(tiny, text).preset)
         assert sizes[chosen[-1]] == min(sizes) < max(sizes)
     assert chosen[0] != chosen[1]
-    assert bitsback.Beginning(tiny, table + prose).preset == chosen[1]
-    assert bitsback.Beginning(tiny, b"").preset == 0
+    assert bitsback.PresetChoice(tiny, table + prose).preset == chosen[1]
+    assert bitsback.PresetChoice(tiny, b"").preset == 0
 
 
 def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import vaezip
 from vaezip.ans import TOTAL
-from vaezip.bitsback import Beginning
+from vaezip.bitsback import PresetChoice
 from vaezip.engine import available, load_engine
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
@@ -223,7 +223,7 @@ def test_z_and_preset_that_were_drawn_give_the_same_text(tiny: Model) -> None:
 def test_like_draws_from_the_posterior(tiny: Model, prose: bytes) -> None:
     for like in (prose[:300], CODE[:300]):
         samples = [vaezip.sample(model=tiny, seed=seed, length=0, like=like) for seed in range(200)]
-        assert {one.preset for one in samples} == {Beginning(tiny, like).preset}
+        assert {one.preset for one in samples} == {PresetChoice(tiny, like).preset}
         q = tiny.latent.posterior(*tiny.encoder(np.frombuffer(like, np.uint8)))
         share = q.frequencies[:, 0] / TOTAL  # of the mode, for each latent
         hits = np.mean([one.z == q.candidates[:, 0] for one in samples], axis=0)
@@ -251,7 +251,7 @@ def test_between_leads_from_one_posterior_mean_to_the_other(tiny: Model, prose: 
     for one, text in ((path[0], prose), (path[-1], CODE)):
         mean, scale = tiny.encoder(np.frombuffer(text, np.uint8))
         assert one.z == tuple(tiny.latent.posterior(mean, scale).candidates[:, 0].tolist())
-        assert one.preset == Beginning(tiny, text).preset
+        assert one.preset == PresetChoice(tiny, text).preset
     zs = np.array([one.z for one in path])
     assert (np.abs(np.diff(zs, 2, axis=0)) <= 2).all()  # straight, but for rounding
     assert ((np.diff(zs, axis=0) >= 0).all(axis=0) | (np.diff(zs, axis=0) <= 0).all(axis=0)).all()

@@ -143,7 +143,7 @@ def test_a_pipe_of_unknown_length_gives_the_same_blocks(tiny: Model, prose: byte
 def test_overhead_of_a_short_message(tiny: Model, prose: bytes) -> None:
     """Eight bytes, checksum included, and the last byte of the payload rounded up."""
     text = prose[:200]
-    preset = bitsback.Beginning(tiny, text).preset
+    preset = bitsback.PresetChoice(tiny, text).preset
     null = bench.account(tiny, text, bitsback.encode(tiny, text, latent=False, preset=preset), preset)
     assert len(vaezip.compress(text, model=tiny)) <= null.x_bits / 8 + 9
 

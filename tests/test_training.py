@@ -173,7 +173,7 @@ def test_presets_learn_different_texts(tiny: vaezip.Model) -> None:
         [len(bitsback.encode(model, text, latent=False, preset=k).payload) for k in range(PRESETS)]
         for text in texts
     ]
-    chosen = [bitsback.Beginning(model, text).preset for text in texts]
+    chosen = [bitsback.PresetChoice(model, text).preset for text in texts]
     for of_text, preset in zip(sizes, chosen, strict=True):
         assert of_text[preset] <= 1.01 * min(of_text)
     assert chosen[0] != chosen[1]

@@ -62,7 +62,7 @@ from vaezip.training.job import TrainingJob
 from vaezip.training.ranks import Place, Ranks
 
 texts, output = Path(sys.argv[1]), Path("my.vzm")
-loop._WARM_UP, loop._PATIENCE, loop._LOOK_SECONDS = 5, 0.0, 0.0  # so that rounds are short
+loop._WARM_UP, loop._PATIENCE, loop._VALIDATION_SECONDS = 5, 0.0, 0.0  # so that rounds are short
 
 sums = []
 def watched(self, gradients, sum=Ranks.sum):

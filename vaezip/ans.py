@@ -187,6 +187,6 @@ class AnsStack:
 
 
 def _check(frequencies: NDArray[np.int32]) -> None:
-    """What constriction would not look at: signs and sums."""
+    """Check what constriction does not: signs and sums."""
     if frequencies.min() < 1 or (frequencies.sum(axis=1, dtype=np.int64) != TOTAL).any():
         raise ValueError("frequencies must be positive and sum to 2**24")

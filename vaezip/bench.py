@@ -237,7 +237,7 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = DEFAULT_BLOCK
     returned = drawn = mode = null = fixed = 0
     for at in range(0, max(1, len(text)), block_size):
         block = text[at : at + block_size]
-        preset = bitsback.Beginning(model, block[: bitsback.LOOK]).preset
+        preset = bitsback.PresetChoice(model, block[: bitsback.PROBE_BYTES]).preset
         encoded = bitsback.encode(model, block, latent=False, preset=preset)
         null += len(encoded.payload)
         fixed += len(bitsback.encode(model, block, latent=False, preset=0).payload)

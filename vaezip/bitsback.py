@@ -25,13 +25,13 @@ from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 from vaezip.network.ops import Int32
 
-LOOK = 4096  # bytes: which preset suits a block shows at its beginning
+PROBE_BYTES = 4096  # the first bytes of a block, by which its preset is chosen
 _BIT = 45426  # nats, unit 2**-16
 _WIDEST = 24 * _BIT
-_ROUND = 32  # bytes, the fewest between two looks at which preset is ahead
-_BEHIND = _BIT // 8  # a preset that is so much behind, times the root of the bytes to come, is given up
-_GLIMPSE = 128  # bytes that show what a latent is worth
-_STEP = 4096  # bytes between two looks at what Python has to do: to tell of progress, to be interrupted
+_ROUND = 32  # bytes, the fewest between two comparisons of the presets
+_BEHIND = _BIT // 8  # times the root of the bytes to come: a preset that is so much behind is dropped
+_LATENT_PROBE_BYTES = 128  # the first bytes of a block, by which it is judged whether a latent will pay
+_STEP = 4096  # bytes that are decoded in one go: after each, progress is told, and Python can be interrupted
 _SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
 
 
@@ -44,18 +44,18 @@ class Encoded(NamedTuple):
     returned_bits: int  # by so much popping z made the stack shorter
 
 
-class Beginning:
-    """A block whose preset of the mixer is chosen: that with which its beginning takes the fewest bits.
+class PresetChoice:
+    """The choice of a block's preset: the one with which the first PROBE_BYTES take the fewest bits.
 
-    A latent, too, but a discrete one, with as few values as fit into a header's spare bits: so the best of
-    them is the encoder's choice, and costs nothing. A preset that falls behind is not followed any further.
+    The preset is a latent, too, but a discrete one, with as few values as fit into a header's spare bits: so
+    the best of them is the encoder's choice, and costs nothing. One that falls behind is dropped early.
     """
 
     def __init__(self, model: Model, block: bytes) -> None:
         self._x = np.frombuffer(block, np.uint8)
         self._comparison = model.engine.comparison(model.latent.null(), len(block))
         presets, nats, rounds = [*range(PRESETS)], np.zeros(PRESETS, np.int64), []
-        self._at, end = 0, min(len(block), LOOK)  # bytes that are predicted, and are to be
+        self._at, end = 0, min(len(block), PROBE_BYTES)  # bytes that are predicted, and are to be
         while self._at < end and len(presets) > 1:
             part = self._x[self._at : min(self._at + max(_ROUND, self._at // 4), end)]
             intervals = self._comparison.intervals(part)
@@ -75,7 +75,7 @@ class Beginning:
         self._parts = [intervals[:, presets.index(self.preset)] for intervals, presets in rounds]
 
     def intervals(self, tick: Ticker | None = None) -> Int32:
-        """Of all of the block's bytes with this preset and the null latent, int32 (n, 2)."""
+        """The intervals of all of the block's bytes with this preset and the null latent, int32 (n, 2)."""
         if tick is not None:
             tick(self._at)
         rest = self._comparison.intervals(self._x[self._at :], tick)[:, 0]
@@ -104,9 +104,9 @@ def latent_promises(model: Model, block: bytes, preset: int, null: Int32) -> boo
     z = model.latent.pop_posterior(stack, model.latent.posterior(*model.encoder(x)))
     model.latent.push_prior(stack, z)
     cost = (stack.bits() - before) * _BIT
-    given = model.predictor(z, preset, len(x)).encode(x[:_GLIMPSE])
-    saved = int(_nats(model, null[:_GLIMPSE, None])[0] - _nats(model, given[:, None])[0])
-    return saved * isqrt(max(len(x), _GLIMPSE)) > 2 * cost * isqrt(_GLIMPSE)
+    given = model.predictor(z, preset, len(x)).encode(x[:_LATENT_PROBE_BYTES])
+    saved = int(_nats(model, null[:_LATENT_PROBE_BYTES, None])[0] - _nats(model, given[:, None])[0])
+    return saved * isqrt(max(len(x), _LATENT_PROBE_BYTES)) > 2 * cost * isqrt(_LATENT_PROBE_BYTES)
 
 
 def encode(

@@ -32,13 +32,13 @@ def encode_block(
     blocks = [container.stored(content)]
     methods = methods_to_try(model, content)
     if Method.VAE_NULL in methods:
-        beginning = bitsback.Beginning(model, content)
-        preset, null = beginning.preset, beginning.intervals(tick)
+        choice = bitsback.PresetChoice(model, content)
+        preset, null = choice.preset, choice.intervals(tick)
         coded = bitsback.encode(model, content, latent=False, preset=preset, intervals=null)
         blocks.append(Block(Method.VAE_NULL, len(content), coded.payload, preset))
         latent = Method.VAE in methods and bitsback.latent_promises(model, content, preset, null)
     elif latent := Method.VAE in methods:
-        preset = bitsback.Beginning(model, content[: bitsback.LOOK]).preset
+        preset = bitsback.PresetChoice(model, content[: bitsback.PROBE_BYTES]).preset
     if latent:
         coded = bitsback.encode(model, content, latent=True, preset=preset, tick=tick)
         blocks.append(Block(Method.VAE, len(content), coded.payload, preset))

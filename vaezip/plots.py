@@ -110,20 +110,20 @@ def training_plot(rows: Sequence[Row]) -> bytes:
         curves, kl, rate = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1, 1))
         read = [row.bytes_read / 1e6 for row in rows]
         curves.plot(read, [row.bits_per_byte for row in rows], color=_BLUE, label="training")
-        looks = [
+        validations = [
             (mb, row.validation) for mb, row in zip(read, rows, strict=True) if row.validation is not None
         ]
-        if looks:
-            best = min(bits for _, bits in looks)
+        if validations:
+            best = min(bits for _, bits in validations)
             label = f"validation, best {best:.3f}"
-            curves.plot(*zip(*looks, strict=True), color=_RED, marker="o", markersize=4, label=label)
+            curves.plot(*zip(*validations, strict=True), color=_RED, marker="o", markersize=4, label=label)
         kl.plot(read, [row.kl_bits for row in rows], color=_GREEN)
         rate.plot(read, [row.learning_rate for row in rows], color=_VIOLET)
         for before, after in pairwise(rows):
             if after.round != before.round:
                 for axes in (curves, kl, rate):
                     axes.axvline(after.bytes_read / 1e6, color=_GREY, linestyle=":", linewidth=1)
-        _scale(curves, [row.bits_per_byte for row in rows] + [bits for _, bits in looks])
+        _scale(curves, [row.bits_per_byte for row in rows] + [bits for _, bits in validations])
         curves.set(ylabel="bits per byte")
         curves.legend(loc="upper right")
         kl.set(ylabel="KL in bits")

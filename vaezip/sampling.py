@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import AnsStack
-from vaezip.bitsback import LOOK, Beginning, can_carry_latent
+from vaezip.bitsback import PROBE_BYTES, PresetChoice, can_carry_latent
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.container import MAX_BLOCK_SIZE
 from vaezip.known_models import ModelLike, loaded
@@ -190,7 +190,7 @@ def _encoded(model: Model, text: bytes) -> tuple[Int32, Int32]:
 
 def _preset(model: Model, text: bytes) -> int:
     """The one with which its beginning takes the fewest bits."""
-    preset: int = Beginning(model, text[:LOOK]).preset
+    preset: int = PresetChoice(model, text[:PROBE_BYTES]).preset
     return preset
 
 

@@ -14,7 +14,7 @@ from vaezip.errors import printable
 
 if TYPE_CHECKING:
     from vaezip.map.atlas import Atlas
-    from vaezip.map.jobs import Beginning, Found, MapJob
+    from vaezip.map.jobs import Excerpt, Found, MapJob
 
 _LINE = "{:>8} {:>5}  {:24} {}"
 
@@ -97,17 +97,17 @@ def map_command(
     return report.exit_code
 
 
-def _read(found: Sequence[Found], job: MapJob, report: Report) -> list[Beginning]:
-    from vaezip.map.jobs import read_beginning
+def _read(found: Sequence[Found], job: MapJob, report: Report) -> list[Excerpt]:
+    from vaezip.map.jobs import read_excerpt
 
     texts = []
     for file in found:
         with report.catch():
-            texts.append(read_beginning(file, job))
+            texts.append(read_excerpt(file, job))
     return texts
 
 
-def _map(texts: Sequence[Beginning], job: MapJob, report: Report) -> Atlas:
+def _map(texts: Sequence[Excerpt], job: MapJob, report: Report) -> Atlas:
     from vaezip.map.jobs import map_files
 
     with report.progress("map", 1, 1, steps=len(texts) * (len(texts) + 1)) as tick:
@@ -142,9 +142,9 @@ def _write(path: str, overwrite: bool, report: Report, make: Callable[[], str]) 
 
 
 def _show_nearest(nearest: str, found: Sequence[Found], job: MapJob, report: Report, as_json: bool) -> None:
-    from vaezip.map.jobs import named_file, nearest_files, read_beginning
+    from vaezip.map.jobs import named_file, nearest_files, read_excerpt
 
-    one, others = read_beginning(named_file(nearest), job), _read(found, job, report)
+    one, others = read_excerpt(named_file(nearest), job), _read(found, job, report)
     with report.progress(nearest, 1, 1, steps=3 * len(others) + 1) as tick:
         rows = nearest_files(one, others, job, tick)
     if as_json:

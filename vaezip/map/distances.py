@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import TOTAL
-from vaezip.bitsback import LOOK, Beginning
+from vaezip.bitsback import PROBE_BYTES, PresetChoice
 from vaezip.known_models import ModelLike, loaded
 from vaezip.meter import Meter, Ticker
 from vaezip.mixing.predictor import Predictor
@@ -86,7 +86,7 @@ def measure(
         raise ValueError("an empty text is neither near nor far")
 
     def sample(text: bytes) -> Sample:
-        preset: int = Beginning(model, text[:LOOK]).preset
+        preset: int = PresetChoice(model, text[:PROBE_BYTES]).preset
         predictor = model.predictor(model.latent.null(), preset, _room(sample_size))
         alone = _probabilities(predictor, _beginning(text, sample_size // _SHARE))
         meter.add(1)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaezip.bitsback import LOOK, can_carry_latent
+from vaezip.bitsback import PROBE_BYTES, can_carry_latent
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader
 from vaezip.errors import FileError, SkippedError
@@ -44,8 +44,8 @@ class Found(NamedTuple):
         return self.path or "standard input"
 
 
-class Beginning(NamedTuple):
-    """What of a file is needed."""
+class Excerpt(NamedTuple):
+    """The beginning of a file, as much as is compared, and the latent of its first block."""
 
     file: Found
     z: tuple[int, ...] | None
@@ -101,8 +101,8 @@ def other_files(name: str, found: Sequence[Found]) -> list[Found]:
     return others
 
 
-def read_beginning(file: Found, job: MapJob) -> Beginning:
-    """What of a file is needed; raises FileError, SkippedError if it is empty."""
+def read_excerpt(file: Found, job: MapJob) -> Excerpt:
+    """The excerpt of a file; raises FileError, SkippedError if it is empty."""
     with opened(file.path, any_kind=True) as source:
         block = ByteReader(source).read_some(max(job.sample_size, DEFAULT_BLOCK_SIZE))
     if not block:
@@ -111,10 +111,10 @@ def read_beginning(file: Found, job: MapJob) -> Beginning:
     if can_carry_latent(model, len(block)):
         mean, scale = model.encoder(np.frombuffer(block[:DEFAULT_BLOCK_SIZE], np.uint8))
         z = tuple(model.latent.posterior(mean, scale).candidates[:, 0].tolist())
-    return Beginning(file, z, block[: max(job.sample_size, LOOK)])
+    return Excerpt(file, z, block[: max(job.sample_size, PROBE_BYTES)])
 
 
-def map_files(files: Sequence[Beginning], job: MapJob, progress: Ticker | None = None) -> Atlas:
+def map_files(files: Sequence[Excerpt], job: MapJob, progress: Ticker | None = None) -> Atlas:
     """How far all n files are from each other, in n * (n + 1) steps."""
     meter = Meter(progress)
     samples = measure(job.model, [file.text for file in files], job.sample_size, job.threads, meter)
@@ -123,7 +123,7 @@ def map_files(files: Sequence[Beginning], job: MapJob, progress: Ticker | None =
 
 
 def nearest_files(
-    one: Beginning, files: Sequence[Beginning], job: MapJob, progress: Ticker | None = None
+    one: Excerpt, files: Sequence[Excerpt], job: MapJob, progress: Ticker | None = None
 ) -> list[Neighbour]:
     """The n files, the nearest to one first, in 3 * n + 1 steps."""
     meter, (model, size, threads) = Meter(progress), job
@@ -135,7 +135,7 @@ def nearest_files(
     return [Neighbour(float(distances[i]), entries[i]) for i in np.argsort(distances, kind="stable").tolist()]
 
 
-def _entries(files: Sequence[Beginning], samples: Sequence[Sample]) -> tuple[Entry, ...]:
+def _entries(files: Sequence[Excerpt], samples: Sequence[Sample]) -> tuple[Entry, ...]:
     return tuple(
         Entry(file.file.name, file.file.folder, sample.preset, file.z)
         for file, sample in zip(files, samples, strict=True)

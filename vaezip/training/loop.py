@@ -23,7 +23,7 @@ from vaezip.training.validation import Validation
 _FIRST_CHECKPOINT = 15  # seconds; a run that is killed early has something to go on from, too
 LEAST_TRAINING = 0.1  # of the minutes, however long it takes what is not training
 _VALIDATIONS = 40  # per run, and more if a small corpus is read often:
-_LOOK_SECONDS = 7.5  # one after every pass, but no sooner than this
+_VALIDATION_SECONDS = 7.5  # one after every pass, but no sooner than this
 _WARM_UP = 100  # steps
 _KNOWN = 2  # passes after which a corpus can be overfitted
 _LOST = 1.01  # of the best bits/byte: from here on it is no noise
@@ -55,7 +55,7 @@ class _Run:
     bits_per_byte: float = 8.0
     kl_bits: float = 0.0
     best: float = math.inf  # bits/byte on the validation files
-    looked: tuple[int, float] = (0, 0.0)  # bytes read and seconds when these were measured last
+    last_validation: tuple[int, float] = (0, 0.0)  # bytes read and seconds at that time
     rounds: int = 1  # begun
     round: tuple[int, int] = (0, 0)  # step and bytes read when this round began
     round_bytes: int = 0  # to read in this round; 0: the first one, which has the whole budget
@@ -229,20 +229,20 @@ class Trainer:
         )
 
     def _passed(self) -> bool:
-        """Whether the corpus has been read once since the last look at the validation files."""
+        """Whether the corpus has been read once since the last validation."""
         run = self._run
-        bytes_read, seconds = run.looked
+        bytes_read, seconds = run.last_validation
         passed = run.bytes_read - bytes_read >= self.corpus.train_bytes
-        return passed and run.seconds - seconds >= _LOOK_SECONDS
+        return passed and run.seconds - seconds >= _VALIDATION_SECONDS
 
     def _validate(self) -> None:
-        """Look at the validation files, and begin another round if this one is over."""
+        """Measure on the validation files, and begin another round if this one is over."""
         run = self._run
         with self._descent.autocast():
             bits_per_byte = self._validation.consider(self.vae)
         self._measured = bits_per_byte
         run.best = min(run.best, bits_per_byte)
-        run.looked = (run.bytes_read, run.seconds)
+        run.last_validation = (run.bytes_read, run.seconds)
         if not self._validation.has_origin:
             return
         if run.round_bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.bitsback import LOOK
+from vaezip.bitsback import PROBE_BYTES
 from vaezip.engine import REFERENCE, Engine, load_engine
 from vaezip.mixing.parameters import (
     CHANGE_SHIFT,
@@ -141,7 +141,7 @@ class _Practice:
         """Texts, and the preset that takes the fewest bits for each one's beginning, int64 (n,)."""
         read, chosen = [], []
         for text in texts:
-            widths = self.engine.comparison(self._z, LOOK).intervals(text[:LOOK])[..., 1]
+            widths = self.engine.comparison(self._z, PROBE_BYTES).intervals(text[:PROBE_BYTES])[..., 1]
             chosen.append(np.log2(widths).sum(axis=0).argmax())
             read.append(text)
         return read, np.array(chosen, np.int64)
