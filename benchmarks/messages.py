@@ -176,7 +176,7 @@ def information(model: vaezip.Model, text: bytes) -> tuple[float, float]:
     """Bits of a text's bytes after a newline, and of the newline after it."""
     line = vaezip.Dictionary(b"\n", ord("\n"), 200)  # what a message without dictionary begins after
     with line.primed(model).predictor(len(text) + 1) as predictor:
-        widths = predictor.encode(np.frombuffer(text + b"\n", np.uint8))[:, 1]
+        widths = predictor.intervals(np.frombuffer(text + b"\n", np.uint8))[:, 1]
     bits = -np.log2(widths / TOTAL)
     return float(bits[:-1].sum()), float(bits[-1])
 

@@ -117,7 +117,7 @@ def _bits_after(model: Model, head: bytes, preset: int) -> Cost:
     def bits(text: bytes) -> float:
         both = np.frombuffer(head + text, np.uint8)
         predictor = model.predictor(model.latent.null(), preset, len(both))
-        return float(-np.log2(predictor.encode(both)[len(head) :, 1] / 2**24).sum())
+        return float(-np.log2(predictor.intervals(both)[len(head) :, 1] / 2**24).sum())
 
     return bits
 

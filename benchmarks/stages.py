@@ -73,7 +73,7 @@ static void run_mixer(uintptr_t mixer, const uint8_t *x, int n, const int32_t *e
     for (int i = 0; evidence && m && i < n; i++) {
         int32_t interval[2];
         vz_evidence_begin(evidence, e + i * 256);
-        vz_mixers_encode(&m, 1, evidence, x[i], interval);
+        vz_mixers_intervals(&m, 1, evidence, x[i], interval);
     }
     vz_mixer_free(m);
     vz_evidence_free(evidence);
@@ -118,7 +118,7 @@ def main() -> None:
     exponentials = np.empty((size, 256), np.int32)
     modulation = model.decoder.modulation(z[None])
     scale, shift, state = (np.ascontiguousarray(part[0]) for part in modulation)
-    intervals = model.predictor(z, 0, size).encode(x)
+    intervals = model.predictor(z, 0, size).intervals(x)
     header = read_header(ByteReader(io.BytesIO(frame_header(model.fingerprint, size, size))))
     assert header is not None
     compress, decompress = (

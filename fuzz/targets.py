@@ -204,7 +204,7 @@ def check_model(model: Model) -> None:
     every = engines(model)
     short = np.frombuffer(TEXT, np.uint8)[:_REFERENCE_BYTES]
     z = np.ones(model.architecture.latents, np.int32)
-    made = {one.predictor(z, PRESETS - 1, len(short)).encode(short).tobytes() for one in every.values()}
+    made = {one.predictor(z, PRESETS - 1, len(short)).intervals(short).tobytes() for one in every.values()}
     kernels = [one for name, one in every.items() if name != REFERENCE] or list(every.values())
     text = np.resize(np.frombuffer(TEXT, np.uint8), 64)
     if len(made) != 1 or len({self_test_value(one, text) for one in kernels}) != 1:

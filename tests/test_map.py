@@ -51,7 +51,7 @@ def test_the_distance_is_what_one_takes_after_the_other(tiny: Model) -> None:
 
     def chances(read: bytes, text: bytes, preset: int) -> np.ndarray:
         predictor = tiny.predictor(tiny.latent.null(), preset, size + size // 8)
-        intervals = predictor.encode(np.frombuffer(read + text, np.uint8))
+        intervals = predictor.intervals(np.frombuffer(read + text, np.uint8))
         return intervals[len(read) :, 1] / 2**24
 
     shares = []

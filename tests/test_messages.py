@@ -114,7 +114,7 @@ def test_a_message_is_at_most_a_byte_longer_than_what_it_says() -> None:
     excess = []
     for text in SAMPLES:
         with DICTIONARY.primed(model).predictor(100) as predictor:
-            widths = predictor.encode(np.frombuffer(text + b"\n", np.uint8))[:, 1]
+            widths = predictor.intervals(np.frombuffer(text + b"\n", np.uint8))[:, 1]
         bits = -np.log2(widths / TOTAL).sum() - math.log2(DICTIONARY.ended / 256)
         excess.append(len(codec.encode(text)) - bits / 8)
     assert 0 <= np.mean(excess) < 0.6

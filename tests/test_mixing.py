@@ -42,7 +42,7 @@ def _predictor(model: Model, chosen: Engine, size: int, z: int = 0, preset: int 
 
 def _stepwise(predictor: Predictor, intervals: np.ndarray) -> tuple[list[int], np.ndarray]:
     """The bytes found by the last quantile of each interval, and their intervals: what decoding sees."""
-    found = [predictor.find(quantile) for quantile in (intervals.sum(axis=1) - 1).tolist()]
+    found = [predictor.symbol(quantile) for quantile in (intervals.sum(axis=1) - 1).tolist()]
     return [byte for byte, _ in found], np.array([interval for _, interval in found])
 
 
@@ -52,10 +52,11 @@ def test_every_engine_gives_the_same_intervals(
     name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = np.frombuffer(TEXTS[name], np.uint8)
-    expected = _predictor(tiny, _engine(tiny, REFERENCE, monkeypatch), len(text), z=2, preset=3).encode(text)
+    reference = _predictor(tiny, _engine(tiny, REFERENCE, monkeypatch), len(text), z=2, preset=3)
+    expected = reference.intervals(text)
     for kernel in KERNELS:
         chosen = _engine(tiny, kernel, monkeypatch)
-        assert (_predictor(tiny, chosen, len(text), z=2, preset=3).encode(text) == expected).all(), kernel
+        assert (_predictor(tiny, chosen, len(text), z=2, preset=3).intervals(text) == expected).all(), kernel
 
 
 @pytest.mark.parametrize("engine_name", engine.available())
@@ -65,14 +66,14 @@ def test_comparing_the_presets_gives_what_each_gives(
     text = np.frombuffer(TABLE[:200], np.uint8)
     chosen, z = _engine(tiny, engine_name, monkeypatch), np.full(tiny.architecture.latents, -1, np.int32)
     comparison = chosen.comparison(z, len(text))
-    own = [chosen.predictor(z, preset, len(text)).encode(text) for preset in range(PRESETS)]
-    assert (comparison.intervals(text[:70]) == np.stack(own, axis=1)[:70]).all()
+    own = [chosen.predictor(z, preset, len(text)).intervals(text) for preset in range(PRESETS)]
+    assert (comparison.intervals_by_preset(text[:70]) == np.stack(own, axis=1)[:70]).all()
     comparison.drop(1)
     comparison.drop(2)
-    assert comparison.intervals(text[:0]).shape == (0, PRESETS - 2, 2)
-    assert (comparison.intervals(text[70:]) == np.stack([own[0], own[2]], axis=1)[70:]).all()
+    assert comparison.intervals_by_preset(text[:0]).shape == (0, PRESETS - 2, 2)
+    assert (comparison.intervals_by_preset(text[70:]) == np.stack([own[0], own[2]], axis=1)[70:]).all()
     with pytest.raises(ValueError, match="size"):
-        comparison.intervals(text[:1])
+        comparison.intervals_by_preset(text[:1])
     for preset in (-1, 2):
         with pytest.raises(ValueError, match="no such preset"):
             comparison.drop(preset)
@@ -91,7 +92,7 @@ def test_encoding_and_decoding_agree(
 ) -> None:
     text = np.frombuffer(TEXTS[name][:150], np.uint8)
     chosen = _engine(tiny, engine_name, monkeypatch)
-    intervals = _predictor(tiny, chosen, len(text)).encode(text)
+    intervals = _predictor(tiny, chosen, len(text)).intervals(text)
     assert (intervals[:, 0] > 0).all()
     assert (intervals[:, 1] > 0).all()
     assert (intervals.sum(axis=1) < TOTAL).all()
@@ -104,17 +105,18 @@ def test_what_a_stack_holds_is_decoded_as_far_as_it_goes(
 ) -> None:
     text = np.frombuffer(TABLE[:100], np.uint8)
     chosen = _engine(tiny, engine_name, monkeypatch)
-    intervals = _predictor(tiny, chosen, len(text)).encode(text)
+    intervals = _predictor(tiny, chosen, len(text)).intervals(text)
     coder = PythonCoder(np.array([1], np.uint32))
     coder.push_intervals(intervals)
     predictor = _predictor(tiny, chosen, len(text))
     for part in (slice(0, 33), slice(33, 34), slice(34, 100)):
-        found, popped = predictor.decode(coder.words(), part.stop - part.start)
+        found, popped = predictor.decode_ans(coder.words(), part.stop - part.start)
         assert found == text[part].tobytes()
         assert (popped == intervals[part]).all()
         assert coder.pop_intervals(popped)
-    assert predictor.decode(coder.words(), 5)[0] == b""
-    assert _predictor(tiny, chosen, 5).decode(np.zeros(0, np.uint32), 5)[0] == b""  # quantile 0 is nobody's
+    assert predictor.decode_ans(coder.words(), 5)[0] == b""
+    empty = np.zeros(0, np.uint32)
+    assert _predictor(tiny, chosen, 5).decode_ans(empty, 5)[0] == b""  # quantile 0 is nobody's
 
 
 @pytest.mark.parametrize("engine_name", engine.available())
@@ -123,10 +125,10 @@ def test_encoding_in_pieces_is_encoding_at_once(
 ) -> None:
     text = np.frombuffer(TABLE[:170], np.uint8)
     chosen = _engine(tiny, engine_name, monkeypatch)
-    whole = _predictor(tiny, chosen, len(text)).encode(text)
+    whole = _predictor(tiny, chosen, len(text)).intervals(text)
     for size in (1, 7, 31, 33, 64):
         predictor = _predictor(tiny, chosen, len(text))
-        parts = [predictor.encode(text[at : at + size]) for at in range(0, len(text), size)]
+        parts = [predictor.intervals(text[at : at + size]) for at in range(0, len(text), size)]
         assert (np.concatenate(parts) == whole).all(), size
 
 
@@ -138,28 +140,28 @@ def test_the_intervals_of_all_bytes_lie_side_by_side(
     chosen = _engine(tiny, engine_name, monkeypatch)
     at = 1
     for byte in range(256):
-        below, width = _predictor(tiny, chosen, 1).encode(np.array([byte], np.uint8))[0].tolist()
+        below, width = _predictor(tiny, chosen, 1).intervals(np.array([byte], np.uint8))[0].tolist()
         assert below == at
         at += width
         for quantile in (below, at - 1):
-            assert _predictor(tiny, chosen, 1).find(quantile)[0] == byte
+            assert _predictor(tiny, chosen, 1).symbol(quantile)[0] == byte
     assert at == TOTAL - 1
-    assert _predictor(tiny, chosen, 1).find(0)[0] == 0
-    assert _predictor(tiny, chosen, 1).find(TOTAL - 1)[0] == 255
+    assert _predictor(tiny, chosen, 1).symbol(0)[0] == 0
+    assert _predictor(tiny, chosen, 1).symbol(TOTAL - 1)[0] == 255
 
 
 @settings(max_examples=30)
 @given(text=st.binary(min_size=1, max_size=120) | st.text("ab\n,1", min_size=1, max_size=120).map(str.encode))
 def test_any_text(tiny: Model, text: bytes) -> None:
     x = np.frombuffer(text, np.uint8)
-    intervals = _predictor(tiny, tiny.engine, len(x)).encode(x)
+    intervals = _predictor(tiny, tiny.engine, len(x)).intervals(x)
     _check_steps(_predictor(tiny, tiny.engine, len(x)), intervals, x)
 
 
 def _bits(model: Model, text: bytes) -> np.ndarray:
     """Bits of every byte."""
     x = np.frombuffer(text, np.uint8)
-    intervals = _predictor(model, model.engine, len(x)).encode(x)
+    intervals = _predictor(model, model.engine, len(x)).intervals(x)
     return -np.log2(intervals[:, 1] / TOTAL)
 
 
@@ -187,9 +189,9 @@ def test_the_end_of_a_block_is_the_end(tiny: Model) -> None:
     """A predictor that is driven on past its block stays where it is."""
     predictor = _predictor(tiny, tiny.engine, 1)
     for _ in range(5):
-        predictor.find(TOTAL // 2)
+        predictor.symbol(TOTAL // 2)
     with pytest.raises(ValueError, match="size"):
-        _predictor(tiny, tiny.engine, 3).encode(np.zeros(4, np.uint8))
+        _predictor(tiny, tiny.engine, 3).intervals(np.zeros(4, np.uint8))
 
 
 @pytest.mark.parametrize("engine_name", engine.available())
@@ -200,14 +202,14 @@ def test_a_predictor_goes_back_to_its_mark(
     before, after = (np.frombuffer(text, np.uint8) for text in (TABLE[:120], TABLE[30:110]))
     other = np.frombuffer(b"Quite another text;\n\twith a line of its own.\n", np.uint8)
     straight = _predictor(tiny, chosen, 300)
-    straight.encode(before)
-    expected = straight.encode(after)
+    straight.intervals(before)
+    expected = straight.intervals(after)
 
     marked = _predictor(tiny, chosen, 300)
-    marked.encode(before)
+    marked.intervals(before)
     marked.mark(1 << 24)
     for text in (other, after, other[:0], after):
-        intervals = marked.encode(text)
+        intervals = marked.intervals(text)
         if text is after:
             assert (intervals == expected).all()
         assert marked.rewind()
@@ -223,18 +225,18 @@ def test_a_copy_goes_its_own_way(engine_name: str, tiny: Model, monkeypatch: pyt
     chosen = _engine(tiny, engine_name, monkeypatch)
     before, after = (np.frombuffer(text, np.uint8) for text in (TABLE[:120], TABLE[30:110]))
     original = _predictor(tiny, chosen, 300, preset=1)
-    original.encode(before)
+    original.intervals(before)
     first, second = original.copy(len(after)), original.copy(len(after))
-    first.encode(np.frombuffer(b"something else that is not a table", np.uint8))
-    expected = original.encode(after)
-    assert (second.encode(after) == expected).all()
+    first.intervals(np.frombuffer(b"something else that is not a table", np.uint8))
+    expected = original.intervals(after)
+    assert (second.intervals(after) == expected).all()
     with pytest.raises(ValueError, match="size"):
-        second.encode(after[:1])
+        second.intervals(after[:1])
 
 
 @pytest.mark.skipif(not KERNELS, reason="the reference keeps everything")
 def test_what_is_too_much_for_the_mark_is_said(tiny: Model) -> None:
     predictor = _predictor(tiny, load_engine(tiny.decoder, tiny.mixer), 1000)
     predictor.mark(1 << 16)
-    predictor.encode(np.frombuffer(TABLE[:600], np.uint8))
+    predictor.intervals(np.frombuffer(TABLE[:600], np.uint8))
     assert not predictor.rewind()

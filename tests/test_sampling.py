@@ -54,16 +54,16 @@ def test_the_distribution_is_what_coding_gives_each_byte(
     """And looking at it changes nothing."""
     model = with_engine(tiny, engine, monkeypatch)
     context = np.frombuffer(CONTEXT, np.uint8)[-12 if engine == "python" else 0 :]
-    looking, plain = predictor(model, len(context) + 1), predictor(model, len(context) + 1).encode(context)
+    looking, plain = predictor(model, len(context) + 1), predictor(model, len(context) + 1).intervals(context)
     for byte, (below, width) in zip(context.tolist(), plain.tolist(), strict=True):
         widths = looking.distribution()
         assert (looking.distribution() == widths).all()
         assert widths.sum() == TOTAL - 2
         assert (1 + widths[:byte].sum(), widths[byte]) == (below, width)
-        assert looking.find(below + width - 1)[0] == byte
+        assert looking.symbol(below + width - 1)[0] == byte
     last = looking.distribution()
     for byte in range(0, 256, 80 if engine == "python" else 1):
-        coded = predictor(model, len(context) + 1).encode(np.append(context, np.uint8(byte)))
+        coded = predictor(model, len(context) + 1).intervals(np.append(context, np.uint8(byte)))
         assert coded[-1].tolist() == [1 + last[:byte].sum(), last[byte]]
 
 
@@ -73,10 +73,10 @@ def test_the_distribution_of_any_text(tiny: Model, text: bytes) -> None:
     """In small tables, where contexts have to share slots, too."""
     x = np.frombuffer(text, np.uint8)
     looking = predictor(tiny, len(x))
-    for byte, interval in zip(text, predictor(tiny, len(x)).encode(x).tolist(), strict=True):
+    for byte, interval in zip(text, predictor(tiny, len(x)).intervals(x).tolist(), strict=True):
         widths = looking.distribution()
         assert interval == [1 + widths[:byte].sum(), widths[byte]]
-        looking.find(interval[0])
+        looking.symbol(interval[0])
 
 
 @pytest.mark.parametrize("engine", available())
@@ -84,7 +84,7 @@ def test_no_distribution_after_the_last_byte(
     engine: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = predictor(with_engine(tiny, engine, monkeypatch), 1)
-    one.find(1)
+    one.symbol(1)
     assert not one.distribution().any()
 
 
@@ -194,11 +194,11 @@ def test_at_temperature_0_the_likeliest_byte_is_taken(tiny: Model) -> None:
     assert text == text_of(tiny, seed=2, z=z, preset=1, length=20, temperature=0, prompt=prompt)
     assert text == text_of(tiny, seed=2, z=z, preset=1, length=20, top_p=0.001, prompt=prompt)
     steps = tiny.predictor(np.zeros(8, np.int32), 1, 1 << 17)
-    steps.encode(np.frombuffer(prompt, np.uint8))
+    steps.intervals(np.frombuffer(prompt, np.uint8))
     for byte in text:
         widths = steps.distribution()
         assert widths.argmax() == byte
-        steps.find(1 + int(widths[:byte].sum()))
+        steps.symbol(1 + int(widths[:byte].sum()))
 
 
 def test_a_prompt_is_gone_on_from(tiny: Model) -> None:

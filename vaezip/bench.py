@@ -208,7 +208,7 @@ class Account(NamedTuple):
 def account(model: Model, block: bytes, encoded: bitsback.Encoded, preset: int) -> Account:
     """The account of a block that `bitsback.encode` has coded with a preset of the mixer."""
     x = np.frombuffer(block, np.uint8)
-    intervals = model.predictor(encoded.z, preset, len(x)).encode(x)
+    intervals = model.predictor(encoded.z, preset, len(x)).intervals(x)
     x_bits = -float(np.log2(intervals[:, 1] / ans.TOTAL).sum())
     if encoded.posterior is None:
         return Account(x_bits, 0.0, 0.0)
@@ -257,7 +257,7 @@ def _without_bits_back(model: Model, block: bytes, preset: int) -> int:
     x = np.frombuffer(block, np.uint8)
     stack = ans.AnsStack(bitsback.checksum(block))
     z = model.latent.posterior(*model.encoder(x)).candidates[:, 0]
-    stack.push_intervals(model.predictor(z, preset, len(x)).encode(x))
+    stack.push_intervals(model.predictor(z, preset, len(x)).intervals(x))
     model.latent.push_prior(stack, z)
     return len(stack.to_bytes())
 
@@ -282,7 +282,7 @@ def shares(model: Model, name: str, text: bytes, block_size: int = DEFAULT_BLOCK
         x = np.frombuffer(text[at : at + block_size], np.uint8)
         network += network_bits(model, x, z)
         for_mixer, for_both = (
-            engine.predictor(z, 0, len(x)).encode(x)[:, 1] for engine in (mixer_alone, model.engine)
+            engine.predictor(z, 0, len(x)).intervals(x)[:, 1] for engine in (mixer_alone, model.engine)
         )
         mixer -= float(np.log2(for_mixer / ans.TOTAL).sum())
         both -= float(np.log2(for_both / ans.TOTAL).sum())

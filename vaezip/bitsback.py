@@ -58,7 +58,7 @@ class PresetChoice:
         self._at, end = 0, min(len(block), PROBE_BYTES)  # bytes that are predicted, and are to be
         while self._at < end and len(presets) > 1:
             part = self._x[self._at : min(self._at + max(_ROUND, self._at // 4), end)]
-            intervals = self._comparison.intervals(part)
+            intervals = self._comparison.intervals_by_preset(part)
             self._at += len(part)
             rounds.append((intervals, tuple(presets)))
             nats += _nats(model, intervals)
@@ -78,7 +78,7 @@ class PresetChoice:
         """The intervals of all of the block's bytes with this preset and the null latent, int32 (n, 2)."""
         if tick is not None:
             tick(self._at)
-        rest = self._comparison.intervals(self._x[self._at :], tick)[:, 0]
+        rest = self._comparison.intervals_by_preset(self._x[self._at :], tick)[:, 0]
         return np.concatenate([*self._parts, rest])
 
 
@@ -104,7 +104,7 @@ def latent_promises(model: Model, block: bytes, preset: int, null: Int32) -> boo
     z = model.latent.pop_posterior(stack, model.latent.posterior(*model.encoder(x)))
     model.latent.push_prior(stack, z)
     cost = (stack.bits() - before) * _BIT
-    given = model.predictor(z, preset, len(x)).encode(x[:_LATENT_PROBE_BYTES])
+    given = model.predictor(z, preset, len(x)).intervals(x[:_LATENT_PROBE_BYTES])
     saved = int(_nats(model, null[:_LATENT_PROBE_BYTES, None])[0] - _nats(model, given[:, None])[0])
     return saved * isqrt(max(len(x), _LATENT_PROBE_BYTES)) > 2 * cost * isqrt(_LATENT_PROBE_BYTES)
 
@@ -132,7 +132,7 @@ def encode(
         z = model.latent.pop_posterior(stack, q)
     returned = before - stack.bits()
     if latent or intervals is None:
-        intervals = model.predictor(z, preset, len(x)).encode(x, tick)
+        intervals = model.predictor(z, preset, len(x)).intervals(x, tick)
     stack.push_intervals(intervals)
     if latent:
         model.latent.push_prior(stack, z)
@@ -205,7 +205,7 @@ def _pop_text(
 def _pop(stack: AnsStack, predictor: Predictor, size: int, tick: Ticker | None) -> bytes:
     text = bytearray()
     while left := size - len(text):
-        text += stack.pop_bytes(predictor.decode, min(left, _STEP))
+        text += stack.pop_bytes(predictor.decode_ans, min(left, _STEP))
         if tick is not None:
             tick(min(left, _STEP))
     return bytes(text)

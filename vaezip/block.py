@@ -47,7 +47,7 @@ def encode_block(
 
 def _encode_primed(model: Model, content: bytes, tick: Ticker | None, primed: Primed) -> Block:
     with primed.predictor(len(content)) as predictor:
-        intervals = predictor.encode(np.frombuffer(content, np.uint8), tick)
+        intervals = predictor.intervals(np.frombuffer(content, np.uint8), tick)
     coded = bitsback.encode(model, content, latent=False, preset=0, intervals=intervals)
     blocks = container.stored(content), Block(Method.VAE_NULL, len(content), coded.payload)
     return min(blocks, key=lambda block: len(block.payload))

@@ -65,7 +65,7 @@ class Sample(Iterator[bytes]):
         self._left, self._choice, self._random = length, choice, Random(seed)
         self._predictor = model.predictor(origin.z, origin.preset, max(_ROOM, len(prompt) + 4 * length))
         if prompt:
-            self._predictor.encode(np.frombuffer(prompt, np.uint8))
+            self._predictor.intervals(np.frombuffer(prompt, np.uint8))
 
     def __next__(self) -> bytes:
         """The next character."""
@@ -79,7 +79,7 @@ class Sample(Iterator[bytes]):
         """One of these bytes."""
         widths = self._predictor.distribution().astype(np.int64)
         byte = int(allowed[self._choice.draw(widths[allowed], self._random)])
-        return self._predictor.find(1 + int(widths[:byte].sum()))[0]
+        return self._predictor.symbol(1 + int(widths[:byte].sum()))[0]
 
 
 def sample(

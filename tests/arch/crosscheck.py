@@ -75,9 +75,8 @@ def computed(model: Model) -> dict[str, list[str]]:
     for name in TEXTS:
         x = np.frombuffer(text(name), np.uint8)
         for z in LATENTS:
-            intervals = model.engine.comparison(
-                np.full(model.architecture.latents, z, np.int32), len(x)
-            ).intervals(x)
+            latent = np.full(model.architecture.latents, z, np.int32)
+            intervals = model.engine.comparison(latent, len(x)).intervals_by_preset(x)
             stack = AnsStack(1)
             stack.push_intervals(intervals[:, z])
             payload = stack.to_bytes()

@@ -167,7 +167,7 @@ static int decodes(const uint32_t *words, uint32_t count, const uint8_t *text, u
     vz_ans *stack = vz_ans_new(words, count);
     uint8_t *found = memory(size);
     int32_t *intervals = memory(2 * (size_t)size * sizeof *intervals);
-    int same = stack && vz_predictor_decode(p, stack, size, found, intervals) == size && !memcmp(found, text, size);
+    int same = stack && vz_predictor_decode_ans(p, stack, size, found, intervals) == size && !memcmp(found, text, size);
     uint32_t bottom = 0;
     if (same && vz_ans_size(stack) == 1) vz_ans_words(stack, &bottom);
     free(found);
@@ -184,7 +184,7 @@ static int check(const vz_path *path, const char *name, int z) {
     for (int i = 0; i < PRESETS; i++) mixers[i] = model.mixer + i;
     int32_t(*intervals)[PRESETS][2] = memory(size * sizeof *intervals), (*own)[2] = memory(size * sizeof *own);
     vz_predictor *p = predictor(mixers, PRESETS, z, size);
-    vz_predictor_encode(p, text, size, &intervals[0][0][0]);
+    vz_predictor_intervals(p, text, size, &intervals[0][0][0]);
     vz_predictor_free(p);
     for (uint32_t i = 0; i < size; i++) memcpy(own[i], intervals[i][z], sizeof *own);
 

@@ -62,6 +62,6 @@ class Primed:
             state = self._states.get(hash_bits(whole))
             if state is None:
                 state = self._model.predictor(self._model.latent.null(), 0, whole)
-                state.encode(self._text)
+                state.intervals(self._text)
                 self._states[hash_bits(whole)] = state
             return state

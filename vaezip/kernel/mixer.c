@@ -364,11 +364,11 @@ VZ_EVERY_CPU static int code(vz_mixer *const *mixers, int count, vz_evidence *e,
                       : code_with(NULL, mixers, count, e, byte, quantile, intervals);
 }
 
-void vz_mixers_encode(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_t byte, int32_t *intervals) {
+void vz_mixers_intervals(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_t byte, int32_t *intervals) {
     code(mixers, count, e, byte, 0, intervals);
 }
 
-uint8_t vz_mixer_decode(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *interval) {
+uint8_t vz_mixer_symbol(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *interval) {
     return (uint8_t)code(&m, 1, e, -1, quantile, interval);
 }
 

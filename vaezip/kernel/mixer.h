@@ -44,12 +44,12 @@ int vz_mixer_mark(vz_mixer *m);
 /* Go back to the mark, which stays. */
 void vz_mixer_rewind(vz_mixer *m);
 
-/* Encode or decode the byte that the evidence has begun. Both set its interval: where it begins, and how wide it is; those of
- * the 256 bytes share out 1 ... VZ_TOTAL - 2. */
-/* By several mixers, at least one, whose models differ in nothing but weights and maps: `intervals`, (count, 2). */
-void vz_mixers_encode(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_t byte, int32_t *intervals);
-/* The byte whose interval holds `quantile`; for one outside them all, the nearest. */
-uint8_t vz_mixer_decode(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *interval);
+/* The interval of the byte that the evidence has begun, where it begins and how wide it is, by a mixer that then learns from the
+ * byte. Those of the 256 values share out 1 ... VZ_TOTAL - 2. */
+/* Of a known byte, by several mixers, at least one, whose models differ in nothing but weights and maps: `intervals`, (count, 2). */
+void vz_mixers_intervals(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_t byte, int32_t *intervals);
+/* Of the byte whose interval holds `quantile`, which is returned; for one outside them all, the nearest. */
+uint8_t vz_mixer_symbol(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *interval);
 
 /* Before one of these: the widths, (256,), that the intervals of all bytes would have. Leaves everything as it was. 0 if there is
  * no memory. */

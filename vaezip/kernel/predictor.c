@@ -135,17 +135,17 @@ static void end_byte(vz_predictor *p, uint8_t byte) {
     vz_contexts_push(&p->now.contexts, p->tables, byte);
 }
 
-static int32_t *encode_byte(vz_predictor *p, uint8_t byte, int32_t *intervals) {
-    vz_mixers_encode(p->mixer, p->mixers, p->evidence, byte, intervals);
+static int32_t *byte_intervals(vz_predictor *p, uint8_t byte, int32_t *intervals) {
+    vz_mixers_intervals(p->mixer, p->mixers, p->evidence, byte, intervals);
     end_byte(p, byte);
     return intervals + 2 * p->mixers;
 }
 
-void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals) {
+void vz_predictor_intervals(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals) {
     int32_t exponentials[VZ_RUN * 256];
     if (count > p->size - p->now.position) count = p->size - p->now.position;
     if (count && p->begun) {
-        intervals = encode_byte(p, *text++, intervals);
+        intervals = byte_intervals(p, *text++, intervals);
         count--;
     }
     while (count) {
@@ -153,7 +153,7 @@ void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, i
         run(p, text, now, exponentials);
         for (int i = 0; i < now; i++) {
             vz_evidence_begin(p->evidence, exponentials + 256 * i);
-            intervals = encode_byte(p, text[i], intervals);
+            intervals = byte_intervals(p, text[i], intervals);
         }
         text += now;
         count -= (uint32_t)now;
@@ -166,27 +166,27 @@ void vz_predictor_drop(vz_predictor *p, int mixer) {
     memmove(p->mixer + mixer, p->mixer + mixer + 1, (size_t)(p->mixers - mixer) * sizeof *p->mixer);
 }
 
-uint8_t vz_predictor_find(vz_predictor *p, int32_t quantile, int32_t *interval) {
+uint8_t vz_predictor_symbol(vz_predictor *p, int32_t quantile, int32_t *interval) {
     interval[0] = interval[1] = 0;
     if (p->now.position == p->size) return 0;
     begin_byte(p);
-    uint8_t byte = vz_mixer_decode(p->mixer[0], p->evidence, quantile, interval);
+    uint8_t byte = vz_mixer_symbol(p->mixer[0], p->evidence, quantile, interval);
     end_byte(p, byte);
     return byte;
 }
 
-uint32_t vz_predictor_decode(vz_predictor *p, vz_ans *stack, uint32_t count, uint8_t *text, int32_t *intervals) {
+uint32_t vz_predictor_decode_ans(vz_predictor *p, vz_ans *stack, uint32_t count, uint8_t *text, int32_t *intervals) {
     for (uint32_t done = 0; done < count; done++, intervals += 2) {
-        text[done] = vz_predictor_find(p, vz_ans_quantile(stack), intervals);
+        text[done] = vz_predictor_symbol(p, vz_ans_quantile(stack), intervals);
         if (!vz_ans_pop(stack, intervals, 1)) return done;
     }
     return count;
 }
 
-uint32_t vz_predictor_read(vz_predictor *p, vz_range *range, uint32_t count, int end, uint8_t *text) {
+uint32_t vz_predictor_decode_range(vz_predictor *p, vz_range *range, uint32_t count, int end, uint8_t *text) {
     for (uint32_t done = 0; done < count; done++) {
         int32_t interval[2];
-        text[done] = vz_predictor_find(p, vz_range_quantile(range), interval);
+        text[done] = vz_predictor_symbol(p, vz_range_quantile(range), interval);
         if (!vz_range_pop(range, interval[0], interval[1])) return done;
         if (text[done] == end) return done + 1;
     }

@@ -29,21 +29,21 @@ int vz_predictor_mark(vz_predictor *p, uint32_t limit);
 /* Go back to the mark, which stays; 0 if the journal could not keep everything, or the predictor was not between two bytes. */
 int vz_predictor_rewind(vz_predictor *p);
 
-/* To encode the next bytes: `intervals`, (count, mixers, 2), gets where each byte's interval begins, and how wide it is. */
-void vz_predictor_encode(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals);
+/* The intervals, (count, mixers, 2), of the next bytes: where each begins, and how wide it is. */
+void vz_predictor_intervals(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals);
 
-/* To go on without one of several mixers, as counted now. */
+/* Drop one of several mixers, as they are counted now. */
 void vz_predictor_drop(vz_predictor *p, int mixer);
 
-/* With the first mixer: the next byte, that whose interval, (2,), holds `quantile`. After the last byte, 0 and zeros. */
-uint8_t vz_predictor_find(vz_predictor *p, int32_t quantile, int32_t *interval);
-/* To decode, with the first mixer, the next bytes, which a stack holds: `text`, (count,), and their intervals, (count, 2). How many it
- * did: fewer than `count` after the last byte, or where a quantile is in none of the intervals. */
-uint32_t vz_predictor_decode(vz_predictor *p, vz_ans *stack, uint32_t count, uint8_t *text, int32_t *intervals);
-/* Likewise, bytes that a range coder holds, up to the first that is `end`, which may be -1. */
-uint32_t vz_predictor_read(vz_predictor *p, vz_range *range, uint32_t count, int end, uint8_t *text);
+/* The next byte by the first mixer: that whose interval, (2,), holds `quantile`. After the last byte, 0 and zeros. */
+uint8_t vz_predictor_symbol(vz_predictor *p, int32_t quantile, int32_t *interval);
+/* Decodes the next bytes, which a stack holds, by the first mixer: `text`, (count,), and their intervals, (count, 2). Returns how
+ * many: fewer than `count` after the last byte, or where a quantile is in none of the intervals. */
+uint32_t vz_predictor_decode_ans(vz_predictor *p, vz_ans *stack, uint32_t count, uint8_t *text, int32_t *intervals);
+/* Likewise, bytes that a range coder holds, up to and with the first that is `end`; -1 for none. */
+uint32_t vz_predictor_decode_range(vz_predictor *p, vz_range *range, uint32_t count, int end, uint8_t *text);
 
-/* With the first mixer: the widths, (256,), that the intervals of all values of the next byte would have.
+/* The widths, (256,), that the intervals of all values of the next byte would have, by the first mixer.
  * After the last byte, does nothing. 0 if there is no memory. */
 int vz_predictor_distribution(vz_predictor *p, int32_t *widths);
 

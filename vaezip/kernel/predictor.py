@@ -18,7 +18,7 @@ from vaezip.kernel import paths
 from vaezip.kernel.ans import KernelCoder
 from vaezip.meter import Ticker
 from vaezip.mixing.parameters import PRESETS, Learned, MixerParameters
-from vaezip.mixing.predictor import RangeCoded
+from vaezip.mixing.predictor import RangeState
 from vaezip.network.decoder import Decoder
 from vaezip.network.ops import Int32, Linear
 
@@ -143,12 +143,12 @@ class KernelPredictor:
         self._presets, self._left, self._marked_left = presets, size, size
         self._interval = _ffi.new("int32_t[2]")
 
-    def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
-        """See `Predictor.encode`."""
-        return self.intervals(text, tick)[:, 0]
-
     def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
-        """See `Comparison.intervals`."""
+        """See `Predictor.intervals`."""
+        return self.intervals_by_preset(text, tick)[:, 0]
+
+    def intervals_by_preset(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
+        """See `Comparison.intervals_by_preset`."""
         if len(text) > self._left:
             raise ValueError("the text is beyond the block's size")
         self._left -= len(text)
@@ -156,7 +156,7 @@ class KernelPredictor:
         for at in range(0, len(text), _CHUNK):
             part = text[at : at + _CHUNK]
             target = _ffi.from_buffer("int32_t[]", intervals[at:])
-            _lib.vz_predictor_encode(self._handle, _ffi.from_buffer("uint8_t[]", part), len(part), target)
+            _lib.vz_predictor_intervals(self._handle, _ffi.from_buffer("uint8_t[]", part), len(part), target)
             if tick is not None:
                 tick(len(part))
         return intervals
@@ -168,28 +168,30 @@ class KernelPredictor:
         _lib.vz_predictor_drop(self._handle, preset)
         self._presets -= 1
 
-    def find(self, quantile: int) -> tuple[int, tuple[int, int]]:
-        """See `Predictor.find`."""
+    def symbol(self, quantile: int) -> tuple[int, tuple[int, int]]:
+        """See `Predictor.symbol`."""
         interval = self._interval
-        return _lib.vz_predictor_find(self._handle, quantile, interval), (interval[0], interval[1])
+        return _lib.vz_predictor_symbol(self._handle, quantile, interval), (interval[0], interval[1])
 
-    def decode(self, words: NDArray[np.uint32], count: int) -> Decoded:
-        """See `Predictor.decode`."""
+    def decode_ans(self, words: NDArray[np.uint32], count: int) -> Decoded:
+        """See `Predictor.decode_ans`."""
         found, intervals = np.empty(count, np.uint8), np.empty((count, 2), np.int32)
         coder = KernelCoder(words)
         pointers = _ffi.from_buffer("uint8_t[]", found), _ffi.from_buffer("int32_t[]", intervals)
-        done = _lib.vz_predictor_decode(self._handle, coder.handle, count, *pointers)
+        done = _lib.vz_predictor_decode_ans(self._handle, coder.handle, count, *pointers)
         return found[:done].tobytes(), intervals
 
-    def read(self, coded: RangeCoded, count: int, end: int | None) -> bytes:
-        """See `Predictor.read`."""
-        if coded.code >> 64:  # more than any interval holds
+    def decode_range(self, decoder: RangeState, count: int, end: int | None) -> bytes:
+        """See `Predictor.decode_range`."""
+        if decoder.code >> 64:  # more than any interval holds
             return b""
-        data, found = _ffi.from_buffer("uint8_t[]", coded.data), np.empty(count, np.uint8)
-        state = _ffi.new("vz_range *", (coded.code, coded.range, data, len(coded.data), coded.at))
+        data, found = _ffi.from_buffer("uint8_t[]", decoder.data), np.empty(count, np.uint8)
+        state = _ffi.new("vz_range *", (decoder.code, decoder.range, data, len(decoder.data), decoder.at))
         last = -1 if end is None else end
-        done = _lib.vz_predictor_read(self._handle, state, count, last, _ffi.from_buffer("uint8_t[]", found))
-        coded.code, coded.range, coded.at = state.code, state.range, state.at
+        done = _lib.vz_predictor_decode_range(
+            self._handle, state, count, last, _ffi.from_buffer("uint8_t[]", found)
+        )
+        decoder.code, decoder.range, decoder.at = state.code, state.range, state.at
         return found[:done].tobytes()
 
     def distribution(self) -> Int32:

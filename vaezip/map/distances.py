@@ -110,7 +110,7 @@ def compare(
 
     def shares(x: Sample) -> list[float]:
         predictor = model.predictor(model.latent.null(), x.preset, _room(sample_size))
-        predictor.encode(x.x)
+        predictor.intervals(x.x)
         row = []
         for y in predicted:
             row.append(0.0 if x is y else _bits_after(predictor, y) / y.bits)
@@ -135,7 +135,7 @@ def _bits_after(predictor: Predictor, y: Sample) -> float:
 
 
 def _probabilities(predictor: Predictor, x: NDArray[np.uint8]) -> Floats:
-    return predictor.encode(x)[:, 1] / TOTAL
+    return predictor.intervals(x)[:, 1] / TOTAL
 
 
 def _room(sample_size: int) -> int:

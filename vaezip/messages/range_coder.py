@@ -90,4 +90,4 @@ class RangeDecoder:
 
     def read(self, predictor: Predictor, count: int, end: int | None) -> bytes:
         """See `vaezip.messages.texts.Decoder`."""
-        return predictor.read(self, count, end)
+        return predictor.decode_range(self, count, end)

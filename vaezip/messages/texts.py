@@ -16,7 +16,7 @@ from vaezip.coder import PRECISION, TOTAL
 from vaezip.dictionaries.dictionary import Dictionary
 from vaezip.dictionaries.priming import ROOM
 from vaezip.errors import FormatError
-from vaezip.mixing.predictor import Coded, Predictor
+from vaezip.mixing.predictor import Predictor, SymbolDecoder
 
 MAX_TEXT = 1 << 16
 """Bytes of the longest text."""
@@ -33,7 +33,7 @@ Interval = tuple[int, int]
 """Of a symbol: where it begins, of 2**24, and how wide it is."""
 
 
-class Decoder(Coded, Protocol):
+class Decoder(SymbolDecoder, Protocol):
     """What a text is decoded from."""
 
     def read(self, predictor: Predictor, count: int, end: int | None) -> bytes:
@@ -54,7 +54,7 @@ class TextCoder:
         """Of a text of up to 65536 bytes; the predictor then has read it, and the terminator at its end."""
         end = bytes([self._end])
         line = text if text.endswith(end) else text + end
-        intervals = predictor.encode(np.frombuffer(line, np.uint8)).tolist()
+        intervals = predictor.intervals(np.frombuffer(line, np.uint8)).tolist()
         counted = [self._counted, *self._size(len(text))] if text else []
         if len(line) <= ROOM and line.count(end) == 1:
             ended = [self._line if line == text else self._ended]
@@ -76,7 +76,7 @@ class TextCoder:
         if len(text) < size:
             raise FormatError("damaged message: no text is coded like that")
         if text[-1] != self._end:
-            predictor.encode(np.array([self._end], np.uint8))
+            predictor.intervals(np.array([self._end], np.uint8))
         return text
 
     def _pop_size(self, decoder: Decoder) -> tuple[bool, int | None]:

@@ -101,11 +101,11 @@ class Mixer:
     def _count_known(self) -> None:
         self._known = sum(bool(slot[0]) for slot in self._history.slots[1:6])
 
-    def encode(self, byte: int) -> tuple[int, int]:
+    def interval(self, byte: int) -> tuple[int, int]:
         """Where the byte's interval begins, and how wide it is; then learn from it."""
         return self._code(byte, 0)[1]
 
-    def decode(self, quantile: int) -> tuple[int, tuple[int, int]]:
+    def symbol(self, quantile: int) -> tuple[int, tuple[int, int]]:
         """The byte whose interval holds `quantile`, and the interval; then learn from it."""
         return self._code(None, quantile)
 

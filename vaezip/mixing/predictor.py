@@ -21,8 +21,8 @@ from vaezip.rans import PythonCoder
 _CHUNK = 2048  # positions that the network runs at once
 
 
-class Coded(Protocol):
-    """What symbols are decoded from."""
+class SymbolDecoder(Protocol):
+    """Coded symbols, which are taken off one by one."""
 
     def quantile(self) -> int:
         """The number below 2**24 that tells in which interval the next symbol lies."""
@@ -31,7 +31,7 @@ class Coded(Protocol):
         """Take off the symbol with that interval, which holds the quantile."""
 
 
-class RangeCoded(Coded, Protocol):
+class RangeState(SymbolDecoder, Protocol):
     """A range decoder, and its state: see `vaezip.messages.range_coder`."""
 
     data: bytes
@@ -41,34 +41,34 @@ class RangeCoded(Coded, Protocol):
 
 
 class Predictor(Protocol):
-    """The bytes of one block; encodes the whole block, or decodes it step by step."""
+    """The probabilities of one block's bytes, as intervals: for known bytes, or as they are decoded."""
 
-    def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
+    def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """Intervals of the block's bytes, uint8 (n,): int32 (n, 2), where each begins, and how wide it is.
 
         Those of all 256 values of a byte share out 1 ... 2**24 - 2. tick: called with numbers of bytes done.
         """
         ...
 
-    def find(self, quantile: int) -> tuple[int, tuple[int, int]]:
+    def symbol(self, quantile: int) -> tuple[int, tuple[int, int]]:
         """The next byte, that whose interval holds `quantile` (or the nearest), and its interval.
 
         After the block's last byte, 0 and zeros.
         """
         ...
 
-    def decode(self, words: NDArray[np.uint32], count: int) -> Decoded:
+    def decode_ans(self, words: NDArray[np.uint32], count: int) -> Decoded:
         """The next bytes, coded on the ANS stack that `words` hold; fewer, if a quantile is in none."""
         ...
 
     def distribution(self) -> Int32:
         """The widths, int32 (256,), that the intervals of all values of the next byte would have.
 
-        Nothing is learned from it. The byte itself is then had from `find`.
+        Nothing is learned from it. The byte itself is then to be had from `symbol`.
         """
         ...
 
-    def read(self, coded: RangeCoded, count: int, end: int | None) -> bytes:
+    def decode_range(self, decoder: RangeState, count: int, end: int | None) -> bytes:
         """Likewise from a range decoder: `count` bytes, or up to and with the first that is `end`."""
         ...
 
@@ -92,8 +92,8 @@ class Predictor(Protocol):
 class Comparison(Protocol):
     """The bytes of one block by several presets of the mixer, all of which see the same."""
 
-    def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
-        """As `Predictor.encode`, of the next bytes and by every preset: int32 (n, presets, 2)."""
+    def intervals_by_preset(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
+        """As `Predictor.intervals`, of the next bytes and by every preset: int32 (n, presets, 2)."""
         ...
 
     def drop(self, preset: int) -> None:
@@ -101,15 +101,15 @@ class Comparison(Protocol):
         ...
 
 
-def read(predictor: Predictor, coded: Coded, count: int, end: int | None) -> bytes:
+def decode_symbols(predictor: Predictor, decoder: SymbolDecoder, count: int, end: int | None) -> bytes:
     """`count` bytes, or up to and with the first that is `end`; fewer, if a quantile is in no interval."""
     text = bytearray()
     while len(text) < count and (not text or text[-1] != end):
-        quantile = coded.quantile()
-        byte, (below, width) = predictor.find(quantile)
+        quantile = decoder.quantile()
+        byte, (below, width) = predictor.symbol(quantile)
         if not below <= quantile < below + width:
             break
-        coded.pop(below, width)
+        decoder.pop(below, width)
         text.append(byte)
     return bytes(text)
 
@@ -143,16 +143,16 @@ class ReferencePredictor:
         self._begun = False  # whether the network has predicted the next byte
         self._marked: ReferencePredictor | None = None
 
-    def encode(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
-        """See `Predictor`."""
-        return self.intervals(text, tick)[:, 0]
-
     def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
+        """See `Predictor`."""
+        return self.intervals_by_preset(text, tick)[:, 0]
+
+    def intervals_by_preset(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """See `Comparison`."""
         if len(text) > self._left:
             raise ValueError("the text is beyond the block's size")
         if self._begun:
-            raise ValueError("the next byte is to be had from `find`")
+            raise ValueError("the next byte is to be had from `symbol`")
         intervals = np.empty((len(text), len(self._mixers), 2), np.int32)
         for at in range(0, len(text), _CHUNK):
             part = slice(at, at + _CHUNK)
@@ -162,7 +162,7 @@ class ReferencePredictor:
             for rows, byte, now in zip(intervals[part], text[part].tolist(), exponentials, strict=True):
                 for row, mixer in zip(rows, self._mixers, strict=True):
                     mixer.begin(now)
-                    row[:] = mixer.encode(byte)
+                    row[:] = mixer.interval(byte)
                 if tick is not None:
                     tick(1)
         return intervals
@@ -181,29 +181,29 @@ class ReferencePredictor:
         self._left -= 1
         return before
 
-    def find(self, quantile: int) -> tuple[int, tuple[int, int]]:
+    def symbol(self, quantile: int) -> tuple[int, tuple[int, int]]:
         """See `Predictor`."""
         if not self._left:
             return 0, (0, 0)
         self._begin()
-        byte, interval = self._mixers[0].decode(quantile)
+        byte, interval = self._mixers[0].symbol(quantile)
         self._begun = False
         self._push(np.uint8(byte))
         return byte, interval
 
-    def decode(self, words: NDArray[np.uint32], count: int) -> Decoded:
+    def decode_ans(self, words: NDArray[np.uint32], count: int) -> Decoded:
         """See `Predictor`."""
         coder, found, intervals = PythonCoder(words), bytearray(), np.zeros((count, 2), np.int32)
         for i in range(count):
-            byte, intervals[i] = self.find(coder.quantile())
+            byte, intervals[i] = self.symbol(coder.quantile())
             if not coder.pop_intervals(intervals[i : i + 1]):
                 break
             found.append(byte)
         return bytes(found), intervals
 
-    def read(self, coded: RangeCoded, count: int, end: int | None) -> bytes:
+    def decode_range(self, decoder: RangeState, count: int, end: int | None) -> bytes:
         """See `Predictor`."""
-        return read(self, coded, count, end)
+        return decode_symbols(self, decoder, count, end)
 
     def _begin(self) -> None:
         if not self._begun:

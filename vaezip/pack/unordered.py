@@ -16,7 +16,7 @@ from vaezip.ans import AnsStack
 from vaezip.coder import TOTAL
 from vaezip.errors import FormatError
 from vaezip.messages.texts import Interval
-from vaezip.mixing.predictor import Predictor, read
+from vaezip.mixing.predictor import Predictor, decode_symbols
 
 Record = tuple[bytes, ...]
 
@@ -38,7 +38,7 @@ class StackDecoder:
 
     def read(self, predictor: Predictor, count: int, end: int | None) -> bytes:
         """See `vaezip.messages.texts.Decoder`."""
-        return read(predictor, self, count, end)
+        return decode_symbols(predictor, self, count, end)
 
 
 def encode_set(records: Sequence[Record], symbols: Callable[[Record], Sequence[Interval]]) -> bytes:

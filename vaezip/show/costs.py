@@ -153,7 +153,7 @@ def _measure(
         checksum_bits = bitsback.checksum_bits(content)
         if block.method == Method.VAE:
             z, latent_bits = _latent(model, x, block)
-        intervals = model.predictor(z, block.preset, len(x)).encode(x, tick)
+        intervals = model.predictor(z, block.preset, len(x)).intervals(x, tick)
         bits = -np.log2(intervals[:, 1] / TOTAL)
     sums = float(bits.sum()), latent_bits, checksum_bits, len(block.payload)
     return BlockCosts(offset, block.size, METHODS[block.method], block.preset, z, *sums), bits

@@ -141,7 +141,9 @@ class _Practice:
         """Texts, and the preset that takes the fewest bits for each one's beginning, int64 (n,)."""
         read, chosen = [], []
         for text in texts:
-            widths = self.engine.comparison(self._z, PROBE_BYTES).intervals(text[:PROBE_BYTES])[..., 1]
+            widths = self.engine.comparison(self._z, PROBE_BYTES).intervals_by_preset(text[:PROBE_BYTES])[
+                ..., 1
+            ]
             chosen.append(np.log2(widths).sum(axis=0).argmax())
             read.append(text)
         return read, np.array(chosen, np.int64)
@@ -167,7 +169,7 @@ class _Practice:
     def _learned(self, preset: int, text: Text) -> Learned:
         """What the mixer has come to after a text."""
         predictor = self.engine.predictor(self._z, preset, len(text))
-        predictor.encode(text)
+        predictor.intervals(text)
         return predictor.learned()
 
 
