@@ -192,7 +192,7 @@ def test_the_kernel_differentiates_as_torch_does(dtype: torch.dtype) -> None:
         with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
             out = [
                 *passes.recurrence(u, h0),
-                *passes.changed(x, change, scale, shift),
+                *passes.add_and_modulate(x, change, scale, shift),
                 passes.cross_entropy(5 * logits, target),
             ]
         loss = torch.stack([(y.float() * torch.randn(y.shape)).sum() for y in out]).sum()

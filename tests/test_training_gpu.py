@@ -255,7 +255,7 @@ def results(passes, dtype, lengths):
     inputs = [v.to(device).requires_grad_() for v in (u, x, *modulation, change, logits)]
     u, x, h0, scale, shift, change, logits = inputs
     target = torch.randint(0, 256, (t, b)).to(device)
-    out = [*passes.recurrence(u, h0), *passes.changed(x, change, scale, shift),
+    out = [*passes.recurrence(u, h0), *passes.add_and_modulate(x, change, scale, shift),
            passes.cross_entropy(5 * logits, target)]
     loss = torch.stack([(y.float() * torch.randn(y.shape).to(device)).sum() for y in out]).sum()
     return [y.detach() for y in (*out, *torch.autograd.grad(loss, inputs))]

@@ -108,8 +108,8 @@ VZ_INLINE float dot(const float *a, const float *b, int64_t n) {
     return sum;
 }
 
-VZ_EVERY_CPU void vz_style_forward(const vz_shape *s, const float *x, const void *change, const float *scale,
-                                    const float *shift, float *sum, void *y) {
+VZ_EVERY_CPU void vz_add_and_modulate_forward(const vz_shape *s, const float *x, const void *change,
+                                              const float *scale, const float *shift, float *sum, void *y) {
     const int64_t width = s->width;
     float now[VZ_MAX_WIDTH], out[VZ_MAX_WIDTH];
     for (int64_t row = 0; row < s->steps * s->lanes; row++) {
@@ -123,9 +123,9 @@ VZ_EVERY_CPU void vz_style_forward(const vz_shape *s, const float *x, const void
     }
 }
 
-VZ_EVERY_CPU void vz_style_backward(const vz_shape *s, const float *sum, const float *scale,
-                                     const float *sum_gradient, const void *y_gradient, float *x_gradient,
-                                     void *change_gradient, float *scale_gradient, float *shift_gradient) {
+VZ_EVERY_CPU void vz_add_and_modulate_backward(const vz_shape *s, const float *sum, const float *scale,
+                                               const float *sum_gradient, const void *y_gradient, float *x_gradient,
+                                               void *change_gradient, float *scale_gradient, float *shift_gradient) {
     const int64_t width = s->width;
     float g[VZ_MAX_WIDTH], normal[VZ_MAX_WIDTH];
     for (int64_t row = 0; row < s->steps * s->lanes; row++) {

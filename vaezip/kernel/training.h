@@ -20,13 +20,13 @@ void vz_recurrence_backward(const vz_shape *s, const void *u, const float *h0, c
                             const void *out_gradient, float *carry, void *gradient);
 
 /* sum = x + change, y = scale sum / rms(sum) + shift; scale, shift: (B, H). */
-void vz_style_forward(const vz_shape *s, const float *x, const void *change, const float *scale, const float *shift,
-                      float *sum, void *y);
+void vz_add_and_modulate_forward(const vz_shape *s, const float *x, const void *change, const float *scale,
+                                 const float *shift, float *sum, void *y);
 
 /* From the gradients of sum and y those of x and of change, which are the same; those of scale and shift are added to. */
-void vz_style_backward(const vz_shape *s, const float *sum, const float *scale, const float *sum_gradient,
-                       const void *y_gradient, float *x_gradient, void *change_gradient, float *scale_gradient,
-                       float *shift_gradient);
+void vz_add_and_modulate_backward(const vz_shape *s, const float *sum, const float *scale, const float *sum_gradient,
+                                  const void *y_gradient, float *x_gradient, void *change_gradient,
+                                  float *scale_gradient, float *shift_gradient);
 
 /* -log softmax(logits)[target] in nats, and log sum exp(logits), of T B rows of 256 logits. */
 void vz_loss_forward(const vz_shape *s, const void *logits, const int64_t *target, float *nats, float *total);

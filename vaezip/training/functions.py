@@ -20,13 +20,15 @@ class Passes(Protocol):
     """A module that has these functions."""
 
     def recurrence(self, u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
-        """See below, as for the others."""
+        """See below."""
 
-    def changed(self, x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-        """x + change, and its modulated norm."""
+    def add_and_modulate(
+        self, x: Tensor, change: Tensor, scale: Tensor, shift: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See below."""
 
     def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Nats per byte."""
+        """See below."""
 
 
 @cache
@@ -54,12 +56,12 @@ def recurrence(u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
     return passes(u.device.type).recurrence(u, h0)
 
 
-def changed(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """x + change, and that as the next product's input: RMSNorm, then what z sets.
+def add_and_modulate(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """x + change, and that as the next product's input: normalised (RMSNorm), scaled and shifted.
 
-    x and change: (T, B, H); scale and shift: (B, H).
+    x and change: (T, B, H); scale and shift, which z sets: (B, H).
     """
-    return passes(x.device.type).changed(x, change, scale, shift)
+    return passes(x.device.type).add_and_modulate(x, change, scale, shift)
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -16,9 +16,9 @@ def recurrence(u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
     return out, h
 
 
-def changed(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """See `functions.changed`."""
-    total, y = _apply(_Style, x, change.contiguous(), scale.contiguous(), shift.contiguous())
+def add_and_modulate(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """See `functions.add_and_modulate`."""
+    total, y = _apply(_AddAndModulate, x, change.contiguous(), scale.contiguous(), shift.contiguous())
     return total, y
 
 
@@ -65,12 +65,12 @@ class _Recurrence(torch.autograd.Function):
         return gradient, carry
 
 
-class _Style(torch.autograd.Function):
+class _AddAndModulate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
         total, y = torch.empty_like(x), torch.empty_like(change)
         pointers = map(_pointer, (x, change, scale, shift, total, y))
-        lib.vz_style_forward(_shape(y, x.shape[2]), *pointers)
+        lib.vz_add_and_modulate_forward(_shape(y, x.shape[2]), *pointers)
         ctx.save_for_backward(total, scale)
         return total, y
 
@@ -82,7 +82,7 @@ class _Style(torch.autograd.Function):
         scale_gradient, shift_gradient = torch.zeros_like(scale), torch.zeros_like(scale)
         results = (gradient, change_gradient, scale_gradient, shift_gradient)
         pointers = map(_pointer, (total, scale, total_gradient, y_gradient, *results))
-        lib.vz_style_backward(_shape(y_gradient, total.shape[2]), *pointers)
+        lib.vz_add_and_modulate_backward(_shape(y_gradient, total.shape[2]), *pointers)
         return results
 
 

@@ -16,8 +16,8 @@ def recurrence(u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
     return o.sigmoid() * torch.stack(states), h
 
 
-def changed(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """See `functions.changed`."""
+def add_and_modulate(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """See `functions.add_and_modulate`."""
     x = x + change
     return x, torch.addcmul(shift, nn.functional.rms_norm(x, x.shape[-1:]), scale)
 

@@ -25,10 +25,10 @@ def recurrence(u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
     return out, h
 
 
-def changed(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """See `functions.changed`."""
+def add_and_modulate(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """See `functions.add_and_modulate`."""
     modulation = scale.float().contiguous(), shift.float().contiguous()
-    total, y = _apply(_Style, x.float().contiguous(), change.contiguous(), *modulation)
+    total, y = _apply(_AddAndModulate, x.float().contiguous(), change.contiguous(), *modulation)
     return total, y
 
 
@@ -123,7 +123,7 @@ class _Recurrence(torch.autograd.Function):
 
 
 @triton.jit(do_not_specialize=["steps", "lanes"])
-def _style_forward(
+def _add_and_modulate_forward(
     x,
     change,
     scale,
@@ -152,7 +152,7 @@ def _style_forward(
 
 
 @triton.jit(do_not_specialize=["steps", "lanes"])
-def _style_backward(
+def _add_and_modulate_backward(
     total, scale, total_gradient, y_gradient, gradient, change_gradient, scale_gradient, shift_gradient,
     steps, lanes, width, EPSILON: tl.constexpr, STEPS: tl.constexpr, BLOCK: tl.constexpr
 ):  # fmt: skip
@@ -180,11 +180,11 @@ def _style_backward(
     tl.atomic_add(shift_gradient + lane * width + k, of_shift, mask=real)
 
 
-class _Style(torch.autograd.Function):
+class _AddAndModulate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
         total, y = torch.empty_like(x), torch.empty_like(change)
-        _style_forward[_grid(x)](x, change, scale, shift, total, y, *x.shape, **_constants(x))
+        _add_and_modulate_forward[_grid(x)](x, change, scale, shift, total, y, *x.shape, **_constants(x))
         ctx.save_for_backward(total, scale)
         return total, y
 
@@ -199,7 +199,7 @@ class _Style(torch.autograd.Function):
             torch.zeros_like(scale),
         )
         tensors = total, scale, total_gradient, y_gradient, *results
-        _style_backward[_grid(total)](*tensors, *total.shape, **_constants(total))
+        _add_and_modulate_backward[_grid(total)](*tensors, *total.shape, **_constants(total))
         return results
 
 

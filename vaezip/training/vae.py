@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vaezip.network.architecture import Architecture
-from vaezip.training.functions import changed, lookup, recurrence
+from vaezip.training.functions import add_and_modulate, lookup, recurrence
 
 
 class Posterior(NamedTuple):
@@ -76,10 +76,13 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, change: Tensor, modulations: list[tuple[Tensor, Tensor]], h0: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """x, change (T, B, H) and h0 (B, H) -> x, the change that it awaits, and the last state."""
-        x, y = changed(x, change, *modulations[0])
+        """x, its change (T, B, H) and h0 (B, H) -> x, its next change, and the last state.
+
+        A change is added where x is normalised next: one pass over memory does both.
+        """
+        x, y = add_and_modulate(x, change, *modulations[0])
         out, h = recurrence(self.gates(y), h0)
-        x, y = changed(x, self.out(out), *modulations[1])
+        x, y = add_and_modulate(x, self.out(out), *modulations[1])
         return x, self.down(torch.relu(self.up(y))), h
 
 
@@ -131,7 +134,7 @@ class Decoder(nn.Module):
         for i, layer in enumerate(self.layers):
             x, change, h = layer(x, change, modulations[2 * i : 2 * i + 2], state[i])
             after.append(h)
-        return self.head(changed(x, change, *modulations[-1])[1]), torch.stack(after)
+        return self.head(add_and_modulate(x, change, *modulations[-1])[1]), torch.stack(after)
 
 
 class Vae(nn.Module):
