@@ -122,7 +122,7 @@ def main() -> None:
     vae = Vae(Architecture.from_json(state["architecture"]))
     vae.load_state_dict(state["vae"])
     if vae.a.latents != model.architecture.latents:
-        sys.exit("latents were dropped at export; their grid steps are unknown")
+        sys.exit("latents were dropped in quantisation; their grid steps are unknown")
     validation(vae, model, Path(corpus))
     network_alone(model, Path(folder))
     step = read_tensors(Path(file).read_bytes()).tensors["training.latent_step"].astype(np.float32)

@@ -24,15 +24,15 @@ from vaezip.network.architecture import Architecture
 from vaezip.network.features import STRANGERS, context_slots, find_rows
 from vaezip.training import functions, functions_torch, loop
 from vaezip.training.data import Corpus, SegmentSource, TextFile, read_corpus
+from vaezip.training.dequantise import dequantise
 from vaezip.training.evaluate import evaluate, negative_elbo, posterior, text_bits
-from vaezip.training.export import export
 from vaezip.training.grow import grow
 from vaezip.training.job import TrainingJob
 from vaezip.training.loop import Trainer
 from vaezip.training.optimizer import AdamW
 from vaezip.training.owners import choose_owners, settle_owners
+from vaezip.training.quantise import quantise
 from vaezip.training.rescript import rescript
-from vaezip.training.restore import restore
 from vaezip.training.sampler import Sampler
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Decoder, Vae
@@ -122,7 +122,7 @@ def test_what_training_spoils_is_not_kept(corpus: Path, run: Run) -> None:
 
 def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
     data = read_model_file(str(TINY))
-    vae = restore(tiny, data)
+    vae = dequantise(tiny, data)
     text = np.frombuffer(PROSE[:4000], np.uint8)
     x_bits, kl_bits, null_bits = negative_elbo(vae, text)
     files = [TextFile("x", text)]
@@ -130,7 +130,7 @@ def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
     assert result.bytes == 4000
     assert result.negative_elbo * 4000 == pytest.approx(x_bits + kl_bits)
     parts = pieces("x", text.tobytes(), 1000)
-    again = parse_model(export(vae, Corpus(parts, parts, []), {}), "again")
+    again = parse_model(quantise(vae, Corpus(parts, parts, []), {}), "again")
     for model in (tiny, again):
         null = bench.network_bits(model, text, model.latent.null())
         assert null == pytest.approx(null_bits, rel=0.003)
@@ -142,23 +142,23 @@ def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
 
 
 def test_a_mixer_goes_on_from_what_it_had_learned(tiny: vaezip.Model) -> None:
-    vae = restore(tiny, read_model_file(str(TINY)))
+    vae = dequantise(tiny, read_model_file(str(TINY)))
     files = [TextFile("x", np.frombuffer(PROSE[-1500:], np.uint8))]
     text = PROSE[:4000]
 
     def coded(before: MixerParameters | None) -> int:
-        data = export(vae, Corpus(files, files, []), {}, before=before)
+        data = quantise(vae, Corpus(files, files, []), {}, before=before)
         return len(vaezip.compress(text, model=parse_model(data, "x")))
 
     assert coded(tiny.mixer) < coded(None)
 
 
 def test_a_mixer_that_has_little_time_practises_less(tiny: vaezip.Model) -> None:
-    vae = restore(tiny, read_model_file(str(TINY)))
+    vae = dequantise(tiny, read_model_file(str(TINY)))
     files = [TextFile("x", np.frombuffer(PROSE[-300:], np.uint8))]
 
     def counts(seconds: float) -> int:
-        model = parse_model(export(vae, Corpus(files, files, []), {}, practice_seconds=seconds), "x")
+        model = parse_model(quantise(vae, Corpus(files, files, []), {}, practice_seconds=seconds), "x")
         return int((model.mixer.presets[0].history_map & 1023).sum())
 
     assert 0 < counts(0) < counts(math.inf)
@@ -167,7 +167,9 @@ def test_a_mixer_that_has_little_time_practises_less(tiny: vaezip.Model) -> None
 def test_presets_learn_different_texts(tiny: vaezip.Model) -> None:
     table = b"".join(b"%d;%d;item %d;%0.2f\n" % (i, i % 7, i % 5, i * 1.5) for i in range(700))
     files = [*pieces("prose", PROSE[:12_000], 1500), *pieces("table", table, 1500)]
-    model = parse_model(export(restore(tiny, read_model_file(str(TINY))), Corpus(files, files, []), {}), "x")
+    model = parse_model(
+        quantise(dequantise(tiny, read_model_file(str(TINY))), Corpus(files, files, []), {}), "x"
+    )
     texts = PROSE[12_000:15_000], table.replace(b"item", b"unit")[:3000]
     sizes = [
         [len(bitsback.encode(model, text, latent=False, preset=k).payload) for k in range(PRESETS)]
@@ -206,7 +208,7 @@ def test_the_kernel_differentiates_as_torch_does(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("sizes", [{"width": 24}, {"layers": 3}, {"width": 20, "layers": 2}])
 def test_a_grown_network_begins_where_the_old_one_is(tiny: vaezip.Model, sizes: dict[str, int]) -> None:
     text = np.frombuffer(PROSE[:4000], np.uint8)
-    vae = restore(tiny, TINY.read_bytes())
+    vae = dequantise(tiny, TINY.read_bytes())
     z = torch.randn(1, vae.a.latents)
     (before,) = text_bits(vae, text, z)
     (after,) = text_bits(grow(vae, dataclasses.replace(vae.a, **sizes)), text, z)
@@ -216,7 +218,7 @@ def test_a_grown_network_begins_where_the_old_one_is(tiny: vaezip.Model, sizes: 
 
 
 def test_a_trained_network_does_not_shrink(tiny: vaezip.Model) -> None:
-    vae = restore(tiny, TINY.read_bytes())
+    vae = dequantise(tiny, TINY.read_bytes())
     for sizes in ({"width": vae.a.width - 8}, {"patch": 2}, {"table_dim": vae.a.table_dim + 1}):
         with pytest.raises(vaezip.ModelError, match=r"grow|only width"):
             grow(vae, dataclasses.replace(vae.a, **sizes))
@@ -275,7 +277,7 @@ def test_withheld_contexts_are_read_as_strangers() -> None:
 
 def test_rounds_end_between_origin_and_mean(tiny: vaezip.Model, tmp_path: Path) -> None:
     """Two rounds miss a good network, each by the same step to another side; the origin lies far behind it."""
-    vae = restore(tiny, read_model_file(str(TINY)))
+    vae = dequantise(tiny, read_model_file(str(TINY)))
     good = {name: x.clone() for name, x in vae.state_dict().items()}
     g = torch.Generator().manual_seed(0)
     step = {n: torch.randn(x.shape, generator=g) * x.std() for n, x in good.items() if n.endswith("weight")}
@@ -368,7 +370,7 @@ def test_rows_belong_to_the_most_frequent_context() -> None:
 
 
 def test_a_row_that_changes_hands_starts_as_a_stranger(tiny: vaezip.Model) -> None:
-    decoder = restore(tiny, read_model_file(str(TINY))).decoder
+    decoder = dequantise(tiny, read_model_file(str(TINY))).decoder
     before, tables = decoder.tags.clone(), decoder.tables.detach().clone()
     settle_owners(decoder, [TextFile("y", np.frombuffer(b"le chat et le rat, " * 900, np.uint8))], 0)
     changed = (decoder.tags != before).numpy()

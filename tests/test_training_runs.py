@@ -28,10 +28,10 @@ from vaezip.model import load_model, read_model_file
 from vaezip.tensors import read_tensors, write_tensors
 from vaezip.training import checkpoint as states
 from vaezip.training.data import Corpus, TextFile, read_corpus
+from vaezip.training.dequantise import dequantise
 from vaezip.training.job import TrainingJob
 from vaezip.training.loop import Progress, Trainer
 from vaezip.training.rehearsal import Rehearsal, Timetable
-from vaezip.training.restore import restore
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
 
@@ -508,7 +508,7 @@ def test_the_minutes_have_room_for_what_is_not_training(tmp_path: Path) -> None:
 
 def test_what_ends_a_run_takes_the_time_that_is_left(tmp_path: Path) -> None:
     data = read_model_file(str(TINY))
-    vae = restore(load_model(TINY), data)
+    vae = dequantise(load_model(TINY), data)
     text = TextFile("x", np.frombuffer(b"It is late, and there is much to do. " * 60, np.uint8))
     corpus = Corpus([text], [text], [])
     trainer = Trainer(vae, corpus, Settings(minutes=60), tmp_path)

@@ -1,1 +1,1 @@
-"""Training and export: the only part of vaezip that needs PyTorch."""
+"""Training and quantisation: the only part of vaezip that needs PyTorch."""

@@ -1,4 +1,4 @@
-"""`vaezip train` from end to end: corpus, trainer, checkpoint, export, evaluation."""
+"""`vaezip train` from end to end: corpus, trainer, checkpoint, quantisation, evaluation."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from vaezip.publish import open_target, refuse_existing
 from vaezip.tensors import read_tensors
 from vaezip.training.checkpoint import replacing
 from vaezip.training.data import SegmentSource, read_corpus, walk
+from vaezip.training.dequantise import dequantise
 from vaezip.training.devices import CPU
 from vaezip.training.evaluate import EVALUATION_BYTES, Evaluation, evaluate
-from vaezip.training.export import export
 from vaezip.training.grow import grow
 from vaezip.training.log import TrainingLog, is_log, refuse_unwritable
 from vaezip.training.loop import LEAST_TRAINING, Progress, Trainer
 from vaezip.training.owners import settle_owners
+from vaezip.training.quantise import quantise
 from vaezip.training.ranks import Place
 from vaezip.training.rehearsal import Rehearsal, Timetable
-from vaezip.training.restore import restore
 from vaezip.training.run_folder import ORIGIN, RunFolder
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
@@ -158,7 +158,7 @@ class TrainingJob:
             "seconds": f"{self._trainer.curve[-1][1]:.0f}",
             "settings": json.dumps(dataclasses.asdict(settings)),
         }
-        data = export(
+        data = quantise(
             vae,
             self.corpus,
             info,
@@ -197,7 +197,7 @@ class TrainingJob:
             vae = Vae(Architecture(**sizes))
         else:
             kept[self._folder.init] = data = read_model_file(init)
-            vae = restore(parse_model(data, Path(init).stem, init), data)
+            vae = dequantise(parse_model(data, Path(init).stem, init), data)
             vae = grow(vae, dataclasses.replace(vae.a, **sizes))
         if teacher is not None:
             kept[self._folder.teacher] = data = read_model_file(teacher)
@@ -325,7 +325,7 @@ def _is_model(path: str) -> bool:
 def _teacher(data: bytes, source: str) -> tuple[Vae, str]:
     """The network of a model to learn from, and what the settings call it: its name and its fingerprint."""
     model = parse_model(data, Path(source).stem, source)
-    return restore(model, data), f"{model.name} {model.fingerprint.hex()}"
+    return dequantise(model, data), f"{model.name} {model.fingerprint.hex()}"
 
 
 def _model(path: Path) -> Model:

@@ -12,9 +12,9 @@ from vaezip.model import Model, parse_model
 from vaezip.training.data import Corpus, TextFile
 from vaezip.training.devices import CPU
 from vaezip.training.evaluate import evaluate, evaluated
-from vaezip.training.export import export, texts_for_export
 from vaezip.training.loop import Trainer
 from vaezip.training.mixing import PASSES, PASSES_PRACTISED, texts_in_time, unpractised
+from vaezip.training.quantise import calibration_texts, quantise
 from vaezip.training.vae import Vae
 
 _FILE_BYTES, _BYTES = 4096, 16384
@@ -28,14 +28,14 @@ _LEAST_EVALUATION = 0.05  # of the bytes that are evaluated, however little time
 class Closing:
     """What it takes to end a run, in seconds, by how fast the machine is now."""
 
-    exporting: float  # without the mixer's practice
+    quantising: float  # without the mixer's practice
     practising: float  # on all its texts
     evaluating: float  # all that is evaluated
 
     @property
     def others(self) -> float:
         """All but the practice."""
-        return self.exporting + self.evaluating
+        return self.quantising + self.evaluating
 
 
 class Rehearsal:
@@ -49,11 +49,11 @@ class Rehearsal:
         few = Corpus(corpus.train, evaluated(corpus.validation, 1, _SLOW_BYTES), [])
         began = time.perf_counter()
         # A mixer that has practised practises on validation text only: here, on next to nothing.
-        data = export(vae, few, {}, seed, MixerParameters(unpractised()))
-        self._exporting = time.perf_counter() - began
+        data = quantise(vae, few, {}, seed, MixerParameters(unpractised()))
+        self._quantising = time.perf_counter() - began
         self._model = parse_model(data, "rehearsal")
         practised = before is not None
-        texts = texts_for_export(corpus, seed, practised=practised)[1]
+        texts = calibration_texts(corpus, seed, practised=practised)[1]
         self._texts = texts_in_time(texts, self._model.engine)
         self._passes = PASSES_PRACTISED if practised else PASSES
         self.evaluated_bytes = _size(evaluated(corpus.validation))
@@ -62,7 +62,7 @@ class Rehearsal:
     def closing(self) -> Closing:
         """Measured now."""
         practising = self._passes * sum(map(len, self._texts)) * self._seconds_per_byte()
-        return Closing(_SHORT * self._exporting, _SHORT * practising, _SHORT * self._evaluating())
+        return Closing(_SHORT * self._quantising, _SHORT * practising, _SHORT * self._evaluating())
 
     def _seconds_per_byte(self) -> float:
         """Of a mixer that reads the last of the texts."""

@@ -1,7 +1,8 @@
-"""From a model file back to a float VAE, to train it further: the inverse of `export`, up to rounding.
+"""Dequantisation: from a model file back to a float VAE, to train it further.
 
-The integer network does not need to know what one step of its activations means; the model file tells in
-its tensors `training.*`, so that a restored network learns as the original would.
+It is the inverse of `vaezip.training.quantise`, up to rounding. The integer network does not need to know
+what one step of its activations means; the model file tells in its tensors `training.*`, so that the network
+learns as the original would.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from vaezip.latent import PHASES
 from vaezip.model import Model
 from vaezip.network.ops import GATE_BITS, NORM_BITS, VALUE_BITS
 from vaezip.tensors import read_tensors
-from vaezip.training.export import LEAST_SCALE
+from vaezip.training.quantise import LEAST_SCALE
 from vaezip.training.vae import Vae
 
 Array = NDArray[Any]
@@ -26,7 +27,7 @@ Array = NDArray[Any]
 _LARGEST = 1e6  # weight that a network may have; one that can read has none above some tens
 
 
-def restore(model: Model, data: bytes) -> Vae:
+def dequantise(model: Model, data: bytes) -> Vae:
     """The float VAE of a model and its file's bytes; raises ModelError if its `training.*` are damaged."""
     tensors = read_tensors(data).tensors
     vae = Vae(model.architecture)

@@ -1,4 +1,4 @@
-"""From the trained float VAE to the exact network: post-training quantisation.
+"""Post-training quantisation: from the trained float VAE to the exact network of a model file.
 
 Weights get one scale per output, activations one per channel (the largest value seen on calibration
 text), folded into the weights that read them. Latents that carry no information are dropped, the others
@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vaezip.ans import TOTAL, quantise
+from vaezip import ans
 from vaezip.latent import PHASES, Latent, offsets
 from vaezip.mixing.parameters import MixerParameters
 from vaezip.model import serialise
@@ -57,7 +57,7 @@ class Grid(NamedTuple):
     step: Array  # float (kept,)
 
 
-def export(
+def quantise(
     vae: Vae,
     corpus: Corpus,
     info: dict[str, str],
@@ -74,7 +74,7 @@ def export(
     other practice. practice_seconds: what there is time for. stage: called with what is done next.
     """
     stage("quantising the network")
-    segments, practice = texts_for_export(corpus, seed, practised=before is not None)
+    segments, practice = calibration_texts(corpus, seed, practised=before is not None)
     noise = torch.Generator().manual_seed(seed)
     maxima, mean, log_scale = _calibrate(vae, segments[:_CALIBRATION_SEGMENTS], noise)
     grid = _grid(mean, log_scale)
@@ -91,8 +91,8 @@ def export(
     return serialise(a, tensors, info)
 
 
-def texts_for_export(corpus: Corpus, seed: int, *, practised: bool) -> tuple[list[Array], list[Array]]:
-    """What prior and scales are fitted to, and what a mixer, `practised` or not, practises on."""
+def calibration_texts(corpus: Corpus, seed: int, *, practised: bool) -> tuple[list[Array], list[Array]]:
+    """Texts to fit prior and scales to, and those that a mixer, `practised` or not, practises on."""
     rng = np.random.default_rng(seed)
     long, segments = _segments(corpus.train, rng, _CALIBRATION_SEGMENTS)
     practice = list(itertools.chain(*_segments(corpus.validation, rng, 1)))
@@ -171,7 +171,7 @@ def _fitted_prior(a: Architecture, tensors: dict[str, Array], segments: list[Arr
         if len(segment) >= encoder.least_bytes:
             q = latent.posterior(*encoder(segment))
             np.add.at(total, (np.arange(a.latents)[:, None], q.candidates + _FURTHEST), q.frequencies)
-    normal = tensors["latent.prior"] / TOTAL
+    normal = tensors["latent.prior"] / ans.TOTAL
     return _table(
         (1 - _PRIOR_SMOOTHING) * total / total.sum(axis=1, keepdims=True) + _PRIOR_SMOOTHING * normal
     )
@@ -202,7 +202,7 @@ def _residual_unit(byte: Array, writes: Iterable[tuple[Array, Array]]) -> float:
 
 def _table(p: Array) -> Array:
     """Frequencies from probabilities (rows, n), which need not be normalised."""
-    return quantise(np.round(p / p.max(axis=-1, keepdims=True) * (1 << 24)).astype(np.int64))
+    return ans.quantise(np.round(p / p.max(axis=-1, keepdims=True) * (1 << 24)).astype(np.int64))
 
 
 def _linear(name: str, weight: Array, bias: Array, unit: Array | float) -> dict[str, Array]:
@@ -245,10 +245,10 @@ def _numpy(t: Tensor) -> Array:
 
 def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]:
     decoder, a = vae.decoder, vae.a
-    tables, offsets = _numpy(decoder.tables), a.table_offsets
-    largest = np.maximum.reduceat(np.abs(tables).max(axis=1), offsets[:-1])
+    tables = _numpy(decoder.tables)
+    largest = np.maximum.reduceat(np.abs(tables).max(axis=1), a.table_offsets[:-1])
     table_scale = np.maximum(largest, 1e-12) / ACTIVATION_MAX
-    row_scale = np.repeat(table_scale, np.diff(offsets))[:, None]
+    row_scale = np.repeat(table_scale, np.diff(a.table_offsets))[:, None]
     features = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
     # One int8 step of what a layer's second maps read.
     out_steps = [
