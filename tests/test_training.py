@@ -141,7 +141,7 @@ def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
     assert np.abs(tiny.encoder(text)[0] / 8 - posterior(vae, text).mean[0].numpy() / step).max() < 1
 
 
-def test_a_mixer_goes_on_from_what_it_had_learned(tiny: vaezip.Model) -> None:
+def test_a_mixer_is_fine_tuned_from_what_it_had_learned(tiny: vaezip.Model) -> None:
     vae = dequantise(tiny, read_model_file(str(TINY)))
     files = [TextFile("x", np.frombuffer(PROSE[-1500:], np.uint8))]
     text = PROSE[:4000]
@@ -321,7 +321,7 @@ def test_a_run_goes_on_in_rounds_once_the_corpus_is_known_by_heart(
     monkeypatch.setattr(loop, "_WARM_UP", 20)  # so that rounds are short
     settings = Settings(epochs=40, workers=1, lanes=4, chunk=64, lr=8e-3)
     trainer = Trainer(vae, Corpus([text], [other], []), settings, tmp_path)
-    trainer.go_on()
+    trainer.fine_tune()
     progress = list(trainer.run())
     rounds = torch.load(tmp_path / "mean.pt", weights_only=True)["rounds"]
     assert rounds >= 2

@@ -73,7 +73,7 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
     help=f"Time for all of it, writing and measuring the model included. [default: {DEFAULT_MINUTES:g}]",
 )
 @click.option("--epochs", type=Finite(0, _MOST, min_open=True), help="How often to read the corpus instead.")
-@click.option("--init", metavar="MODEL", help="Start from this model: a file, or the name of a shipped one.")
+@click.option("--init", metavar="MODEL", help="Fine-tune this model: a file, or the name of a shipped one.")
 @click.option(
     "--teacher",
     metavar="MODEL",
@@ -82,7 +82,7 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with an interrupted run, with its settings and what is left of its minutes or epochs; "
+    help="Resume an interrupted run, with its settings and what is left of its minutes or epochs; "
     "--minutes or --epochs set another total.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of all random numbers. [default: 0]")
@@ -194,7 +194,7 @@ def train(
     if log == plot == STDIO:
         raise click.UsageError("standard output takes either --log or --plot.")
     with _required():
-        from vaezip.training.job import TrainingJob, how_to_go_on
+        from vaezip.training.job import TrainingJob, how_to_resume
         from vaezip.training.ranks import Place
     network = sizes(width, layers, table_bits)
     options = {name: value for name, value in settings.items() if value not in (None, {})}
@@ -211,7 +211,7 @@ def train(
             raise
         raise MemoryError("not enough memory to train a network of this size") from error
     except Interrupted as interrupted:
-        complain(f"interrupted; {how_to_go_on(output)}")
+        complain(f"interrupted; {how_to_resume(output)}")
         return interrupted.exit_code
     _report(output, result, note if STDIO in (log, plot) else say)
     return 2 if job.warnings or job.corpus.unreadable else 0

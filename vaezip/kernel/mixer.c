@@ -305,7 +305,7 @@ VZ_INLINE void read_states(const vz_evidence *e, uint8_t *restrict state) {
     for (int i = 0; i < VZ_HISTORIES; i++) state[i] = e->history.slots[i]->state[index];
 }
 
-VZ_INLINE void go_on(vz_evidence *e, const uint8_t *restrict state, const uint8_t *restrict next, int bit, vz_journal *j) {
+VZ_INLINE void advance(vz_evidence *e, const uint8_t *restrict state, const uint8_t *restrict next, int bit, vz_journal *j) {
     const int index = history_index(e);
     for (int i = 0; i < VZ_HISTORIES; i++) {
         uint8_t *to = &e->history.slots[i]->state[index];
@@ -351,7 +351,7 @@ VZ_INLINE int code_with(vz_journal *journal, vz_mixer *const *mixers, int count,
             *width = bit ? ones : *width - ones;
             learn(mixers[k], e, &p, bit, NULL, journal != NULL);
         }
-        go_on(e, state, mixers[0]->model->next, bit, NULL); /* the slots have been kept */
+        advance(e, state, mixers[0]->model->next, bit, NULL); /* the slots have been kept */
     }
     vz_history_push(&e->history, e->node & 255, journal ? vz_journal_ready(journal) : NULL);
     return e->node & 255;
@@ -392,7 +392,7 @@ VZ_EVERY_CPU static void walk(vz_mixer *m, vz_evidence *e, vz_journal *j, int32_
     const size_t here = j->size;
     for (int bit = 0; bit < 2; bit++) {
         learn(m, e, &p, bit, j, 0);
-        go_on(e, state, m->model->next, bit, j);
+        advance(e, state, m->model->next, bit, j);
         walk(m, e, j, bit ? ones : width - ones, widths);
         e->node = node;
         e->depth = depth;

@@ -27,7 +27,7 @@ typedef struct {
     const int32_t *weights;          /* (VZ_WEIGHT_ROWS, VZ_INPUTS), unit 2^-16: where they begin, as all below */
     const int32_t *final_weights;    /* (VZ_FINAL_ROWS, VZ_SETS), unit 2^-16 */
     const uint32_t *history_map;     /* (VZ_HISTORIES, VZ_STATES) probability, 22 bits, and count, 10 bits */
-    const uint32_t *match_map;       /* (VZ_MATCHES, VZ_MATCH_LENGTHS) probability that it goes on, and count */
+    const uint32_t *match_map;       /* (VZ_MATCHES, VZ_MATCH_LENGTHS) probability that it is right, and count */
 } vz_mixer_model;
 
 /* What all mixers of a block see (evidence.h). */

@@ -42,7 +42,7 @@ class Match:
     length: int = 0  # bytes that agreed before it; 0 if there is no match
 
     def find(self, text: bytes | bytearray, end: int, recent: int) -> None:
-        """Go on by a byte: the block so far is the first `end` bytes of `text`, the last eight `recent`."""
+        """Advance by a byte: the block so far is the first `end` bytes of `text`, the last eight `recent`."""
         if self.length and text[self.position] == text[end - 1]:
             self.length += 1
             self.position += 1

@@ -41,7 +41,7 @@ class Learned(NamedTuple):
     history_map: NDArray[np.uint32]
     """(HISTORIES, STATES): the probability of a one, 22 bits, and a count, 10 bits."""
     match_map: NDArray[np.uint32]
-    """(MATCHES, MATCH_LENGTHS): how sure a match is to go on, likewise."""
+    """(MATCHES, MATCH_LENGTHS): the probability that a match is right, likewise."""
 
     def copy(self) -> Learned:
         """The same in arrays of its own."""

@@ -97,7 +97,7 @@ class Comparison(Protocol):
         ...
 
     def drop(self, preset: int) -> None:
-        """Go on without a preset, as they are counted now; one has to stay."""
+        """Drop a preset, as they are counted now; one has to stay."""
         ...
 
 
@@ -174,7 +174,7 @@ class ReferencePredictor:
         del self._mixers[preset]
 
     def _push(self, byte: np.uint8) -> tuple[np.uint8, NDArray[np.int64]]:
-        """Go on by a byte; the one before it, and where the tables know something about it."""
+        """Advance by a byte; returns the one before it, and its slots in the tables, int64 (contexts,)."""
         before = self._seen[0, 0], self._contexts.slots()[0]
         self._seen[0, 0] = byte
         self._contexts.push(self._seen[0])

@@ -18,7 +18,7 @@ MOST_ORDER = 7  # bytes of a context
 
 
 class LaneContexts:
-    """The contexts of lanes that go on from chunk to chunk."""
+    """The contexts of lanes, carried from chunk to chunk."""
 
     def __init__(self, a: Architecture, tags: Tensor, lanes: int, chunk: int) -> None:
         """tags: uint8 (rows of all tables,), the tag of every row's owner; all is computed where they are."""

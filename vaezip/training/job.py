@@ -65,8 +65,8 @@ class TrainingJob:
         keeps its own, and the others are as by default or as suits the model `init`. teacher: a model from
         whose predictions the network learns, too. overwrite: all that the
         run writes, and without `resume` a checkpoint, too. began: when the minutes began, by
-        `time.monotonic`. log, plot: files for the curves, `-` being standard output; what a run has left
-        there, `resume` goes on with.
+        `time.monotonic`. log, plot: files for the curves, `-` being standard output; `resume` continues
+        what the run has left there.
         Raises CorpusError for an unusable corpus; FileError if a file or checkpoint is there and may not be
         overwritten, or if something that is read would be written over; CheckpointError if there is none to
         resume, or of a run with other settings than those given; ModelError for a bad `init` or `teacher`;
@@ -175,7 +175,7 @@ class TrainingJob:
             with open_target(self._output, overwrite=self._overwrite) as file:
                 ByteWriter(file).write(data)
         except FileError as error:
-            raise FileError(f"{error}; {how_to_go_on(self._output)}") from error
+            raise FileError(f"{error}; {how_to_resume(self._output)}") from error
         self._folder.clear()
         return result
 
@@ -210,7 +210,7 @@ class TrainingJob:
                 file.write(data)
         self._trainer = Trainer(vae, self.corpus, settings, self._folder.path, self._place, taught)
         if init is not None:
-            self._trainer.go_on()
+            self._trainer.fine_tune()
 
     def _resume(
         self, sizes: Mapping[str, Any], options: Mapping[str, Any], init: str | None, teacher: str | None
@@ -299,8 +299,8 @@ class TrainingJob:
                     raise FileError(f"{path}: is the model to {purpose}, choose another name")
 
 
-def how_to_go_on(output: Path) -> str:
-    """What to do about a run that has ended early."""
+def how_to_resume(output: Path) -> str:
+    """A line for the user on a run that has ended early."""
     folder = RunFolder(output)
     if not folder.checkpoint.exists():
         return "there is no checkpoint to resume from"

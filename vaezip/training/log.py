@@ -1,6 +1,6 @@
 """The log of a training run: a CSV file that grows by a row now and then, and outlives the process.
 
-A run that is resumed goes on from its checkpoint, and so does its log: rows after that are taken off.
+A run is resumed from its checkpoint, and so is its log: rows after that are taken off.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from vaezip.training.settings import Settings, differences
 from vaezip.training.vae import Vae, packed, unpacked
 from vaezip.training.validation import Validation
 
-_FIRST_CHECKPOINT = 15  # seconds; a run that is killed early has something to go on from, too
+_FIRST_CHECKPOINT = 15  # seconds; a run that is killed early can be resumed, too
 LEAST_TRAINING = 0.1  # of the minutes, however long it takes what is not training
 _VALIDATIONS = 40  # per run, and more if a small corpus is read often:
 _VALIDATION_SECONDS = 7.5  # one after every pass, but no sooner than this
@@ -181,8 +181,8 @@ class Trainer:
         """Of training so far."""
         return self._run.seconds
 
-    def go_on(self) -> None:
-        """Train in rounds, each of which goes on from what `vae` is now; before `run`."""
+    def fine_tune(self) -> None:
+        """Train in rounds, each of which begins with what `vae` is now; before `run`."""
         self._validation.set_origin(self.vae)
 
     def conclude(self) -> None:

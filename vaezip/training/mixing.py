@@ -55,10 +55,10 @@ def learned_parameters(
 ) -> dict[str, Array]:
     """The tensors `mixer.*` for a decoder, with what can be learned on texts, of which the last count most.
 
-    The first preset is learned on all of them. The others go on from there, each on a cluster of texts, those
-    that move the first preset's weights to the same side.
-    before: what another model's mixer has learned, to go on from. seconds: what there is time for; texts are
-    left out, one here and one there, if that is not enough.
+    The first preset is learned on all of them. The others are fine-tuned from it, each on a cluster of texts,
+    those that move the first preset's weights to the same side.
+    before: another model's mixer, to be fine-tuned instead. seconds: what there is time for; texts are left
+    out, one here and one there, if that is not enough.
     """
     parameters = unpractised()
     mixer = MixerParameters(parameters)
@@ -67,7 +67,7 @@ def learned_parameters(
     if before is None:
         practice.begin(texts, np.random.default_rng(seed), seconds)
     else:
-        practice.go_on(texts, before, seconds)
+        practice.fine_tune(texts, before, seconds)
     return {
         **parameters,
         **_weights("weights", [preset.weights for preset in mixer.presets]),
@@ -97,7 +97,7 @@ class _Practice:
         self.engine = load_engine(decoder, mixer)
 
     def begin(self, texts: Sequence[Text], rng: np.random.Generator, seconds: float) -> None:
-        """Learn the first preset, and from there all others."""
+        """Learn the first preset, and fine-tune all others from it."""
         end = time.monotonic() + seconds
         texts = self._learn(0, _paced(texts, seconds / PASSES))
         first, *others = self._mixer.presets
@@ -106,8 +106,8 @@ class _Practice:
         texts, drifts = self._drifts(_paced(texts, (end - time.monotonic()) / (PASSES - 1)))
         self._specialise(texts, 1 + _clusters(drifts, len(others), rng), end)
 
-    def go_on(self, texts: Sequence[Text], before: MixerParameters, seconds: float) -> None:
-        """Learn all presets, each going on from what it was."""
+    def fine_tune(self, texts: Sequence[Text], before: MixerParameters, seconds: float) -> None:
+        """Fine-tune all presets, each from what it was."""
         end = time.monotonic() + seconds
         for preset, known in zip(self._mixer.presets, before.presets, strict=True):
             preset.set(known)
@@ -261,10 +261,10 @@ def _untrained() -> dict[str, Array]:
     weights[:, 0] = 58000
     weights[:, 1] = 0
     final = np.full((FINAL_ROWS, SETS), 65536 // SETS, np.int32)
-    goes_on = np.rint((0.7 + 0.006 * np.arange(MATCH_LENGTHS)) * 2**22).astype(np.uint32)
+    trust = np.rint((0.7 + 0.006 * np.arange(MATCH_LENGTHS)) * 2**22).astype(np.uint32)
     maps = {
         "mixer.history_map": np.full((HISTORIES, STATES), 1 << 31, np.uint32),
-        "mixer.match_map": np.stack([goes_on << 10] * MATCHES),
+        "mixer.match_map": np.stack([trust << 10] * MATCHES),
     }
     return {
         **_weights("weights", [weights] * PRESETS),

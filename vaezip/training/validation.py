@@ -1,9 +1,9 @@
 """Which network a run ends with: chosen by files kept apart, since a small corpus is soon known by heart.
 
-A new network is the best one of its run. One that goes on from a trained network reads the corpus in rounds:
-when it has learned what makes other files larger, it begins anew from that network. The best networks of all
-rounds are averaged (Wortsman et al. 2022, arXiv:2203.05482), and the mean goes part of the way back to where
-they began (arXiv:2109.01903), as far as the files kept apart are the better for it.
+A new network is the best one of its run. Fine-tuning reads the corpus in rounds: when the network has learned
+what makes other files larger, it begins anew as it was at first, the origin. The best networks of all
+rounds are averaged (Wortsman et al. 2022, arXiv:2203.05482), and the mean goes part of the way back to the
+origin (arXiv:2109.01903), as far as the files kept apart are the better for it.
 """
 
 from __future__ import annotations
