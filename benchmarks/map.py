@@ -25,7 +25,7 @@ from vaezip.bitsback import can_carry_latent
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.map.atlas import Entry
 from vaezip.map.distances import SAMPLE_SIZE
-from vaezip.map.jobs import MapJob, find_files, map_files, read_excerpt
+from vaezip.map.fileio import MapOptions, find_files, map_files, read_excerpt
 from vaezip.map.layout import scale
 from vaezip.model import Model, load_model
 from vaezip.network.ops import Int32
@@ -39,14 +39,14 @@ Floats = NDArray[np.float64]
 @click.option("--model", default="standard", show_default=True)
 def main(folder: str, source: str | None, model: str) -> None:
     """Print a table, in Markdown."""
-    job = MapJob(load_model(model), SAMPLE_SIZE, threads=0)
-    files = [read_excerpt(found, job) for found in find_files([folder], print)]
+    options = MapOptions(load_model(model), SAMPLE_SIZE, threads=0)
+    files = [read_excerpt(found, options) for found in find_files([folder], print)]
     began = time.process_time()
-    atlas = map_files(files, job)
+    atlas = map_files(files, options)
     seconds = time.process_time() - began
     presets = np.array([entry.preset for entry in atlas.entries])
     other_preset = (presets[:, None] != presets).astype(np.float64)
-    latents = _apart(np.array([_latent(job.model, entry) for entry in atlas.entries]))
+    latents = _apart(np.array([_latent(options.model, entry) for entry in atlas.entries]))
     measures = {
         "z": latents,
         "preset": other_preset,
@@ -54,7 +54,7 @@ def main(folder: str, source: str | None, model: str) -> None:
         "distance": atlas.distances,
         "map": _apart(atlas.places),
         "scaled": _apart(scale(atlas.distances)),
-        "zlib": _by_zlib([file.text[: job.sample_size] for file in files]),
+        "zlib": _by_zlib([file.text[: options.sample_size] for file in files]),
     }
     folders = np.array([entry.folder for entry in atlas.entries])
     names = [Path(entry.name).name for entry in atlas.entries]

@@ -96,13 +96,13 @@ def server(*modules: str) -> Iterator[list[str]]:
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[list[str]]:
-    with server("vaezip.cli", "vaezip.jobs", "vaezip.kernel.predictor") as command:
+    with server("vaezip.cli", "vaezip.fileio", "vaezip.kernel.predictor") as command:
         yield command
 
 
 @pytest.fixture(scope="session")
 def warm_for_training_and_plots() -> Iterator[list[str]]:
-    with server("vaezip.cli.train", "vaezip.training.job", "matplotlib.figure") as command:
+    with server("vaezip.cli.train", "vaezip.training.run", "matplotlib.figure") as command:
         yield command
 
 

@@ -23,7 +23,7 @@ from vaezip.ans import AnsStack
 from vaezip.engine import load_engine
 from vaezip.messages.texts import MAX_TEXT, Interval
 from vaezip.pack.coder import record_coder
-from vaezip.pack.jobs import Packing, Reading, pack_files, unpack_file
+from vaezip.pack.fileio import Packing, Reading, pack_files, unpack_file
 from vaezip.pack.layout import MAX_RECORDS, read_header, segment_bytes
 from vaezip.pack.packing import new_header, segments_of
 from vaezip.pack.unordered import decode_set, encode_set

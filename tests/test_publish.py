@@ -251,13 +251,13 @@ def test_a_link_that_leads_in_a_circle_is_no_place_to_write_to(tmp_path: Path) -
 def test_a_disk_that_cannot_sync_is_a_warning_and_the_input_stays(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vaezip import jobs
+    from vaezip import fileio
 
     monkeypatch.setattr(os, "fsync", refuse(number))
     (tmp_path / "a").write_bytes(b"text")
     warnings: list[str] = []
-    job = jobs.Job(model=str(TINY), remove=True, warn=warnings.append)
-    jobs.compress_file(str(tmp_path / "a"), jobs.Target(str(tmp_path / "a.vz"), named=False), job)
+    options = fileio.Options(model=str(TINY), remove=True, warn=warnings.append)
+    fileio.compress_file(str(tmp_path / "a"), fileio.Target(str(tmp_path / "a.vz"), named=False), options)
     assert len(warnings) == 2
     assert "not removed" in warnings[1]
     assert vaezip.decompress((tmp_path / "a.vz").read_bytes(), model=TINY) == b"text"
@@ -406,7 +406,7 @@ def test_proc_pipes_and_devices_are_read_as_by_others(run: Run, tmp_path: Path) 
 def test_a_folder_that_cannot_be_synced_is_a_warning_and_the_input_stays(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vaezip import jobs
+    from vaezip import fileio
 
     real = os.fsync
 
@@ -418,8 +418,8 @@ def test_a_folder_that_cannot_be_synced_is_a_warning_and_the_input_stays(
     monkeypatch.setattr(os, "fsync", sync)
     (tmp_path / "a").write_bytes(b"text")
     warnings: list[str] = []
-    job = jobs.Job(model=str(TINY), remove=True, warn=warnings.append)
-    jobs.compress_file(str(tmp_path / "a"), jobs.Target(str(tmp_path / "a.vz"), named=False), job)
+    options = fileio.Options(model=str(TINY), remove=True, warn=warnings.append)
+    fileio.compress_file(str(tmp_path / "a"), fileio.Target(str(tmp_path / "a.vz"), named=False), options)
     assert [warning.split(": ")[0] for warning in warnings] == [str(tmp_path / "a.vz"), str(tmp_path / "a")]
     assert names(tmp_path) == ["a", "a.vz"]
 

@@ -27,12 +27,12 @@ from vaezip.training.data import Corpus, SegmentSource, TextFile, read_corpus
 from vaezip.training.dequantise import dequantise
 from vaezip.training.evaluate import evaluate, negative_elbo, posterior, text_bits
 from vaezip.training.grow import grow
-from vaezip.training.job import TrainingJob
 from vaezip.training.loop import Trainer
 from vaezip.training.optimizer import AdamW
 from vaezip.training.owners import choose_owners, settle_owners
 from vaezip.training.quantise import quantise
 from vaezip.training.rescript import rescript
+from vaezip.training.run import TrainingRun
 from vaezip.training.sampler import Sampler
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Decoder, Vae
@@ -79,8 +79,8 @@ def test_a_run_gives_a_model_that_compresses(corpus: Path, tmp_path: Path, run: 
 def test_training_learns_and_is_reproducible(corpus: Path, tmp_path: Path) -> None:
     def curve(name: str, seed: int, steps: int) -> list[float]:
         options = {**OPTIONS, "epochs": 10, "seed": seed, "lr": 0.03}
-        with TrainingJob([corpus], tmp_path / name, SIZES, options) as job:
-            return [progress.bits_per_byte for progress in itertools.islice(job.run(), steps)]
+        with TrainingRun([corpus], tmp_path / name, SIZES, options) as run:
+            return [progress.bits_per_byte for progress in itertools.islice(run.run(), steps)]
 
     first, second, other = curve("a", 1, 60), curve("b", 1, 60), curve("c", 2, 2)
     assert first == second
@@ -106,8 +106,8 @@ def test_dense_weights_learn_by_adam_and_decay() -> None:
 
 def test_continuing_from_a_model(corpus: Path, tmp_path: Path) -> None:
     options = {"epochs": 0.3, "lanes": 4, "chunk": 128}
-    with TrainingJob([corpus], tmp_path / "my.vzm", {}, options, init=str(TINY)) as job:
-        first = next(iter(job.run()))
+    with TrainingRun([corpus], tmp_path / "my.vzm", {}, options, init=str(TINY)) as run:
+        first = next(iter(run.run()))
     assert first.measured is not None
     assert first.measured < 4.5  # it can read already
 

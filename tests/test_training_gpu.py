@@ -22,11 +22,11 @@ from vaezip.training import backends, functions, functions_torch
 from vaezip.training.backends import DeviceBackend, ThreadBackend
 from vaezip.training.data import Corpus, SegmentSource, TextFile
 from vaezip.training.devices import find_device
-from vaezip.training.job import TrainingJob
 from vaezip.training.loop import Trainer
 from vaezip.training.optimizer import RowAdam
 from vaezip.training.owners import choose_owners
 from vaezip.training.ranks import Place
+from vaezip.training.run import TrainingRun
 from vaezip.training.sampler import Chunk, DeviceSampler, Sampler
 from vaezip.training.settings import FINE_TUNING, Settings
 from vaezip.training.vae import Decoder, Vae
@@ -231,9 +231,9 @@ def test_a_device_trains_a_model(device: str, tmp_path: Path, monkeypatch: pytes
     texts = sorted(tmp_path.iterdir())
     output = tmp_path / "my.vzm"
     options = {"epochs": 3, "lr": 0.02, "lanes": 8, "chunk": 128, "dropout": 0.1}
-    with Place.found(device) as place, TrainingJob(texts, output, SIZES, options, place=place) as job:
-        progress = list(job.run())
-        job.finish()
+    with Place.found(device) as place, TrainingRun(texts, output, SIZES, options, place=place) as run:
+        progress = list(run.run())
+        run.finish()
     assert progress[-1].bits_per_byte < 6.5 < 7.9 < progress[0].bits_per_byte
     text = PROSE[-3000:]
     blob = vaezip.compress(text, model=output)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT, TINY, Run
-from test_training_runs import FROM_TINY, OPTIONS, contents, job, started, wait_for
+from test_training_runs import FROM_TINY, OPTIONS, contents, started, training_run, wait_for
 
 from vaezip.cli import cli
 from vaezip.errors import FileError
@@ -64,7 +64,7 @@ def test_a_row_is_written_a_thousand_times_and_whenever_the_network_was_measured
 
 def steps(count: int, texts: Path, output: Path, options: dict[str, Any] | None = None, **more: Any) -> None:
     """A run that saves a checkpoint after so many steps, makes two more, and dies."""
-    with job(texts, output, options, log=str(output.with_name("run.csv")), **more) as run:
+    with training_run(texts, output, options, log=str(output.with_name("run.csv")), **more) as run:
         made = run.run()
         for _ in range(count):
             next(made)
@@ -123,7 +123,9 @@ def test_what_goes_wrong_with_log_or_plot_stops_no_run(texts: Path, tmp_path: Pa
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     options = {**OPTIONS, "epochs": 0.5}
-    with job(texts, tmp_path / "my.vzm", options, init=str(TINY), log=str(pipe), plot=str(plot)) as late:
+    with training_run(
+        texts, tmp_path / "my.vzm", options, init=str(TINY), log=str(pipe), plot=str(plot)
+    ) as late:
         steps = late.run()
         next(steps)
         assert len(read_log(os.read(reader, 1000), "")) == 1
@@ -201,13 +203,13 @@ def test_a_run_does_not_read_its_log_and_plot(
 ) -> None:
     monkeypatch.chdir(texts)
     records = {"log": "run.csv", "plot": "curve.svg"}
-    with job(Path(), tmp_path / "my.vzm", **records) as first:
+    with training_run(Path(), tmp_path / "my.vzm", **records) as first:
         next(first.run())
         first.save()
         first.draw()
     assert is_log("run.csv")
     assert is_plot("curve.svg")
-    with job(Path(), tmp_path / "my.vzm", {"workers": 1}, resume=True, **records) as second:
+    with training_run(Path(), tmp_path / "my.vzm", {"workers": 1}, resume=True, **records) as second:
         assert second.warnings == []  # of a corpus that is not as it was
         assert second.corpus.identity() == first.corpus.identity()
 

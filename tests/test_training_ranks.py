@@ -58,7 +58,7 @@ from torch import distributed
 from vaezip.training import lanes, loop
 from vaezip.training.backends import BACKENDS, DeviceBackend
 from vaezip.training.follow import follow
-from vaezip.training.job import TrainingJob
+from vaezip.training.run import TrainingRun
 from vaezip.training.ranks import Place, Ranks
 
 texts, output = Path(sys.argv[1]), Path("my.vzm")
@@ -88,11 +88,11 @@ lanes.cross_entropy_of = learned
 with Place.found("cpu") as place:
     options = {"epochs": 5, "workers": 1, "lanes": 4, "chunk": 128, "bfloat16": False, "lr": 3e-3}
     if place.ranks.leads:
-        with TrainingJob([texts], output, {}, options, init=sys.argv[2], teacher=sys.argv[2], place=place) as job:
-            for progress in job.run():
+        with TrainingRun([texts], output, {}, options, init=sys.argv[2], teacher=sys.argv[2], place=place) as training_run:
+            for progress in training_run.run():
                 pass
             assert progress.round > 1, progress
-            vae = job._trainer.vae
+            vae = training_run._trainer.vae
             torch.save(vae.state_dict(), "0.pt")
     else:
         BACKENDS["cpu"] = DeviceBackend  # they need not be alike

@@ -29,9 +29,9 @@ from vaezip.tensors import read_tensors, write_tensors
 from vaezip.training import checkpoint as states
 from vaezip.training.data import Corpus, TextFile, read_corpus
 from vaezip.training.dequantise import dequantise
-from vaezip.training.job import TrainingJob
 from vaezip.training.loop import Progress, Trainer
 from vaezip.training.rehearsal import Rehearsal, Timetable
+from vaezip.training.run import TrainingRun
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
 
@@ -40,14 +40,16 @@ OPTIONS: dict[str, Any] = {"epochs": 100.0, "workers": 1, "lanes": 2, "chunk": 6
 FROM_TINY = ("--init", TINY)  # such a run is quickly done
 
 
-def job(texts: Path, output: Path, options: dict[str, Any] | None = None, **more: Any) -> TrainingJob:
+def training_run(
+    texts: Path, output: Path, options: dict[str, Any] | None = None, **more: Any
+) -> TrainingRun:
     sizes = {} if more.get("init") or more.get("resume") else SIZES
-    return TrainingJob([texts], output, sizes, OPTIONS if options is None else options, **more)
+    return TrainingRun([texts], output, sizes, OPTIONS if options is None else options, **more)
 
 
 def interrupted(texts: Path, output: Path, options: dict[str, Any] | None = None, **more: Any) -> Progress:
     """A run that leaves a checkpoint after three steps; where it stood."""
-    with job(texts, output, options, **more) as run:
+    with training_run(texts, output, options, **more) as run:
         steps = run.run()
         for _ in range(3):
             progress = next(steps)
@@ -169,10 +171,10 @@ def test_a_second_signal_ends_at_once_but_not_the_same_one_twice() -> None:
 def test_a_killed_run_resumes(texts: Path, tmp_path: Path, run: Run) -> None:
     """Killed while it writes checkpoint after checkpoint, so most likely in the midst of one."""
     code = (
-        "import sys; from pathlib import Path; from vaezip.training.job import TrainingJob\n"
-        f"job = TrainingJob([Path('texts')], Path('my.vzm'), {{}}, dict({OPTIONS}, checkpoint_seconds=0.0),"
+        "import sys; from pathlib import Path; from vaezip.training.run import TrainingRun\n"
+        f"training_run = TrainingRun([Path('texts')], Path('my.vzm'), {{}}, dict({OPTIONS}, checkpoint_seconds=0.0),"
         f" init={str(TINY)!r})\n"
-        "for _ in job.run(): pass\n"
+        "for _ in training_run.run(): pass\n"
     )
     checkpoint = tmp_path / "my.vzm.train" / "checkpoint.pt"
     with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, text=True) as process:
@@ -205,40 +207,40 @@ def test_a_run_that_died_before_its_first_checkpoint_is_no_obstacle(
 def test_a_run_that_fails_before_it_began_leaves_nothing(texts: Path, tmp_path: Path) -> None:
     output = tmp_path / "my.vzm"
     with pytest.raises(ModelError):
-        job(texts, output, init=str(texts / "0.txt"))
+        training_run(texts, output, init=str(texts / "0.txt"))
     with pytest.raises(CorpusError, match="x: no such folder"):
-        job(texts, output, {**OPTIONS, "weights": {"x": 2.0}})
+        training_run(texts, output, {**OPTIONS, "weights": {"x": 2.0}})
     assert sorted(tmp_path.iterdir()) == [texts]
     interrupted(texts, output)
     before = contents(tmp_path)
     with pytest.raises(CorpusError, match="x: no such folder"):
-        job(texts, output, {**OPTIONS, "weights": {"x": 2.0}}, overwrite=True)
+        training_run(texts, output, {**OPTIONS, "weights": {"x": 2.0}}, overwrite=True)
     with pytest.raises(ModelError):
-        job(texts, output, init=str(texts / "0.txt"), overwrite=True)
+        training_run(texts, output, init=str(texts / "0.txt"), overwrite=True)
     assert contents(tmp_path) == before
 
 
 def test_a_second_run_at_the_same_time_is_refused(texts: Path, tmp_path: Path) -> None:
-    with job(texts, tmp_path / "my.vzm") as first:
+    with training_run(texts, tmp_path / "my.vzm") as first:
         for more in ({}, {"overwrite": True}):
             with pytest.raises(FileError, match="another run is at work there"):
-                job(texts, tmp_path / "my.vzm", **more)
+                training_run(texts, tmp_path / "my.vzm", **more)
         next(first.run())
         first.save()
         with pytest.raises(FileError, match="another run is at work there"):
-            job(texts, tmp_path / "my.vzm", {}, resume=True)
-    with job(texts, tmp_path / "my.vzm", {}, resume=True) as second:
+            training_run(texts, tmp_path / "my.vzm", {}, resume=True)
+    with training_run(texts, tmp_path / "my.vzm", {}, resume=True) as second:
         next(second.run())
 
 
 def test_a_resumed_run_keeps_settings_and_budget(texts: Path, tmp_path: Path) -> None:
     output = tmp_path / "my.vzm"
     share = interrupted(texts, output, {**OPTIONS, "epochs": 50.0}).share
-    with job(texts, output, {"workers": 1}, resume=True) as resumed:
+    with training_run(texts, output, {"workers": 1}, resume=True) as resumed:
         assert share < next(resumed.run()).share < 2 * share
-    with job(texts, output, {"workers": 1, "epochs": 25.0}, resume=True) as resumed:
+    with training_run(texts, output, {"workers": 1, "epochs": 25.0}, resume=True) as resumed:
         assert 2 * share < next(resumed.run()).share < 4 * share
-    with job(texts, output, {"workers": 1, "epochs": 0.001}, resume=True) as resumed:
+    with training_run(texts, output, {"workers": 1, "epochs": 0.001}, resume=True) as resumed:
         assert list(resumed.run()) == []
 
 
@@ -257,29 +259,29 @@ def test_what_contradicts_the_run_to_resume_is_named(
     interrupted(texts, tmp_path / "my.vzm")
     before = contents(tmp_path)
     with pytest.raises(CheckpointError, match=named):
-        TrainingJob([texts], tmp_path / "my.vzm", sizes, options, resume=True)
+        TrainingRun([texts], tmp_path / "my.vzm", sizes, options, resume=True)
     same = {"lr": 0.004, "seed": 0, "workers": 1}
-    TrainingJob([texts], tmp_path / "my.vzm", {"width": 8}, same, resume=True).close()
+    TrainingRun([texts], tmp_path / "my.vzm", {"width": 8}, same, resume=True).close()
     assert contents(tmp_path) == before
 
 
 def test_a_run_is_resumed_with_the_model_that_it_began_with(texts: Path, tmp_path: Path) -> None:
     output = tmp_path / "my.vzm"
     interrupted(texts, output, init=str(TINY))
-    job(texts, output, {}, resume=True, init=str(TINY)).close()
+    training_run(texts, output, {}, resume=True, init=str(TINY)).close()
     with pytest.raises(CheckpointError, match="did not begin with standard"):
-        job(texts, output, {}, resume=True, init="standard")
+        training_run(texts, output, {}, resume=True, init="standard")
     (tmp_path / "my.vzm.train" / "init.vzm").unlink()
     with pytest.raises(CheckpointError, match=r"init\.vzm is missing"):
-        job(texts, output, {}, resume=True)
+        training_run(texts, output, {}, resume=True)
 
 
 def test_another_corpus_than_the_run_began_with_is_a_warning(texts: Path, tmp_path: Path) -> None:
     interrupted(texts, tmp_path / "my.vzm")
-    with job(texts, tmp_path / "my.vzm", {}, resume=True) as resumed:
+    with training_run(texts, tmp_path / "my.vzm", {}, resume=True) as resumed:
         assert resumed.warnings == []
     (texts / "more.txt").write_bytes(b"some more text\n")
-    with job(texts, tmp_path / "my.vzm", {}, resume=True) as resumed:
+    with training_run(texts, tmp_path / "my.vzm", {}, resume=True) as resumed:
         (warning,) = resumed.warnings
     assert warning.startswith(
         "this is not the corpus that the run began with (8 files, 24000 bytes; now 9 files"
@@ -316,12 +318,12 @@ def test_a_damaged_checkpoint_is_one_line(
     ):
         checkpoint.write_bytes(damaged)
         with pytest.raises(CheckpointError, match=r"checkpoint\.pt: damaged") as caught:
-            job(texts, tmp_path / "my.vzm", {}, resume=True)
+            training_run(texts, tmp_path / "my.vzm", {}, resume=True)
         assert "\n" not in str(caught.value)
         assert checkpoint.read_bytes() == damaged
     assert not Path("harm").exists()
     checkpoint.write_bytes(good)
-    job(texts, tmp_path / "my.vzm", {}, resume=True).close()
+    training_run(texts, tmp_path / "my.vzm", {}, resume=True).close()
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(texts: Path, tmp_path: Path) -> None:
@@ -362,14 +364,14 @@ def test_a_run_touches_nothing_that_it_reads(
     (tmp_path / "linked" / "b.txt").symlink_to(tmp_path / "text.txt")
     before = contents(tmp_path)
     with pytest.raises(FileError, match=reason):
-        job(Path(corpus), Path(output), overwrite=True)
+        training_run(Path(corpus), Path(output), overwrite=True)
     assert contents(tmp_path) == before
 
 
 def test_the_model_to_begin_with_is_not_overwritten(texts: Path, tmp_path: Path) -> None:
     (tmp_path / "my.vzm").write_bytes(TINY.read_bytes())
     with pytest.raises(FileError, match="is the model to begin with"):
-        job(texts, tmp_path / "my.vzm", init=str(tmp_path / "my.vzm"), overwrite=True)
+        training_run(texts, tmp_path / "my.vzm", init=str(tmp_path / "my.vzm"), overwrite=True)
 
 
 def test_what_is_not_the_runs_stays(texts: Path, tmp_path: Path, run: Run) -> None:
@@ -385,24 +387,24 @@ def test_what_is_not_the_runs_stays(texts: Path, tmp_path: Path, run: Run) -> No
     for name in ("best.pt", "checkpoint.pt", "init.vzm"):
         (folder / name).write_bytes(b"somebody's")
         with pytest.raises(FileError, match=f"holds {name}, but no run's"):
-            job(texts, tmp_path / "my.vzm", overwrite=True)
+            training_run(texts, tmp_path / "my.vzm", overwrite=True)
         with pytest.raises((FileError, CheckpointError)):
-            job(texts, tmp_path / "my.vzm", resume=True, overwrite=True)
+            training_run(texts, tmp_path / "my.vzm", resume=True, overwrite=True)
         assert contents(folder) == {name: b"somebody's"}
         (folder / name).unlink()
 
 
 def test_a_model_file_that_appears_meanwhile_stays(texts: Path, tmp_path: Path) -> None:
     output = tmp_path / "my.vzm"
-    with job(texts, output, {**OPTIONS, "epochs": 0.01}, init=str(TINY)) as run:
+    with training_run(texts, output, {**OPTIONS, "epochs": 0.01}, init=str(TINY)) as run:
         list(run.run())
         output.write_bytes(b"somebody's")
         with pytest.raises(FileError, match=r"already exists .*; the checkpoint is in .*my\.vzm\.train"):
             run.finish()
     assert output.read_bytes() == b"somebody's"
     with pytest.raises(FileError, match="already exists"):
-        job(texts, output, {}, resume=True)
-    with job(texts, output, {}, resume=True, overwrite=True) as run:
+        training_run(texts, output, {}, resume=True)
+    with training_run(texts, output, {}, resume=True, overwrite=True) as run:
         list(run.run())
         run.finish()
     load_model(output)
@@ -444,7 +446,7 @@ def test_a_run_does_not_read_what_runs_write(
     Path("my.vzm").write_bytes(TINY.read_bytes())
     interrupted(Path(), Path("my.vzm"), overwrite=True)
     assert Path("my.vzm.train/checkpoint.pt").exists()
-    with job(Path(), Path("my.vzm"), {}, resume=True, overwrite=True) as again:
+    with training_run(Path(), Path("my.vzm"), {}, resume=True, overwrite=True) as again:
         assert again.corpus.identity() == expected.identity()
 
 
@@ -454,7 +456,7 @@ def test_outputs_that_make_no_sense(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileError):
-        job(Path("texts"), Path(output), overwrite=True)
+        training_run(Path("texts"), Path(output), overwrite=True)
     assert sorted(tmp_path.iterdir()) == [texts]
 
 
@@ -569,11 +571,11 @@ def test_a_folder_that_others_can_write_to_is_not_used(texts: Path, tmp_path: Pa
     folder.mkdir()
     folder.chmod(0o777)
     with pytest.raises(FileError, match="others may write there"):
-        job(texts, tmp_path / "my.vzm")
+        training_run(texts, tmp_path / "my.vzm")
     folder.chmod(0o755)
     (folder / "vaezip.lock").symlink_to(tmp_path / "made")
     with pytest.raises(FileError):
-        job(texts, tmp_path / "my.vzm")
+        training_run(texts, tmp_path / "my.vzm")
     (folder / "vaezip.lock").unlink()
     (folder / "best.tmp").symlink_to(victim)
     interrupted(texts, tmp_path / "my.vzm")
@@ -582,22 +584,22 @@ def test_a_folder_that_others_can_write_to_is_not_used(texts: Path, tmp_path: Pa
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to("elsewhere")
     with pytest.raises(FileError, match="symbolic link"):
-        job(texts, tmp_path / "my.vzm", {}, resume=True)
+        training_run(texts, tmp_path / "my.vzm", {}, resume=True)
 
 
 def test_networks_of_another_run_are_refused(texts: Path, tmp_path: Path) -> None:
     interrupted(texts, tmp_path / "a.vzm")
-    with job(texts, tmp_path / "b.vzm") as other:
+    with training_run(texts, tmp_path / "b.vzm") as other:
         next(other.run())
         other.save()
-    larger = TrainingJob([texts], tmp_path / "c.vzm", {**SIZES, "width": 24}, OPTIONS)
+    larger = TrainingRun([texts], tmp_path / "c.vzm", {**SIZES, "width": 24}, OPTIONS)
     with larger:
         next(larger.run())
         larger.save()
     best = (tmp_path / "c.vzm.train" / "best.pt").read_bytes()
     (tmp_path / "a.vzm.train" / "best.pt").write_bytes(best)
     with pytest.raises(CheckpointError, match=r"best\.pt: is of another network"):
-        job(texts, tmp_path / "a.vzm", {}, resume=True)
+        training_run(texts, tmp_path / "a.vzm", {}, resume=True)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1e38])
@@ -609,9 +611,9 @@ def test_a_model_that_cannot_be_trained_on_is_refused(value: float, texts: Path,
         if value == 1e38 and name in ("norm_step", "residual_unit"):
             continue  # which makes small weights: a network like any other
         with pytest.raises(ModelError, match="training"):
-            job(texts, tmp_path / "my.vzm", {}, init=str(tmp_path / "odd.vzm"))
+            training_run(texts, tmp_path / "my.vzm", {}, init=str(tmp_path / "odd.vzm"))
 
 
 def test_a_budget_of_next_to_nothing_is_spent_at_once(texts: Path, tmp_path: Path) -> None:
-    with job(texts, tmp_path / "my.vzm", {"epochs": 1e-310, "lanes": 4, "chunk": 64}) as run:
+    with training_run(texts, tmp_path / "my.vzm", {"epochs": 1e-310, "lanes": 4, "chunk": 64}) as run:
         assert len(list(run.run())) == 1

@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import PROSE, ROOT, TINY, Run
 from test_training_gpu import SIZES, SMALL, owners
-from test_training_runs import OPTIONS, contents, interrupted, job
+from test_training_runs import OPTIONS, contents, interrupted, training_run
 
 from vaezip.errors import CheckpointError, FileError, ModelError
 from vaezip.model import load_model
@@ -124,18 +124,18 @@ def test_a_run_keeps_its_teacher_and_tells_who_it_was(texts: Path, tmp_path: Pat
     options: dict[str, Any] = {**OPTIONS, "epochs": 0.05}
     interrupted(texts, output, options, init=str(TINY), teacher=str(TINY))
     with pytest.raises(CheckpointError, match=r"did not learn from standard \(--teacher\)$"):
-        job(texts, output, {}, resume=True, teacher="standard")
-    job(texts, output, {}, resume=True, teacher=str(TINY)).close()
+        training_run(texts, output, {}, resume=True, teacher="standard")
+    training_run(texts, output, {}, resume=True, teacher=str(TINY)).close()
     state = contents(folder)
     for other in (None, (ROOT / "models" / "standard.vzm").read_bytes()):
         (folder / "teacher.vzm").unlink()
         if other is not None:
             (folder / "teacher.vzm").write_bytes(other)
         with pytest.raises(CheckpointError, match=r"teacher\.vzm is missing, or another model$"):
-            job(texts, output, {}, resume=True)
+            training_run(texts, output, {}, resume=True)
         (folder / "teacher.vzm").write_bytes(TINY.read_bytes())
     assert contents(folder) == state
-    with job(texts, output, {}, resume=True) as resumed:
+    with training_run(texts, output, {}, resume=True) as resumed:
         assert len(list(resumed.run())) > 1
         resumed.finish()
     assert sorted(tmp_path.iterdir()) == [output, texts]
@@ -146,10 +146,10 @@ def test_a_run_keeps_its_teacher_and_tells_who_it_was(texts: Path, tmp_path: Pat
 def test_a_run_without_a_teacher_does_not_get_one_later(texts: Path, tmp_path: Path) -> None:
     interrupted(texts, tmp_path / "my.vzm")
     with pytest.raises(CheckpointError, match="did not learn from"):
-        job(texts, tmp_path / "my.vzm", {}, resume=True, teacher=str(TINY))
+        training_run(texts, tmp_path / "my.vzm", {}, resume=True, teacher=str(TINY))
     (tmp_path / "my.vzm.train" / "teacher.vzm").write_bytes(TINY.read_bytes())
     with pytest.raises(CheckpointError, match=r"teacher\.vzm is missing, or another model$"):
-        job(texts, tmp_path / "my.vzm", {}, resume=True)
+        training_run(texts, tmp_path / "my.vzm", {}, resume=True)
 
 
 def test_a_teacher_that_is_none_is_one_line(texts: Path, tmp_path: Path, run: Run) -> None:
@@ -159,14 +159,14 @@ def test_a_teacher_that_is_none_is_one_line(texts: Path, tmp_path: Path, run: Ru
     assert result.stderr == b"vaezip: texts/0.txt: not a vaezip model\n"
     for name in ("nobody", str(tmp_path / "no" / "such.vzm"), str(texts)):
         with pytest.raises(ModelError, match=f"^{name}: ") as caught:
-            job(texts, tmp_path / "my.vzm", teacher=name)
+            training_run(texts, tmp_path / "my.vzm", teacher=name)
         assert "\n" not in str(caught.value)
     damaged = TINY.read_bytes()
     (tmp_path / "damaged.vzm").write_bytes(damaged[:-1])
     with pytest.raises(ModelError):
-        job(texts, tmp_path / "my.vzm", teacher=str(tmp_path / "damaged.vzm"))
+        training_run(texts, tmp_path / "my.vzm", teacher=str(tmp_path / "damaged.vzm"))
     (tmp_path / "damaged.vzm").unlink()
     assert contents(tmp_path) == before
     (tmp_path / "my.vzm").write_bytes(damaged)
     with pytest.raises(FileError, match="is the model to learn from"):
-        job(texts, tmp_path / "my.vzm", teacher=str(tmp_path / "my.vzm"), overwrite=True)
+        training_run(texts, tmp_path / "my.vzm", teacher=str(tmp_path / "my.vzm"), overwrite=True)

@@ -37,7 +37,7 @@ def dict_command(
     It pays for many short texts of one kind, each compressed by itself. What was compressed with a dictionary
     needs it for ever. In a folder of your models (see vaezip models --help), it is found by itself.
     """
-    from vaezip.dictionaries.jobs import write_dictionary
+    from vaezip.dictionaries.fileio import write_dictionary
     from vaezip.naming import Guard
 
     report = Report(quiet)

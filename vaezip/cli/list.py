@@ -12,7 +12,7 @@ from vaezip.cli.report import Report, refuse_terminal_input, say
 from vaezip.errors import printable
 
 if TYPE_CHECKING:
-    from vaezip.jobs import Summary
+    from vaezip.fileio import Summary
 
 _LINE = "{:>6} {:>6} {:>12} {:>12} {:>7}  {:17} {}"
 
@@ -30,7 +30,7 @@ def list_command(as_json: bool, **chosen: Any) -> int:
     Without FILES, or for -, standard input is read. Sizes are in bytes. A model is named if it is at hand,
     and so is a dictionary, behind a +; else the beginning of its fingerprint is shown, in hexadecimal.
     """
-    from vaezip.jobs import summarise_file
+    from vaezip.fileio import summarise_file
 
     report = Report(quiet=False)
     rows: list[Summary] = []

@@ -14,7 +14,7 @@ from vaezip.errors import printable
 
 if TYPE_CHECKING:
     from vaezip.map.atlas import Atlas
-    from vaezip.map.jobs import Excerpt, Found, MapJob
+    from vaezip.map.fileio import Excerpt, Found, MapOptions
 
 _LINE = "{:>8} {:>5}  {:24} {}"
 
@@ -71,47 +71,50 @@ def map_command(
         raise click.UsageError("name files, or folders with files, to compare.")
     if [*files, nearest].count(STDIO) > 1:
         raise click.UsageError("standard input can be read but once.")
-    from vaezip.map.jobs import MapJob, find_files, other_files
+    from vaezip.map.fileio import MapOptions, find_files, other_files
     from vaezip.model import load_model
     from vaezip.naming import Guard
 
     report = Report(quiet)
     mention_slow_engine(quiet)
     given, usual = chosen_model(model)
-    job = MapJob(load_model(usual if given is None else given), sample_size, threads)
+    options = MapOptions(load_model(usual if given is None else given), sample_size, threads)
     found = find_files(files, report.complain)
     if nearest is not None:
-        _show_nearest(nearest, other_files(nearest, found), job, report, as_json)
+        _show_nearest(nearest, other_files(nearest, found), options, report, as_json)
         return report.exit_code
     output = html if svg is None else svg
     if output is not None and output != STDIO:
         Guard(path for path in (*(file.path for file in found), model) if path is not None).check(output)
-    texts = _read(found, job, report)
+    texts = _read(found, options, report)
     if output is not None and texts:
         title = ", ".join(files)
         _write(
-            output, force, report, lambda: _drawn(_map(texts, job, report), None if html is None else title)
+            output,
+            force,
+            report,
+            lambda: _drawn(_map(texts, options, report), None if html is None else title),
         )
     elif texts:
-        _show(_map(texts, job, report), as_json)
+        _show(_map(texts, options, report), as_json)
     return report.exit_code
 
 
-def _read(found: Sequence[Found], job: MapJob, report: Report) -> list[Excerpt]:
-    from vaezip.map.jobs import read_excerpt
+def _read(found: Sequence[Found], options: MapOptions, report: Report) -> list[Excerpt]:
+    from vaezip.map.fileio import read_excerpt
 
     texts = []
     for file in found:
         with report.catch():
-            texts.append(read_excerpt(file, job))
+            texts.append(read_excerpt(file, options))
     return texts
 
 
-def _map(texts: Sequence[Excerpt], job: MapJob, report: Report) -> Atlas:
-    from vaezip.map.jobs import map_files
+def _map(texts: Sequence[Excerpt], options: MapOptions, report: Report) -> Atlas:
+    from vaezip.map.fileio import map_files
 
     with report.progress("map", 1, 1, steps=len(texts) * (len(texts) + 1)) as tick:
-        return map_files(texts, job, tick)
+        return map_files(texts, options, tick)
 
 
 def _show(atlas: Atlas, as_json: bool) -> None:
@@ -141,12 +144,14 @@ def _write(path: str, overwrite: bool, report: Report, make: Callable[[], str]) 
             ByteWriter(sink).write(make().encode())
 
 
-def _show_nearest(nearest: str, found: Sequence[Found], job: MapJob, report: Report, as_json: bool) -> None:
-    from vaezip.map.jobs import named_file, nearest_files, read_excerpt
+def _show_nearest(
+    nearest: str, found: Sequence[Found], options: MapOptions, report: Report, as_json: bool
+) -> None:
+    from vaezip.map.fileio import named_file, nearest_files, read_excerpt
 
-    one, others = read_excerpt(named_file(nearest), job), _read(found, job, report)
+    one, others = read_excerpt(named_file(nearest), options), _read(found, options, report)
     with report.progress(nearest, 1, 1, steps=3 * len(others) + 1) as tick:
-        rows = nearest_files(one, others, job, tick)
+        rows = nearest_files(one, others, options, tick)
     if as_json:
         say(
             json.dumps(

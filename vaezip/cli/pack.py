@@ -76,7 +76,7 @@ def pack(
     A record has 64 KB at most. Memory holds all of them.
     """
     from vaezip.naming import Guard
-    from vaezip.pack.jobs import Packing, pack_files
+    from vaezip.pack.fileio import Packing, pack_files
 
     if append and (unordered or group != 1 or dictionary_size is not None):
         raise click.UsageError("what --append adds to has its own order, group and dictionary.")
@@ -113,7 +113,7 @@ def get(file: str, records: tuple[str, ...], model: str | None, dictionary: str 
     vaezip get notes.vzp notes/today.txt
     """
     from vaezip.byteio import ByteWriter
-    from vaezip.pack.jobs import Reading, get_records
+    from vaezip.pack.fileio import Reading, get_records
 
     report = Report(quiet=False)
     with report.catch():
@@ -155,7 +155,7 @@ def unpack(
     vaezip unpack notes.vzp --output-dir there
     """
     from vaezip.naming import Guard
-    from vaezip.pack.jobs import Reading, unpack_file
+    from vaezip.pack.fileio import Reading, unpack_file
 
     if output is not None and output_dir is not None:
         raise click.UsageError("-o is for one file, --output-dir for many.")

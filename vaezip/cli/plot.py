@@ -46,7 +46,7 @@ def plot(file: str, output: str, force: bool) -> None:
     Without FILE, or for -, standard input is read. Needs Matplotlib: pip install 'vaezip-text[plot]'.
     """
     from vaezip.byteio import ByteReader, ByteWriter
-    from vaezip.jobs import opened
+    from vaezip.fileio import opened
     from vaezip.plots import plot_target
 
     source = None if file == STDIO else file

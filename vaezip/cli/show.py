@@ -58,9 +58,9 @@ def show(
     Without FILE, or for -, standard input is read. A text of more than 8 KB or 200 lines is shown by a chart
     of what its parts cost and by its dearest lines. The text and all figures are held in memory.
     """
-    from vaezip.jobs import Job, Target
+    from vaezip.fileio import Options, Target
     from vaezip.naming import Guard
-    from vaezip.show.jobs import show_file, show_page
+    from vaezip.show.fileio import show_file, show_page
     from vaezip.show.terminal import terminal_lines
 
     if html is not None and (as_json or whole):
@@ -69,18 +69,18 @@ def show(
     source = None if file == STDIO else file
     mention_slow_engine(quiet)
     given, usual = chosen_model(model)
-    job = Job(model=given, usual_model=usual, threads=threads, overwrite=force, warn=report.warn)
+    options = Options(model=given, usual_model=usual, threads=threads, overwrite=force, warn=report.warn)
     if block_size is not None:
-        job = dataclasses.replace(job, block_size=block_size)
+        options = dataclasses.replace(options, block_size=block_size)
     with report.catch():
         if html is not None:
             Guard(path for path in (source, model) if path is not None).check(html)
             target = None if html == STDIO else Target(html, named=True)
             with report.progress(source, 1, 1) as tick:
-                show_page(source, target, job, tick)
+                show_page(source, target, options, tick)
             return report.exit_code
         with report.progress(source, 1, 1) as tick:
-            shown = show_file(source, job, tick)
+            shown = show_file(source, options, tick)
         if as_json:
             say(json.dumps(shown.as_json()))
         else:

@@ -43,13 +43,13 @@ def test(
 
     Without FILES, or for -, standard input is checked. Says nothing if all is well, but with -v.
     """
-    from vaezip import jobs
+    from vaezip import fileio
 
     report = Report(quiet)
     sources = chosen_inputs(report, compressed=True, **chosen)
     mention_slow_engine(quiet)
     given, usual = chosen_model(model)
-    job = jobs.Job(
+    options = fileio.Options(
         model=given,
         usual_model=usual,
         dictionary=dictionary,
@@ -61,7 +61,7 @@ def test(
             if source is None:
                 refuse_terminal_input()
             with report.progress(source, number, len(sources)) as tick:
-                jobs.check_file(source, job, tick)
+                fileio.check_file(source, options, tick)
             if verbose:
                 say(f"{printable(source or STDIO)}: ok")
     return report.exit_code

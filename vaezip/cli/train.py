@@ -23,8 +23,8 @@ from vaezip.training.settings import DEFAULT_MINUTES, FINE_TUNING, ON_GPU, Setti
 
 if TYPE_CHECKING:
     from vaezip.training.evaluate import Evaluation
-    from vaezip.training.job import TrainingJob
     from vaezip.training.ranks import Place
+    from vaezip.training.run import TrainingRun
 
 _SIZES = Architecture()
 _MOST = 1_000_000  # minutes, epochs, times a folder is read
@@ -194,8 +194,8 @@ def train(
     if log == plot == STDIO:
         raise click.UsageError("standard output takes either --log or --plot.")
     with _required():
-        from vaezip.training.job import TrainingJob, how_to_resume
         from vaezip.training.ranks import Place
+        from vaezip.training.run import TrainingRun, how_to_resume
     network = sizes(width, layers, table_bits)
     options = {name: value for name, value in settings.items() if value not in (None, {})}
     others: dict[str, Any] = {"init": init, "teacher": teacher, "resume": resume, "overwrite": force}
@@ -204,8 +204,8 @@ def train(
         with interruption() as signals, Place.found(device) as place:
             if not place.ranks.leads:
                 return _follow(list(corpus), output, options, place, signals, log, plot)
-            with TrainingJob(list(corpus), output, network, options, place=place, **others) as job:
-                result = _carry_out(job, signals, quiet)
+            with TrainingRun(list(corpus), output, network, options, place=place, **others) as run:
+                result = _carry_out(run, signals, quiet)
     except RuntimeError as error:  # which is what torch makes of it
         if "memory" not in str(error):
             raise
@@ -214,7 +214,7 @@ def train(
         complain(f"interrupted; {how_to_resume(output)}")
         return interrupted.exit_code
     _report(output, result, note if STDIO in (log, plot) else say)
-    return 2 if job.warnings or job.corpus.unreadable else 0
+    return 2 if run.warnings or run.corpus.unreadable else 0
 
 
 @contextmanager
@@ -247,28 +247,28 @@ def _follow(
     return 0
 
 
-def _carry_out(job: TrainingJob, signals: Interruption, quiet: bool) -> Evaluation:
-    corpus = job.corpus
+def _carry_out(run: TrainingRun, signals: Interruption, quiet: bool) -> Evaluation:
+    corpus = run.corpus
     for name, reason in (*corpus.skipped, *corpus.unreadable):
         complain(f"{name}: skipped: {reason}")
     with TrainingProgress(quiet) as progress:
-        told = progress.warn(job.warnings)
+        told = progress.warn(run.warnings)
         progress.say(
             f"{len(corpus.train)} files, {corpus.train_bytes} bytes to train on; "
             f"{len(corpus.validation)} files to validate"
         )
-        for notice in job.notices:
+        for notice in run.notices:
             progress.say(notice)
         with signals.deferred():
-            for at in job.run():
+            for at in run.run():
                 progress.show(at)
-                told += progress.warn(job.warnings[told:])
+                told += progress.warn(run.warnings[told:])
                 if signals.requested:
-                    job.save()
+                    run.save()
                     break
-            job.draw()
-            progress.warn(job.warnings[told:])
-        return job.finish(progress.say)
+            run.draw()
+            progress.warn(run.warnings[told:])
+        return run.finish(progress.say)
 
 
 def _report(output: Path, result: Evaluation, say: Callable[[str], None]) -> None:

@@ -30,7 +30,7 @@ from vaezip.cli.report import (
 )
 
 if TYPE_CHECKING:
-    from vaezip.jobs import Target
+    from vaezip.fileio import Target
     from vaezip.stream import Sizes
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,7 +77,7 @@ def transform(
 
     chosen: what `input_options` give.
     """
-    from vaezip import jobs
+    from vaezip import fileio
     from vaezip.levels import LEVELS
     from vaezip.naming import Guard, Naming
 
@@ -86,9 +86,9 @@ def transform(
         chosen["suffix"] = ".msg"
     naming = Naming(suffix=chosen["suffix"], folder=output_dir, mirror=chosen["recursive"])
     act, name = (
-        (jobs.compress_file, naming.compressed)
+        (fileio.compress_file, naming.compressed)
         if compressing
-        else (jobs.decompress_file, naming.decompressed)
+        else (fileio.decompress_file, naming.decompressed)
     )
     sources = chosen_inputs(report, compressed=not compressing, **chosen)
     many = chosen["recursive"] or chosen["lists"] or len(sources) > 1
@@ -99,11 +99,11 @@ def transform(
         raise click.UsageError("several messages need several outputs: one after the other, they are none.")
     mention_slow_engine(quiet)
     given, usual = chosen_model(model)
-    job = jobs.Job(
+    options = fileio.Options(
         model=given,
         usual_model=usual,
         dictionary=dictionary,
-        message=jobs.MessageFormat(check_bytes, armour) if message else None,
+        message=fileio.MessageFormat(check_bytes, armour) if message else None,
         threads=threads,
         max_output_size=max_output_size,
         overwrite=force,
@@ -111,9 +111,9 @@ def transform(
         warn=report.warn,
     )
     if level is not None:
-        job = job.at(LEVELS[level])
+        options = options.at(LEVELS[level])
     if block_size is not None:
-        job = dataclasses.replace(job, block_size=block_size)
+        options = dataclasses.replace(options, block_size=block_size)
     guard = Guard(path for path in [*sources, model, dictionary] if path is not None)
     for number, source in enumerate(sources, 1):
         with report.catch():
@@ -125,7 +125,7 @@ def transform(
             if source is None and not compressing:
                 refuse_terminal_input()
             with report.progress(source, number, len(sources)) as tick:
-                sizes = act(source, target, job, tick)
+                sizes = act(source, target, options, tick)
             if target is not None:
                 guard.add(target.path, source or STDIO)
             if verbose:
@@ -142,7 +142,7 @@ def _target(
     source: str | None, stdout: bool, output: str | None, name: Callable[[str], str], make_folders: bool
 ) -> Target | None:
     """Where the output goes, None being standard output."""
-    from vaezip.jobs import Target
+    from vaezip.fileio import Target
 
     if output is not None:
         return None if output == STDIO else Target(output, named=True)

@@ -130,8 +130,8 @@ def measure_costs(
     blocks = list(container.read_blocks(reader, header))
     offsets = np.cumsum([0, *(block.size for block in blocks)]).tolist()
 
-    def measure(job: tuple[int, Block]) -> tuple[BlockCosts, NDArray[np.float64]]:
-        offset, block = job
+    def measure(placed: tuple[int, Block]) -> tuple[BlockCosts, NDArray[np.float64]]:
+        offset, block = placed
         step = Part(meter, block.size, block.size)
         measured = _measure(which, offset, data[offset : offset + block.size], block, step.tick)
         step.finish()

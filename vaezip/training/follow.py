@@ -17,7 +17,7 @@ from vaezip.training.vae import Vae, unpacked
 def follow(
     corpus: list[Path], output: Path, options: Mapping[str, Any], place: Place, *, without: list[Path]
 ) -> Vae:
-    """Train with `TrainingJob` in another process until that has done, and return the network.
+    """Train with `TrainingRun` in another process until that has done, and return the network.
 
     corpus, output, options: as given to that; without: more files that the run writes, and does not read.
     Raises CorpusError for an unusable corpus, DeviceError if another process is gone.

@@ -40,7 +40,7 @@ from vaezip.training.vae import Vae
 _PLANNED_AGAIN = (0.5, 0.9)  # shares of training after which the rest is planned anew
 
 
-class TrainingJob:
+class TrainingRun:
     """One run; its state lives in a folder beside the model file until `finish`, locked until `close`."""
 
     def __init__(
@@ -99,7 +99,7 @@ class TrainingJob:
             self.close()
             raise
 
-    def __enter__(self) -> TrainingJob:
+    def __enter__(self) -> TrainingRun:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -12,8 +12,8 @@ from vaezip.bitsback import PROBE_BYTES, can_carry_latent
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader
 from vaezip.errors import FileError, SkippedError
+from vaezip.fileio import opened
 from vaezip.inputs import STDIO, find_inputs
-from vaezip.jobs import opened
 from vaezip.map.atlas import Atlas, Entry
 from vaezip.map.distances import Floats, Sample, compare, measure, symmetric
 from vaezip.meter import Meter, Ticker
@@ -23,8 +23,8 @@ MOST_FILES = 1000
 """At once: a million pairs take hours."""
 
 
-class MapJob(NamedTuple):
-    """How to compare; see `distances`."""
+class MapOptions(NamedTuple):
+    """How to compare files; see `distances`."""
 
     model: Model
     sample_size: int
@@ -101,32 +101,34 @@ def other_files(name: str, found: Sequence[Found]) -> list[Found]:
     return others
 
 
-def read_excerpt(file: Found, job: MapJob) -> Excerpt:
+def read_excerpt(file: Found, options: MapOptions) -> Excerpt:
     """The excerpt of a file; raises FileError, SkippedError if it is empty."""
     with opened(file.path, any_kind=True) as source:
-        block = ByteReader(source).read_some(max(job.sample_size, DEFAULT_BLOCK_SIZE))
+        block = ByteReader(source).read_some(max(options.sample_size, DEFAULT_BLOCK_SIZE))
     if not block:
         raise SkippedError(f"{file.name}: is empty, skipped")
-    z, model = None, job.model
+    z, model = None, options.model
     if can_carry_latent(model, len(block)):
         mean, scale = model.encoder(np.frombuffer(block[:DEFAULT_BLOCK_SIZE], np.uint8))
         z = tuple(model.latent.posterior(mean, scale).candidates[:, 0].tolist())
-    return Excerpt(file, z, block[: max(job.sample_size, PROBE_BYTES)])
+    return Excerpt(file, z, block[: max(options.sample_size, PROBE_BYTES)])
 
 
-def map_files(files: Sequence[Excerpt], job: MapJob, progress: Ticker | None = None) -> Atlas:
+def map_files(files: Sequence[Excerpt], options: MapOptions, progress: Ticker | None = None) -> Atlas:
     """How far all n files are from each other, in n * (n + 1) steps."""
     meter = Meter(progress)
-    samples = measure(job.model, [file.text for file in files], job.sample_size, job.threads, meter)
-    shares = compare(job.model, samples, samples, job.sample_size, job.threads, meter)
-    return Atlas(job.model.name, job.sample_size, _entries(files, samples), symmetric(shares))
+    samples = measure(
+        options.model, [file.text for file in files], options.sample_size, options.threads, meter
+    )
+    shares = compare(options.model, samples, samples, options.sample_size, options.threads, meter)
+    return Atlas(options.model.name, options.sample_size, _entries(files, samples), symmetric(shares))
 
 
 def nearest_files(
-    one: Excerpt, files: Sequence[Excerpt], job: MapJob, progress: Ticker | None = None
+    one: Excerpt, files: Sequence[Excerpt], options: MapOptions, progress: Ticker | None = None
 ) -> list[Neighbour]:
     """The n files, the nearest to one first, in 3 * n + 1 steps."""
-    meter, (model, size, threads) = Meter(progress), job
+    meter, (model, size, threads) = Meter(progress), options
     first, *samples = measure(model, [file.text for file in (one, *files)], size, threads, meter)
     there = compare(model, [first], samples, size, threads, meter)[0]
     back = compare(model, samples, [first], size, threads, meter)[:, 0]

@@ -34,8 +34,8 @@ class MessageFormat(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """What to do with every file."""
+class Options:
+    """How to treat every file."""
 
     model: str | None = None  # to compress with; a file to decompress must be made with it
     dictionary: str | None = None  # likewise
@@ -48,8 +48,8 @@ class Job:
     remove: bool = False
     warn: Warn = lambda message: None  # called with a line on what did not quite work
 
-    def at(self, level: Level) -> Job:
-        """This job with what a level chooses; a model that is given remains."""
+    def at(self, level: Level) -> Options:
+        """These options with what a level chooses; a model that is given remains."""
         return replace(self, usual_model=level.model or self.usual_model, block_size=level.block_size)
 
     @property
@@ -67,7 +67,7 @@ class Target(NamedTuple):
 
 
 def compress_file(
-    source: str | None, target: Target | None, job: Job, progress: Ticker | None = None
+    source: str | None, target: Target | None, options: Options, progress: Ticker | None = None
 ) -> Sizes:
     """Compress a file into another; None is standard input or output.
 
@@ -75,23 +75,23 @@ def compress_file(
     """
 
     def work(data: Source, sink: Sink) -> Sizes:
-        if job.message is not None:
-            return _write_message(data, sink, job, job.message)
+        if options.message is not None:
+            return _write_message(data, sink, options, options.message)
         return compress_stream(
             data,
             sink,
-            model=job.writing_model,
-            dictionary=job.dictionary,
-            block_size=job.block_size,
-            threads=job.threads,
+            model=options.writing_model,
+            dictionary=options.dictionary,
+            block_size=options.block_size,
+            threads=options.threads,
             progress=progress,
         )
 
-    return transform_file(source, target, job, work)
+    return transform_file(source, target, options, work)
 
 
 def decompress_file(
-    source: str | None, target: Target | None, job: Job, progress: Ticker | None = None
+    source: str | None, target: Target | None, options: Options, progress: Ticker | None = None
 ) -> Sizes:
     """Decompress a file into another; None is standard input or output.
 
@@ -99,68 +99,68 @@ def decompress_file(
     """
 
     def work(data: Source, sink: Sink) -> Sizes:
-        if job.message is not None:
-            return _read_message(data, sink, job, job.message)
+        if options.message is not None:
+            return _read_message(data, sink, options, options.message)
         return decompress_stream(
             data,
             sink,
-            model=_models(job),
-            dictionary=job.dictionary,
-            max_output_size=job.max_output_size,
-            threads=job.threads,
+            model=_models(options),
+            dictionary=options.dictionary,
+            max_output_size=options.max_output_size,
+            threads=options.threads,
             progress=progress,
         )
 
-    return transform_file(source, target, job, work)
+    return transform_file(source, target, options, work)
 
 
-def check_file(source: str | None, job: Job, progress: Ticker | None = None) -> Sizes:
+def check_file(source: str | None, options: Options, progress: Ticker | None = None) -> Sizes:
     """Decompress a file, None for standard input, and drop the result; errors as `decompress_file`."""
     with opened(source, any_kind=True) as data:
         return decompress_stream(
             data,
             None,
-            model=_models(job),
-            dictionary=job.dictionary,
-            max_output_size=job.max_output_size,
-            threads=job.threads,
+            model=_models(options),
+            dictionary=options.dictionary,
+            max_output_size=options.max_output_size,
+            threads=options.threads,
             progress=progress,
         )
 
 
-def _write_message(data: Source, sink: Sink, job: Job, message: MessageFormat) -> Sizes:
+def _write_message(data: Source, sink: Sink, options: Options, message: MessageFormat) -> Sizes:
     reader, writer = ByteReader(data), ByteWriter(sink)
     content = reader.read_some(MAX_TEXT + 1)
-    codec = _codec(job, message)
+    codec = _codec(options, message)
     armour = message.armour
     writer.write(codec.encode(content) if armour is None else codec.encode_text(content, armour).encode())
     return Sizes(len(content), writer.position)
 
 
-def _read_message(data: Source, sink: Sink, job: Job, message: MessageFormat) -> Sizes:
+def _read_message(data: Source, sink: Sink, options: Options, message: MessageFormat) -> Sizes:
     reader, writer = ByteReader(data), ByteWriter(sink)
-    content, codec = reader.read_some(2 * MAX_TEXT), _codec(job, message)
+    content, codec = reader.read_some(2 * MAX_TEXT), _codec(options, message)
     if reader.read_some(1):
         raise FormatError("damaged message: longer than any message")
     if message.armour is None:
         text = codec.decode(content)
     else:
         text = codec.decode_text(content.decode("ascii", "replace").strip("\r\n"), message.armour)
-    if job.max_output_size is not None and len(text) > job.max_output_size:
-        raise LimitError(f"the output would be larger than {job.max_output_size} bytes")
+    if options.max_output_size is not None and len(text) > options.max_output_size:
+        raise LimitError(f"the output would be larger than {options.max_output_size} bytes")
     writer.write(text)
     return Sizes(len(content), writer.position)
 
 
-def _codec(job: Job, message: MessageFormat) -> MessageCodec:
-    return MessageCodec(job.writing_model, job.dictionary, check_bytes=message.check_bytes)
+def _codec(options: Options, message: MessageFormat) -> MessageCodec:
+    return MessageCodec(options.writing_model, options.dictionary, check_bytes=message.check_bytes)
 
 
-def _models(job: Job) -> str | Models:
+def _models(options: Options) -> str | Models:
     """To decompress with."""
-    if job.model is not None:
-        return job.model
-    return ModelsAtHand() if job.usual_model is None else ModelsAtHand(job.usual_model)
+    if options.model is not None:
+        return options.model
+    return ModelsAtHand() if options.usual_model is None else ModelsAtHand(options.usual_model)
 
 
 class Mention(TypedDict):
@@ -215,9 +215,9 @@ def _mention(prefix: bytes, known: Iterator[KnownModel] | Iterator[KnownDictiona
 
 
 def transform_file(
-    source: str | None, target: Target | None, job: Job, work: Callable[[Source, Sink], Sizes]
+    source: str | None, target: Target | None, options: Options, work: Callable[[Source, Sink], Sizes]
 ) -> Sizes:
-    """Have `work` make a file of another, as `job` says; None is standard input or output.
+    """Have `work` make a file of another, as `options` say; None is standard input or output.
 
     A VaezipError begins with the name of the file that it concerns.
     """
@@ -229,19 +229,19 @@ def transform_file(
             make_folders(os.path.dirname(target.path), os.path.dirname(source or ""))
         with open_target(
             target.path,
-            overwrite=job.overwrite,
+            overwrite=options.overwrite,
             named=target.named,
             like=data if source is not None else None,
-            warn=job.warn,
+            warn=options.warn,
         ) as sink:
             sizes = work(data, sink)
-    if job.remove and sink.is_safe:
+    if options.remove and sink.is_safe:
         try:
             data.remove(sizes.read)
         except SkippedError as error:
-            job.warn(str(error))
-    elif job.remove:
-        job.warn(f"{source}: not removed, since {target.path} is not known to be on a disk")
+            options.warn(str(error))
+    elif options.remove:
+        options.warn(f"{source}: not removed, since {target.path} is not known to be on a disk")
     return sizes
 
 

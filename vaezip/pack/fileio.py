@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
+from vaezip.fileio import opened
 from vaezip.files import open_source, reason
-from vaezip.jobs import opened
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
 from vaezip.naming import make_folders
