@@ -550,7 +550,7 @@ KINDS = [32 + byte // 8 % 16 if byte > 127 else 48 + byte % 16 for byte in range
 KINDS[ord("a") : ord("z") + 1], KINDS[ord("A") : ord("Z") + 1] = range(26), [26] * 26
 KINDS[ord("0") : ord("9") + 1], KINDS[ord(" ")], KINDS[10] = [27] * 10, 28, 29
 MATCH_CLASSES = [0, 0, 4, 6, 8, 12, 16, 24, 32, 64, 128, 400]
-CERTAINTIES, CONFIDENCES = [64, 160, 320, 512, 768, 1024, 1400], [20, 40, 80, 128, 192, 230, 250]
+NODE_MARGINS, BYTE_SHARES = [64, 160, 320, 512, 768, 1024, 1400], [20, 40, 80, 128, 192, 230, 250]
 LIMIT = 2**18 - 1  # of weights
 LENGTH_CLASSES = [*range(1, 16), *range(16, 32, 4), *range(32, 64, 8), *range(64, 400, 48), 400]
 
@@ -582,7 +582,7 @@ class Mixer:
         self.find_slots(self.hashes)
         for match in self.matches:
             match.find(text)
-        self.confidence = bisect(CONFIDENCES, 256 * exponentials[best] // exponentials.sum())
+        self.byte_share = bisect(BYTE_SHARES, 256 * exponentials[best] // exponentials.sum())
 
     def find_slots(self, hashes: list[int]) -> None:  # "Slots"
         self.found = []
@@ -595,7 +595,7 @@ class Mixer:
             if slots[slot, 0] != check:
                 slots[slot] = [check] + [0] * 15
             self.found.append(slot)
-        self.known = int(np.count_nonzero(self.slots[self.each, self.found, 1][1:6]))
+        self.order = int(np.count_nonzero(self.slots[self.each, self.found, 1][1:6]))
 
     def predict(self, text: Text, node: int, depth: int) -> int:
         if depth == 4:
@@ -611,30 +611,32 @@ class Mixer:
         zeros, ones = (k * log[1024] + log[(x << 10 >> k) % 1024] for x in sums for k in [x.bit_length() - 1])
         network = min(max(int(ones - zeros) >> 8, -2047), 2047)
         self.inputs = np.array([network, 256] + [0] * (2 + len(self.each)))
-        self.said = [(i, bisect(LENGTH_CLASSES, self.matches[i].length), bit) for i, bit in enumerate(bits)]
-        for i, length_class, bit in self.said:
+        self.expected = [
+            (i, bisect(LENGTH_CLASSES, self.matches[i].length), bit) for i, bit in enumerate(bits)
+        ]
+        for i, length_class, bit in self.expected:
             if bit is not None:
                 s = stretch[self.match_map[i, length_class] >> 20]
                 self.inputs[2 + i] = s if bit else -s
         histories = stretch[self.history_map[self.each, self.states] >> 20]
         self.inputs[4:] = np.where(self.states, histories, 0)
         # Rows
-        said = 0 if bits[0] is None else 1 + bits[0]
-        match_class = bisect(MATCH_CLASSES, self.matches[0].length) if said else 0
-        certainty, fields = bisect(CERTAINTIES, abs(network)), min(len(text.fields) - 1, 11)
+        expected = 0 if bits[0] is None else 1 + bits[0]
+        match_class = bisect(MATCH_CLASSES, self.matches[0].length) if expected else 0
+        node_margin, fields = bisect(NODE_MARGINS, abs(network)), min(len(text.fields) - 1, 11)
         last, kind = text.last(1), KINDS[text.last(2) >> 8]
         self.rows = [node, 256 + 8 * match_class + depth, 360 + 8 * last + depth]
-        self.rows += [2408 + (8 * self.known + certainty) * 8 + depth]
-        self.rows += [2792 + (6 * said + self.known) * 64 + 8 * self.confidence + certainty]
+        self.rows += [2408 + (8 * self.order + node_margin) * 8 + depth]
+        self.rows += [2792 + (6 * expected + self.order) * 64 + 8 * self.byte_share + node_margin]
         self.rows += [3944 + (8 * fields + min(text.word_size, 7)) * 8 + depth, 4712 + 8 * kind + depth]
-        self.final_rows = [8 * match_class + self.confidence, 104 + last, 360 + node, 616 + 8 * kind + depth]
+        self.final_rows = [8 * match_class + self.byte_share, 104 + last, 360 + node, 616 + 8 * kind + depth]
         # Outputs
         self.outputs = clip((self.weights[self.rows] >> 3) @ self.inputs >> 9, -32767, 32767)
         mixed = np.sum(self.final_weights[self.final_rows] * (self.outputs >> 4)) >> 14
         at = clip([*self.outputs, mixed], -32767, 32767) + 32768
         squash, i, f = self.tensors["mixer.squash"], at >> 4, at & 15
         self.squashed = squash[i] * (16 - f) + squash[i + 1] * f >> 4  # of each set's output, and of mixed
-        rows = [256 * said + node, 768 + (hashed((text.last(2) << 8) + node) >> 52)]
+        rows = [256 * expected + node, 768 + (hashed((text.last(2) << 8) + node) >> 52)]
         j, f = at[-1] >> 11, at[-1] & 2047
         a = self.adaptive[rows].sum(0)
         self.entries = rows, j + (f >= 1024)
@@ -650,9 +652,9 @@ class Mixer:
         final += (self.outputs >> 4) * (errors[-1] * e[3] >> 8) + 2**15 >> 16
         self.final_weights[self.final_rows] = clip(final, -LIMIT, LIMIT)
         self.adaptive[self.entries] += 65535 * bit - self.adaptive[self.entries] >> 6
-        for i, length_class, said in self.said:
-            if said is not None:
-                self.adapt(self.match_map, (i, length_class), int(said == bit))
+        for i, length_class, expected in self.expected:
+            if expected is not None:
+                self.adapt(self.match_map, (i, length_class), int(expected == bit))
         self.adapt(self.history_map, (self.each[self.states > 0], self.states[self.states > 0]), bit)
         self.slots[self.at] = self.tensors["mixer.next"][self.states, bit]
 

@@ -51,8 +51,8 @@ int vz_evidence_rewind(vz_evidence *e) {
 
 void vz_evidence_begin_nibble(vz_evidence *e, vz_journal *j) {
     vz_history_begin_nibble(&e->history, e->node, e->guess, j);
-    e->known = 0;
-    for (int i = 1; i < 6; i++) e->known += e->history.slots[i]->state[0] != 0;
+    e->order = 0;
+    for (int i = 1; i < 6; i++) e->order += e->history.slots[i]->state[0] != 0;
 }
 
 /* The first of the largest of 256 values. */
@@ -83,12 +83,13 @@ VZ_EVERY_CPU static void plant(vz_evidence *e, const int32_t *restrict exponenti
     for (int n = 128; n > 1; n /= 2) pair_up(e->tree + n, e->tree + 2 * n, n);
 }
 
+static const uint8_t byte_share_limits[] = {20, 40, 80, 128, 192, 230, 250};
+
 void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
-    static const uint8_t limits[] = {20, 40, 80, 128, 192, 230, 250};
     plant(e, exponentials);
     uint64_t total = (uint64_t)e->tree[2] + e->tree[3]; /* 2^32 and more, if all bytes are equally likely */
     uint32_t share = (uint32_t)(((uint64_t)e->tree[256 + e->guess[0]] << 8) / total);
-    for (e->confidence = 0; e->confidence < 7 && share >= limits[e->confidence];) e->confidence++;
+    for (e->byte_share = 0; e->byte_share < 7 && share >= byte_share_limits[e->byte_share];) e->byte_share++;
     e->node = 1;
     e->depth = 0;
     vz_evidence_begin_nibble(e, e->journal ? vz_journal_ready(e->journal) : NULL);

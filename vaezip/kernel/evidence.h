@@ -9,10 +9,10 @@ struct vz_evidence {
     vz_history history;
     uint32_t tree[512]; /* sums of exponentials: node n > 1 has children 2n and 2n + 1; below 2^31 + 2^8 */
     int guess[2];       /* the network's best and second best byte */
-    int confidence;     /* in the best */
-    int known; /* how many of orders 1 to 6 have been here before */
-    int node;  /* the bits of this byte so far, with a leading 1 */
-    int depth; /* how many they are */
+    int byte_share;     /* the class of the best byte's probability, 0 to 7 */
+    int order;          /* how many of the contexts of orders 1, 2, 3, 4 and 6 have come before */
+    int node;           /* the bits of this byte so far, with a leading 1 */
+    int depth;          /* how many they are */
 
     vz_journal *journal;  /* since the mark; NULL if there is none */
     vz_history *marked;   /* the history's beginning, up to what the journal keeps */

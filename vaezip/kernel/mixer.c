@@ -21,11 +21,14 @@ enum {
     SET_MATCH = 256,
     SET_BYTE = 360,
     SET_ORDER = 2408,
-    SET_CONFIDENCE = 2792,
+    SET_BYTE_SHARE = 2792,
     SET_FIELD = 3944,
     SET_BEFORE = 4712
 };
 enum { FINAL_MATCH = 0, FINAL_BYTE = 104, FINAL_NODE = 360, FINAL_BEFORE = 616 };
+
+static const int16_t node_margin_limits[] = {64, 160, 320, 512, 768, 1024, 1400};
+static const uint16_t match_class_limits[] = {4, 6, 8, 12, 16, 24, 32, 64, 128, VZ_LONGEST_MATCH};
 
 typedef struct {
     int16_t input[VZ_INPUTS];
@@ -34,7 +37,7 @@ typedef struct {
     int mixed;           /* so is this; then maps refine it */
     int bucket, apm[2];
     int match_bit[VZ_MATCHES]; /* what they say, or -1 */
-    int32_t entry_at[VZ_HISTORIES], known[VZ_HISTORIES]; /* of histories, in their map; all ones for those with a state, else 0 */
+    int32_t entry_at[VZ_HISTORIES], mask[VZ_HISTORIES]; /* of histories, in their map; all ones for those with a state, else 0 */
     uint32_t entry[VZ_HISTORIES];
     int probability; /* of a one, 16 bits */
 } prediction;
@@ -126,9 +129,8 @@ static int length_class(uint32_t length) {
 
 /* Of a match that says something; 0 is for none. */
 static int match_class(uint32_t length) {
-    static const uint16_t limits[] = {4, 6, 8, 12, 16, 24, 32, 64, 128, VZ_LONGEST_MATCH};
     int i = 0;
-    while (i < 10 && length >= limits[i]) i++;
+    while (i < 10 && length >= match_class_limits[i]) i++;
     return 2 + i;
 }
 
@@ -158,14 +160,14 @@ VZ_INLINE void consult(const vz_mixer *m, const uint8_t *restrict state, predict
     const int16_t *restrict stretch = m->model->stretch;
     const uint32_t *restrict map = m->history_map[0];
     int16_t *restrict input = p->input + FIRST_HISTORY;
-    int32_t said[VZ_HISTORIES];
+    int32_t logit[VZ_HISTORIES];
     for (int i = 0; i < VZ_HISTORIES; i++) {
         p->entry_at[i] = i * VZ_STATES + state[i];
-        p->known[i] = -(state[i] != 0);
+        p->mask[i] = -(state[i] != 0);
     }
     for (int i = 0; i < VZ_HISTORIES; i++) p->entry[i] = map[p->entry_at[i]];
-    for (int i = 0; i < VZ_HISTORIES; i++) said[i] = stretch[p->entry[i] >> 20];
-    for (int i = 0; i < VZ_HISTORIES; i++) input[i] = (int16_t)(said[i] & p->known[i]);
+    for (int i = 0; i < VZ_HISTORIES; i++) logit[i] = stretch[p->entry[i] >> 20];
+    for (int i = 0; i < VZ_HISTORIES; i++) input[i] = (int16_t)(logit[i] & p->mask[i]);
 }
 
 /* Of weights, in eighths, and inputs: at most 24 * 2^15 * 2047. */
@@ -187,33 +189,32 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *s
     p->input[BIAS] = 256;
     for (int i = 0; i < VZ_MATCHES; i++) {
         const vz_match *match = h->match + i;
-        int expected = match->length ? h->text[match->position] | 256 : 0;
+        int byte = match->length ? h->text[match->position] | 256 : 0;
         p->match_bit[i] = -1;
         p->input[FIRST_MATCH + i] = 0;
-        if (expected >> (8 - depth) == node) {
-            p->match_bit[i] = expected >> (7 - depth) & 1;
+        if (byte >> (8 - depth) == node) {
+            p->match_bit[i] = byte >> (7 - depth) & 1;
             int16_t s = stretched(m, m->match_map[i][length_class(match->length)]);
             p->input[FIRST_MATCH + i] = p->match_bit[i] ? s : (int16_t)-s;
         }
     }
 
-    static const int16_t limits[] = {64, 160, 320, 512, 768, 1024, 1400};
-    int certainty = 0;
-    while (certainty < 7 && (network < 0 ? -network : network) >= limits[certainty]) certainty++;
-    int said = p->match_bit[0] + 1, match = said ? match_class(h->match[0].length) : 0;
+    int node_margin = 0;
+    while (node_margin < 7 && (network < 0 ? -network : network) >= node_margin_limits[node_margin]) node_margin++;
+    int expected = p->match_bit[0] + 1, match = expected ? match_class(h->match[0].length) : 0;
     int last = (int)(h->recent & 255), before = byte_kind((int)(h->recent >> 8 & 255)) * 8 + depth;
     p->row[0] = SET_NODE + node;
     p->row[1] = SET_MATCH + match * 8 + depth;
     p->row[2] = SET_BYTE + last * 8 + depth;
-    p->row[3] = SET_ORDER + (e->known * 8 + certainty) * 8 + depth;
-    p->row[4] = SET_CONFIDENCE + (said * 6 + e->known) * 64 + e->confidence * 8 + certainty;
+    p->row[3] = SET_ORDER + (e->order * 8 + node_margin) * 8 + depth;
+    p->row[4] = SET_BYTE_SHARE + (expected * 6 + e->order) * 64 + e->byte_share * 8 + node_margin;
     p->row[5] = SET_FIELD + ((h->fields < 11 ? h->fields : 11) * 8 + (h->word_length < 7 ? h->word_length : 7)) * 8 + depth;
     p->row[6] = SET_BEFORE + before;
-    p->final_row[0] = FINAL_MATCH + match * 8 + e->confidence;
+    p->final_row[0] = FINAL_MATCH + match * 8 + e->byte_share;
     p->final_row[1] = FINAL_BYTE + last;
     p->final_row[2] = FINAL_NODE + node;
     p->final_row[3] = FINAL_BEFORE + before;
-    p->apm[0] = said * 256 + node;
+    p->apm[0] = expected * 256 + node;
     p->apm[1] = (int)(vz_hash((h->recent & 0xFFFF) << 8 | (uint64_t)node) >> 52);
     for (int s = 0; s < VZ_SETS; s++) {
         VZ_PREFETCH(m->weights[p->row[s]]);
@@ -257,12 +258,12 @@ VZ_INLINE void adapt_histories(vz_mixer *restrict m, const prediction *restrict 
     uint32_t entry[VZ_HISTORIES];
     for (int i = 0; i < VZ_HISTORIES; i++) rate[i] = rates[p->entry[i] & 1023];
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint32_t before = p->entry[i], known = (uint32_t)p->known[i];
-        entry[i] = (adapted(before, rate[i], bit) & known) | (before & ~known);
+        uint32_t before = p->entry[i], mask = (uint32_t)p->mask[i];
+        entry[i] = (adapted(before, rate[i], bit) & mask) | (before & ~mask);
     }
     for (int i = 0; i < VZ_HISTORIES; i++) {
         uint32_t *at = m->history_map[0] + p->entry_at[i];
-        if (p->known[i]) vz_journal_keep(j, at, sizeof *at);
+        if (p->mask[i]) vz_journal_keep(j, at, sizeof *at);
         *at = entry[i];
     }
 }
@@ -374,7 +375,7 @@ uint8_t vz_mixer_symbol(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *
 
 /* The widths below a node whose interval has `width`: on the way to each, it learns as in `code`, and forgets. */
 VZ_EVERY_CPU static void walk(vz_mixer *m, vz_evidence *e, vz_journal *j, int32_t width, int32_t *widths) {
-    const int node = e->node, depth = e->depth, known = e->known;
+    const int node = e->node, depth = e->depth, order = e->order;
     const size_t before = j->size;
     vz_slot *slots[VZ_HISTORIES];
     memcpy(slots, e->history.slots, sizeof slots);
@@ -400,7 +401,7 @@ VZ_EVERY_CPU static void walk(vz_mixer *m, vz_evidence *e, vz_journal *j, int32_
     }
     vz_journal_rewind(j, before);
     memcpy(e->history.slots, slots, sizeof slots);
-    e->known = known;
+    e->order = order;
 }
 
 int vz_mixer_distribution(vz_mixer *m, vz_evidence *e, int32_t *widths) {

@@ -39,11 +39,11 @@ _MAP_COUNT = 255
 _BUCKETS = 33  # of an adaptive probability map
 _MAP_SHIFT = 6
 _NETWORK, _BIAS, _FIRST_MATCH, _FIRST_HISTORY = 0, 1, 2, 2 + MATCHES
-_SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_CONFIDENCE, _SET_FIELD, _SET_BEFORE = SET_OFFSETS[:SETS]
+_SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_BYTE_SHARE, _SET_FIELD, _SET_BEFORE = SET_OFFSETS[:SETS]
 _FINAL_MATCH, _FINAL_BYTE, _FINAL_NODE, _FINAL_BEFORE = FINAL_OFFSETS[:FINAL_SETS]
-_CONFIDENCE = (20, 40, 80, 128, 192, 230, 250)  # of the network's best byte, in 256ths
-_CERTAINTY = (64, 160, 320, 512, 768, 1024, 1400)  # of the network at a node, logistic domain, unit 1/256
-_MATCH_CLASS = (4, 6, 8, 12, 16, 24, 32, 64, 128, LONGEST_MATCH)
+_BYTE_SHARE_LIMITS = (20, 40, 80, 128, 192, 230, 250)  # of the network's best byte, in 256ths
+_NODE_MARGIN_LIMITS = (64, 160, 320, 512, 768, 1024, 1400)  # of the network's input, sign aside
+_MATCH_CLASS_LIMITS = (4, 6, 8, 12, 16, 24, 32, 64, 128, LONGEST_MATCH)
 
 
 @dataclass
@@ -73,8 +73,8 @@ class Mixer:
         self._maps = np.tile(identity, (3 * 256 + 4096, 1))
         self._tree = [0] * 512
         self._guess = (0, 0)  # the network's best and second best byte
-        self._confidence = 0
-        self._known = 0  # how many of orders 1 to 6 have been here before
+        self._byte_share = 0  # the class of the best byte's probability, 0 to 7
+        self._order = 0  # how many of the contexts of orders 1, 2, 3, 4 and 6 have come before
         self._rate = 0  # of learning the weights, for this byte
 
     def copy(self) -> Mixer:
@@ -92,14 +92,14 @@ class Mixer:
             tree[node] = tree[2 * node] + tree[2 * node + 1]
         first, second = np.argsort(-exponentials, kind="stable")[:2].tolist()
         self._guess = (first, second)
-        self._confidence = bisect_right(_CONFIDENCE, (tree[256 + first] << 8) // tree[1])
+        self._byte_share = bisect_right(_BYTE_SHARE_LIMITS, (tree[256 + first] << 8) // tree[1])
         base, extra, half, _ = (int(n) for n in self._p.learning)
         self._rate = base + extra * half // (half + len(self._history.text))
         self._history.begin_nibble(1, self._guess)
-        self._count_known()
+        self._count_orders()
 
-    def _count_known(self) -> None:
-        self._known = sum(bool(slot[0]) for slot in self._history.slots[1:6])
+    def _count_orders(self) -> None:
+        self._order = sum(bool(slot[0]) for slot in self._history.slots[1:6])
 
     def interval(self, byte: int) -> tuple[int, int]:
         """Where the byte's interval begins, and how wide it is; then learn from it."""
@@ -115,7 +115,7 @@ class Mixer:
         for depth in range(8):
             if depth == 4:
                 self._history.begin_nibble(node, self._guess)
-                self._count_known()
+                self._count_orders()
             prediction = self._predict(node, depth)
             ones = _share_of_ones(width, prediction.probability, depth)
             bit = int(quantile >= below + width - ones) if byte is None else byte >> (7 - depth) & 1
@@ -139,10 +139,10 @@ class Mixer:
         if depth == 8:
             widths[node & 255] = width
             return
-        slots, known = self._history.slots, self._known
+        slots, order = self._history.slots, self._order
         if depth == 4:
             self._history.peek_nibble(node)
-            self._count_known()
+            self._count_orders()
         prediction = self._predict(node, depth)
         ones = _share_of_ones(width, prediction.probability, depth)
         kept = [(array, at, np.copy(array[at])) for array, at in self._touched(prediction)]
@@ -152,7 +152,7 @@ class Mixer:
             self._walk(2 * node + bit, depth + 1, share, widths)
             for array, at, values in kept:
                 array[at] = values
-        self._history.slots, self._known = slots, known
+        self._history.slots, self._order = slots, order
 
     def _touched(self, prediction: _Prediction) -> Iterator[tuple[NDArray[Any], Any]]:
         """What learning from the bit changes: arrays, and where in them."""
@@ -175,29 +175,29 @@ class Mixer:
         inputs[_NETWORK] = network = max(-2047, min(2047, network))
         inputs[_BIAS] = 256
         match_bits = [_expected_bit(match, history.text, node, depth) for match in history.matches]
-        for i, (match, expected) in enumerate(zip(history.matches, match_bits, strict=True)):
-            if expected >= 0:
+        for i, (match, bit) in enumerate(zip(history.matches, match_bits, strict=True)):
+            if bit >= 0:
                 trust = int(p.stretch[self.learned.match_map[i, _length_class(match.length)] >> 20])
-                inputs[_FIRST_MATCH + i] = trust if expected else -trust
+                inputs[_FIRST_MATCH + i] = trust if bit else -trust
         for i, slot in enumerate(history.slots):
             if slot[index]:
                 inputs[_FIRST_HISTORY + i] = p.stretch[self.learned.history_map[i, slot[index]] >> 20]
 
-        certainty = bisect_right(_CERTAINTY, abs(network))
-        said = match_bits[0] + 1
-        match_class = 2 + bisect_right(_MATCH_CLASS, history.matches[0].length) if said else 0
+        node_margin = bisect_right(_NODE_MARGIN_LIMITS, abs(network))
+        expected = match_bits[0] + 1  # by the first match: 0 nothing, 1 a zero, 2 a one
+        match_class = 2 + bisect_right(_MATCH_CLASS_LIMITS, history.matches[0].length) if expected else 0
         last, before = history.last_two & 255, _byte_kind(history.last_two >> 8) * 8 + depth
         rows = [
             _SET_NODE + node,
             _SET_MATCH + match_class * 8 + depth,
             _SET_BYTE + last * 8 + depth,
-            _SET_ORDER + (self._known * 8 + certainty) * 8 + depth,
-            _SET_CONFIDENCE + (said * 6 + self._known) * 64 + self._confidence * 8 + certainty,
+            _SET_ORDER + (self._order * 8 + node_margin) * 8 + depth,
+            _SET_BYTE_SHARE + (expected * 6 + self._order) * 64 + self._byte_share * 8 + node_margin,
             _SET_FIELD + (min(history.fields, 11) * 8 + min(history.word_length, 7)) * 8 + depth,
             _SET_BEFORE + before,
         ]
         final_rows = [
-            _FINAL_MATCH + match_class * 8 + self._confidence,
+            _FINAL_MATCH + match_class * 8 + self._byte_share,
             _FINAL_BYTE + last,
             _FINAL_NODE + node,
             _FINAL_BEFORE + before,
@@ -210,7 +210,7 @@ class Mixer:
 
         bucket, fraction = divmod(mixed + _LIMIT + 1, 2048)
         order2 = hash64((history.last_two << 8) | node) >> 52
-        which = (said * 256 + node, 768 + order2)
+        which = (expected * 256 + node, 768 + order2)
         low = sum(int(self._maps[m, bucket]) for m in which)
         high = sum(int(self._maps[m, bucket + 1]) for m in which)
         refined = (low * (2048 - fraction) + high * fraction) >> 11
@@ -240,9 +240,9 @@ class Mixer:
         self.learned.final_weights[prediction.final_rows] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
         for entry in prediction.maps:
             self._maps[entry] += ((65535 if bit else 0) - self._maps[entry]) >> _MAP_SHIFT
-        for i, (match, expected) in enumerate(zip(history.matches, prediction.match_bits, strict=True)):
-            if expected >= 0:
-                self._adapt(self.learned.match_map[i], _length_class(match.length), expected == bit)
+        for i, (match, match_bit) in enumerate(zip(history.matches, prediction.match_bits, strict=True)):
+            if match_bit >= 0:
+                self._adapt(self.learned.match_map[i], _length_class(match.length), match_bit == bit)
         for i, slot in enumerate(history.slots):
             state = slot[prediction.index]
             if state:
@@ -278,8 +278,8 @@ def _expected_bit(match: Match, text: bytearray, node: int, depth: int) -> int:
     """What a match says about the next bit, -1 for nothing."""
     if not match.length:
         return -1
-    expected = text[match.position] | 256
-    return expected >> (7 - depth) & 1 if expected >> (8 - depth) == node else -1
+    byte = text[match.position] | 256
+    return byte >> (7 - depth) & 1 if byte >> (8 - depth) == node else -1
 
 
 def _byte_kind(byte: int) -> int:

@@ -39,7 +39,7 @@ Text = NDArray[np.uint8]
 PASSES, PASSES_PRACTISED, CHOICES = 3.0, 4.0, 2.0
 _LEARNING = (500, 500, 4000, 90)  # in use: base, extra, half-life in bytes, final mixer
 _PRACTICE = (100, 200, 2000, 60)  # beforehand: slower, since it averages over all kinds of text
-_CONFIDENCE = 30  # counts of the maps are cut to this, so that they still adapt
+_COUNT_LIMIT = 30  # counts of the maps are cut to this, so that they still adapt
 _FURTHEST = 3  # standard deviations; so that no odd text has a cluster of its own
 _LONGEST = (40, 24, 12, 7, 6, 5)  # the greater of two counts, by the smaller one
 _EXACT = 3  # up to so many bits, a history is the bits themselves
@@ -109,8 +109,8 @@ class _Practice:
     def fine_tune(self, texts: Sequence[Text], before: MixerParameters, seconds: float) -> None:
         """Fine-tune all presets, each from what it was."""
         end = time.monotonic() + seconds
-        for preset, known in zip(self._mixer.presets, before.presets, strict=True):
-            preset.set(known)
+        for preset, learned in zip(self._mixer.presets, before.presets, strict=True):
+            preset.set(learned)
         texts, choices = self._choices(_paced(texts, seconds * CHOICES / PASSES_PRACTISED))
         self._learn(0, _paced(texts, (end - time.monotonic()) / (PASSES_PRACTISED - CHOICES)))
         self._specialise(texts, choices, end)
@@ -134,7 +134,7 @@ class _Practice:
             read.append(text)
         self._mixer.learning[:] = rates
         for entries in (own.history_map, own.match_map):
-            entries[:] = entries >> 10 << 10 | np.minimum(entries & 1023, _CONFIDENCE)
+            entries[:] = entries >> 10 << 10 | np.minimum(entries & 1023, _COUNT_LIMIT)
         return read
 
     def _choices(self, texts: Iterable[Text]) -> tuple[list[Text], Array]:
