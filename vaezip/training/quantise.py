@@ -30,7 +30,7 @@ from vaezip.network.encoder import CONV2_MAX, POOL_SHIFT, Encoder, encoder_view
 from vaezip.network.features import context_slots, find_rows
 from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, NORM_BITS, RESIDUAL_BOUND, VALUE_BITS
 from vaezip.training.data import Corpus, SegmentSource, TextFile
-from vaezip.training.mixing import learned_parameters
+from vaezip.training.practice import learned_parameters
 from vaezip.training.vae import Layer, Vae
 
 Array = NDArray[Any]
