@@ -291,7 +291,7 @@ def test_rounds_end_between_origin_and_mean(tiny: vaezip.Model, tmp_path: Path) 
 
     text = np.frombuffer(PROSE[:2000], np.uint8)
     validation = Validation([TextFile("x", text)], tmp_path)
-    best = validation.consider(vae)
+    best = validation.offer(vae)
     (tmp_path / "best.pt").unlink()
 
     put(-0.21, 0)
@@ -300,12 +300,12 @@ def test_rounds_end_between_origin_and_mean(tiny: vaezip.Model, tmp_path: Path) 
     origin = [p.clone() for p in vae.parameters()]
     for aside in (0.05, -0.05):
         put(0.09, aside)
-        assert validation.consider(vae) > 1.002 * best
+        assert validation.offer(vae) > 1.002 * best
         put(9, 9)
-        validation.consider(vae)
+        validation.offer(vae)
         validation.next_round(vae)
         assert all((p == q).all() for p, q in zip(vae.parameters(), origin, strict=True))
-    assert validation.conclude(vae) < 1.0001 * best
+    assert validation.finish(vae) < 1.0001 * best
 
 
 def test_a_run_goes_on_in_rounds_once_the_corpus_is_known_by_heart(
@@ -331,7 +331,7 @@ def test_a_run_goes_on_in_rounds_once_the_corpus_is_known_by_heart(
             assert last.measured is not None  # which is how the round's end was known
             assert first.learning_rate == pytest.approx(8e-3 / 20)  # it rises anew
     assert progress[-1].bytes_read == pytest.approx(40 * 2000, rel=0.01)
-    trainer.conclude()
+    trainer.finish()
     null = torch.zeros(1, SMALL.latents)
     assert text_bits(vae, other.data, null)[0] / 2000 < progress[-1].validation
 

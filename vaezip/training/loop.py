@@ -185,13 +185,13 @@ class Trainer:
         """Train in rounds, each of which begins with what `vae` is now; before `run`."""
         self._validation.set_origin(self.vae)
 
-    def conclude(self) -> None:
+    def finish(self) -> None:
         """Make `vae` the network that the run ends with."""
-        self._validation.conclude(self.vae)
+        self._validation.finish(self.vae)
 
-    def seconds_to_conclude(self) -> float:
-        """How long `conclude` will take on this machine."""
-        return self._validation.seconds_to_conclude(self.vae)
+    def seconds_to_finish(self) -> float:
+        """How long `finish` will take on this machine."""
+        return self._validation.seconds_to_finish(self.vae)
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
@@ -239,7 +239,7 @@ class Trainer:
         """Measure on the validation files, and begin another round if this one is over."""
         run = self._run
         with self._descent.autocast():
-            bits_per_byte = self._validation.consider(self.vae)
+            bits_per_byte = self._validation.offer(self.vae)
         self._measured = bits_per_byte
         run.best = min(run.best, bits_per_byte)
         run.last_validation = (run.bytes_read, run.seconds)

@@ -99,10 +99,10 @@ class Timetable:
 
     def plan(self) -> float:
         """Tell the trainer how long it may train; how long takes what is not training, in seconds."""
-        conclusion, closing = self._trainer.seconds_to_conclude(), self._rehearsal.closing()
+        finishing, closing = self._trainer.seconds_to_finish(), self._rehearsal.closing()
         if self._before is None:
             self._before = time.monotonic() - self._began
-        after = conclusion + closing.others + min(closing.practising, _PRACTICE * self._budget)
+        after = finishing + closing.others + min(closing.practising, _PRACTICE * self._budget)
         self._trainer.plan(self._before, after)
         return self._before + after
 

@@ -150,7 +150,7 @@ class TrainingRun:
         """
         settings, before = self._trainer.settings, self._before
         stage("choosing the network")
-        self._trainer.conclude()
+        self._trainer.finish()
         vae = self._trainer.vae.cpu()  # what writes and measures a model does so there
         timetable = self._timetable
         info = {

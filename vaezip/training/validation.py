@@ -61,7 +61,7 @@ class Validation:
         """Whether there can be another round."""
         return self._origin.exists()
 
-    def consider(self, vae: Vae) -> float:
+    def offer(self, vae: Vae) -> float:
         """Keep this network if it is the best of the round; returns its bits/byte, null latent."""
         bits_per_byte = self._measure(vae)
         if bits_per_byte < self.best:
@@ -77,7 +77,7 @@ class Validation:
         self.best = math.inf
         vae.load_state_dict(load(self._origin)["vae"])
 
-    def conclude(self, vae: Vae) -> float:
+    def finish(self, vae: Vae) -> float:
         """Make `vae` the network that the run ends with; returns its bits/byte, null latent."""
         least, chosen = math.inf, vae.state_dict()
         for candidate in self._candidates():
@@ -88,8 +88,8 @@ class Validation:
         vae.load_state_dict(chosen)
         return least
 
-    def seconds_to_conclude(self, vae: Vae) -> float:
-        """How long `conclude` will take on this machine."""
+    def seconds_to_finish(self, vae: Vae) -> float:
+        """How long `finish` will take on this machine."""
         null = torch.zeros(1, vae.a.latents)
         text_bits(vae, self._pieces[0], null)  # so that whatever is done but once is done
         began = time.perf_counter()
