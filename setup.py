@@ -15,7 +15,7 @@ HEADERS = (
     "ans",
     "range",
     "product",
-    "network",
+    "decoder",
     "contexts",
     "mixer",
     "predictor",

@@ -52,16 +52,16 @@ LOOPS = """
 
 static void run_contexts(uintptr_t tables, const uint8_t *x, int n, int64_t *rows) {
     const vz_tables *t = (const vz_tables *)tables;
-    vz_contexts c = {0};
+    vz_context_state c = {0};
     for (int i = 0; i < n; i++, rows += t->order_count + t->words) {
-        vz_contexts_rows(&c, t, rows);
-        vz_contexts_push(&c, t, x[i]);
+        vz_context_state_rows(&c, t, rows);
+        vz_context_state_push(&c, t, x[i]);
     }
 }
 
 static void run_network(uintptr_t network, const int32_t *scale, const int32_t *shift, int32_t *state,
                         const uint8_t *x, int n, const int64_t *rows, int32_t *exponentials) {
-    const vz_network *net = (const vz_network *)network;
+    const vz_decoder *net = (const vz_decoder *)network;
     vz_modulation modulation = {scale, shift};
     for (int i = 0; i < n; i++, rows += net->contexts, exponentials += 256)
         vz_network_step(net, &modulation, state, i ? x[i - 1] : 0, rows, exponentials);
@@ -80,7 +80,7 @@ static void run_mixer(uintptr_t mixer, const uint8_t *x, int n, const int32_t *e
 }
 
 static void run_products(uintptr_t network, const int8_t *a, int32_t *product, int times) {
-    const vz_network *net = (const vz_network *)network;
+    const vz_decoder *net = (const vz_decoder *)network;
     for (; times; times--) net->path->multiply(product, &net->head.matrix, a);
 }
 """
@@ -94,7 +94,7 @@ def compiled(folder: str) -> Any:
         "stages",
         LOOPS,
         sources=[
-            str(KERNEL / f"{part}.c") for part in ("product", "network", "contexts", "history", "mixer")
+            str(KERNEL / f"{part}.c") for part in ("product", "decoder", "contexts", "history", "mixer")
         ],
         include_dirs=[str(KERNEL)],
         extra_compile_args=["-O3"],
@@ -135,7 +135,7 @@ def main() -> None:
         def address(pointer: Any) -> int:
             return int(ffi.cast("uintptr_t", pointer))
 
-        tables, network, mixer = map(address, (kernel.tables, kernel.network, kernel.mixers[0]))
+        tables, network, mixer = map(address, (kernel.tables, kernel.decoder, kernel.mixers[0]))
         text_at, rows_at, exp_at = at("uint8_t[]", x), at("int64_t[]", rows), at("int32_t[]", exponentials)
         floats = [at("int32_t[]", part) for part in (scale, shift, state)]
         product_at = [at("int8_t[]", a), at("int32_t[]", product)]

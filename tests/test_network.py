@@ -15,9 +15,9 @@ from vaezip.latent import offsets
 from vaezip.model import Model
 from vaezip.network import ops
 from vaezip.network.architecture import Architecture
+from vaezip.network.contexts import ContextState, context_slots
 from vaezip.network.decoder import Modulation
 from vaezip.network.encoder import ENCODER_BYTES, encoder_view
-from vaezip.network.features import ContextState, context_slots
 from vaezip.tensors import read_tensors
 
 texts = st.binary(min_size=1, max_size=300) | st.text(min_size=1, max_size=100).map(str.encode)

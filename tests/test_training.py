@@ -21,7 +21,7 @@ from vaezip.errors import CorpusError
 from vaezip.mixing.parameters import PRESETS, MixerParameters
 from vaezip.model import parse_model, read_model_file
 from vaezip.network.architecture import Architecture
-from vaezip.network.features import STRANGERS, context_slots, find_rows
+from vaezip.network.contexts import STRANGERS, context_slots, find_rows
 from vaezip.training import functions, functions_torch, loop
 from vaezip.training.data import Corpus, SegmentSource, TextFile, read_corpus
 from vaezip.training.dequantise import dequantise

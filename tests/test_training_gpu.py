@@ -17,7 +17,7 @@ from conftest import PROSE, ROOT, Run
 import vaezip
 from vaezip.errors import DeviceError
 from vaezip.network.architecture import Architecture
-from vaezip.network.features import STRANGERS
+from vaezip.network.contexts import STRANGERS
 from vaezip.training import backends, functions, functions_torch
 from vaezip.training.backends import DeviceBackend, ThreadBackend
 from vaezip.training.data import Corpus, SegmentSource, TextFile

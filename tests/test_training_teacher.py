@@ -17,7 +17,7 @@ from test_training_runs import OPTIONS, contents, interrupted, training_run
 from vaezip.errors import CheckpointError, FileError, ModelError
 from vaezip.model import load_model
 from vaezip.network.architecture import Architecture
-from vaezip.network.features import context_slots, find_rows
+from vaezip.network.contexts import context_slots, find_rows
 from vaezip.training import backends
 from vaezip.training.backends import DeviceBackend, ThreadBackend
 from vaezip.training.data import Corpus, SegmentSource, TextFile

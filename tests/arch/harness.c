@@ -8,8 +8,8 @@
 
 #include "ans.h"
 #include "contexts.h"
+#include "decoder.h"
 #include "mixer.h"
-#include "network.h"
 #include "predictor.h"
 #include "product.h"
 
@@ -18,7 +18,7 @@
 #define MARK 0x12345678
 
 static struct {
-    vz_network network;
+    vz_decoder decoder;
     vz_tables tables;
     vz_mixer_model mixer[PRESETS];
     const int32_t *scale[LATENTS], *shift[LATENTS], *initial_state[LATENTS];
@@ -78,29 +78,29 @@ static void read_linear(vz_linear *linear, const vz_path *path) {
     linear->bias = array();
 }
 
-static void read_network(vz_network *n, vz_tables *t, const vz_path *path) {
-    n->path = path;
-    n->width = number();
-    n->layers = number();
-    n->expansion = number();
-    n->contexts = number();
-    n->table_dim = number();
+static void read_decoder(vz_decoder *d, vz_tables *t, const vz_path *path) {
+    d->path = path;
+    d->width = number();
+    d->layers = number();
+    d->expansion = number();
+    d->contexts = number();
+    d->table_dim = number();
     t->order_count = number();
     t->words = number();
     for (int i = 0; i < t->order_count; i++) t->order[i] = (uint8_t)number();
-    for (int i = 0; i < n->contexts; i++) t->bits[i] = (uint8_t)number();
-    for (int i = 0; i < n->contexts; i++) t->offset[i] = number();
-    n->tables = array();
-    n->byte = array();
-    n->norm = array();
-    n->sigmoid = array();
-    n->tanh = array();
-    n->exp = array();
+    for (int i = 0; i < d->contexts; i++) t->bits[i] = (uint8_t)number();
+    for (int i = 0; i < d->contexts; i++) t->offset[i] = number();
+    d->tables = array();
+    d->byte = array();
+    d->norm = array();
+    d->sigmoid = array();
+    d->tanh = array();
+    d->exp = array();
     t->tags = array();
-    read_linear(&n->features, path);
-    read_linear(&n->head, path);
-    for (int i = 0; i < n->layers; i++) {
-        vz_layer *layer = n->layer + i;
+    read_linear(&d->features, path);
+    read_linear(&d->head, path);
+    for (int i = 0; i < d->layers; i++) {
+        vz_layer *layer = d->layer + i;
         read_linear(&layer->gates, path);
         read_linear(&layer->out, path);
         read_linear(&layer->up, path);
@@ -115,7 +115,7 @@ static void read_model(uint8_t *bytes, const vz_path *path) {
         fputs("the model is in another byte order\n", stderr);
         exit(2);
     }
-    read_network(&model.network, &model.tables, path);
+    read_decoder(&model.decoder, &model.tables, path);
     vz_mixer_model first = {0};
     first.stretch = array();
     first.squash = array();
@@ -153,7 +153,7 @@ static uint32_t crc32(const void *numbers, size_t count) {
 }
 
 static vz_predictor *predictor(const vz_mixer_model *const *mixer, int mixers, int z, uint32_t size) {
-    vz_predictor *p = vz_predictor_new(&model.network, &model.tables, mixer, mixers, model.scale[z], model.shift[z],
+    vz_predictor *p = vz_predictor_new(&model.decoder, &model.tables, mixer, mixers, model.scale[z], model.shift[z],
                                        model.initial_state[z], size);
     if (p) return p;
     fputs("no memory\n", stderr);

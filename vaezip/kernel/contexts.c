@@ -13,7 +13,7 @@ static uint64_t word_value(uint8_t byte) {
     return inside ? (uint64_t)byte + 1 : 0;
 }
 
-void vz_contexts_push(vz_contexts *c, const vz_tables *t, uint8_t byte) {
+void vz_context_state_push(vz_context_state *c, const vz_tables *t, uint8_t byte) {
     uint64_t value = word_value(byte);
     if (!value && c->word[0])
         memmove(c->word + 1, c->word, (size_t)t->words * sizeof *c->word);
@@ -32,7 +32,7 @@ static int64_t row(const vz_tables *t, int table, uint64_t key) {
     return t->tags[own] == tag ? own : t->offset[table] + tag;
 }
 
-void vz_contexts_rows(const vz_contexts *c, const vz_tables *t, int64_t *rows) {
+void vz_context_state_rows(const vz_context_state *c, const vz_tables *t, int64_t *rows) {
     for (int i = 0; i < t->order_count; i++)
         rows[i] = row(t, i, c->history & ((UINT64_C(1) << 8 * t->order[i]) - 1));
     int inside = c->word[0] != 0;

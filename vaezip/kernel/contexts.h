@@ -1,10 +1,10 @@
-/* The hashed contexts of the network's tables (network/features.py). */
+/* The hashed contexts of the network's tables (network/contexts.py). */
 #ifndef VZ_CONTEXTS_H
 #define VZ_CONTEXTS_H
 
 #include <stdint.h>
 
-#include "network.h"
+#include "decoder.h"
 
 #define VZ_MAX_WORDS 4
 
@@ -18,10 +18,10 @@ typedef struct {
 typedef struct {
     uint64_t history;                 /* the last eight bytes, newest lowest */
     uint64_t word[VZ_MAX_WORDS + 1]; /* [0] is the word so far */
-} vz_contexts;
+} vz_context_state;
 
-void vz_contexts_push(vz_contexts *c, const vz_tables *t, uint8_t byte);
+void vz_context_state_push(vz_context_state *c, const vz_tables *t, uint8_t byte);
 /* Rows of all tables for the byte to come. */
-void vz_contexts_rows(const vz_contexts *c, const vz_tables *t, int64_t *rows);
+void vz_context_state_rows(const vz_context_state *c, const vz_tables *t, int64_t *rows);
 
 #endif

@@ -6,13 +6,13 @@
 #include "evidence.h"
 
 typedef struct {
-    vz_contexts contexts;
+    vz_context_state contexts;
     uint32_t position;
     uint8_t seen;
 } place;
 
 struct vz_predictor {
-    const vz_network *network;
+    const vz_decoder *decoder;
     const vz_tables *tables;
     vz_mixer **mixer;
     int mixers; /* in use, the first ones */
@@ -30,18 +30,18 @@ static int32_t *copy(const int32_t *from, size_t count) {
     return to;
 }
 
-vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *const *mixer,
+vz_predictor *vz_predictor_new(const vz_decoder *decoder, const vz_tables *tables, const vz_mixer_model *const *mixer,
                                int mixers, const int32_t *scale, const int32_t *shift, const int32_t *initial_state,
                                uint32_t size) {
     vz_predictor *p = calloc(1, sizeof *p);
     if (!p) return NULL;
-    size_t width = (size_t)network->width, layers = (size_t)network->layers, sites = 2 * layers + 1;
-    p->network = network;
+    size_t width = (size_t)decoder->width, layers = (size_t)decoder->layers, sites = 2 * layers + 1;
+    p->decoder = decoder;
     p->tables = tables;
     p->size = size;
     p->mixer = calloc((size_t)mixers, sizeof *p->mixer);
     p->evidence = vz_evidence_new(size);
-    int complete = p->mixer && p->evidence && vz_workspace_init(&p->workspace, network);
+    int complete = p->mixer && p->evidence && vz_workspace_init(&p->workspace, decoder);
     for (; complete && p->mixers < mixers; p->mixers++)
         complete = (p->mixer[p->mixers] = vz_mixer_new(mixer[p->mixers])) != NULL;
     p->scale = copy(scale, sites * width);
@@ -54,13 +54,13 @@ vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *table
     return p;
 }
 
-static size_t state_size(const vz_predictor *p) { return (size_t)p->network->layers * (size_t)p->network->width; }
+static size_t state_size(const vz_predictor *p) { return (size_t)p->decoder->layers * (size_t)p->decoder->width; }
 
 vz_predictor *vz_predictor_copy(const vz_predictor *from, uint32_t more) {
     vz_predictor *p = from->begun || from->mixers != 1 ? NULL : calloc(1, sizeof *p);
     if (!p) return NULL;
-    size_t width = (size_t)from->network->width, sites = 2 * (size_t)from->network->layers + 1;
-    p->network = from->network;
+    size_t width = (size_t)from->decoder->width, sites = 2 * (size_t)from->decoder->layers + 1;
+    p->decoder = from->decoder;
     p->tables = from->tables;
     p->now = from->now;
     p->size = from->now.position + more;
@@ -71,7 +71,7 @@ vz_predictor *vz_predictor_copy(const vz_predictor *from, uint32_t more) {
     p->state = copy(from->state, state_size(from));
     if (p->mixer && (p->mixer[0] = vz_mixer_copy(from->mixer[0]))) p->mixers = 1;
     if (!p->mixers || !p->evidence || !p->scale || !p->shift || !p->state ||
-        !vz_workspace_init(&p->workspace, p->network)) {
+        !vz_workspace_init(&p->workspace, p->decoder)) {
         vz_predictor_free(p);
         return NULL;
     }
@@ -111,13 +111,13 @@ static void run(vz_predictor *p, const uint8_t *text, int count, int32_t *expone
     int64_t rows[VZ_RUN * VZ_MAX_CONTEXTS];
     uint8_t seen[VZ_RUN];
     vz_modulation modulation = {p->scale, p->shift};
-    vz_contexts contexts = p->now.contexts;
+    vz_context_state contexts = p->now.contexts;
     for (int i = 0; i < count; i++) {
-        if (i) vz_contexts_push(&contexts, p->tables, text[i - 1]);
-        vz_contexts_rows(&contexts, p->tables, rows + i * p->network->contexts);
+        if (i) vz_context_state_push(&contexts, p->tables, text[i - 1]);
+        vz_context_state_rows(&contexts, p->tables, rows + i * p->decoder->contexts);
         seen[i] = i ? text[i - 1] : p->now.seen;
     }
-    vz_network_run(p->network, &modulation, &p->workspace, p->state, seen, rows, count, exponentials);
+    vz_decoder_run(p->decoder, &modulation, &p->workspace, p->state, seen, rows, count, exponentials);
 }
 
 static void begin_byte(vz_predictor *p) {
@@ -132,7 +132,7 @@ static void end_byte(vz_predictor *p, uint8_t byte) {
     p->begun = 0;
     p->now.seen = byte;
     p->now.position++;
-    vz_contexts_push(&p->now.contexts, p->tables, byte);
+    vz_context_state_push(&p->now.contexts, p->tables, byte);
 }
 
 static int32_t *byte_intervals(vz_predictor *p, uint8_t byte, int32_t *intervals) {

@@ -7,8 +7,8 @@
 
 #include "ans.h"
 #include "contexts.h"
+#include "decoder.h"
 #include "mixer.h"
-#include "network.h"
 #include "range.h"
 
 typedef struct vz_predictor vz_predictor;
@@ -16,7 +16,7 @@ typedef struct vz_predictor vz_predictor;
 /* A predictor is used by one thread at a time; what it shares with others, the models, is only read.
  * NULL if there is no memory. The models belong to the caller and must outlive it; what z sets, `scale` to `initial_state`, is
  * copied. */
-vz_predictor *vz_predictor_new(const vz_network *network, const vz_tables *tables, const vz_mixer_model *const *mixer,
+vz_predictor *vz_predictor_new(const vz_decoder *decoder, const vz_tables *tables, const vz_mixer_model *const *mixer,
                                int mixers, const int32_t *scale, const int32_t *shift, const int32_t *initial_state,
                                uint32_t size);
 /* The same as another, of one mixer, between two bytes, with room for `more` of them. NULL if there is no memory. */

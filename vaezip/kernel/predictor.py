@@ -35,10 +35,11 @@ class Kernel:
         self.path = path or paths()[0]
         if self.path not in paths():
             raise ValueError(f"no such path on this machine: {self.path} (of {', '.join(paths())})")
-        self.network = self._network(decoder)
+        self.decoder = self._decoder(decoder)
         self.tables = self._tables(decoder)
         self.mixers = [self._mixer(mixer, preset) for preset in mixer.presets]
-        self.decoder, self.parameters = decoder, mixer
+        self.parameters = mixer
+        self._modulation = decoder.modulation
 
     def predictor(self, z: Int32, preset: int, size: int) -> KernelPredictor:
         """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's preset."""
@@ -49,10 +50,10 @@ class Kernel:
         return self._predictor(z, range(PRESETS), size)
 
     def _predictor(self, z: Int32, presets: Sequence[int], size: int) -> KernelPredictor:
-        arrays = [np.ascontiguousarray(part[0], np.int32) for part in self.decoder.modulation(z[None])]
+        arrays = [np.ascontiguousarray(part[0], np.int32) for part in self._modulation(z[None])]
         pointers = [_ffi.from_buffer("int32_t[]", array) for array in arrays]
         mixers = [self.mixers[preset] for preset in presets]
-        made = _lib.vz_predictor_new(self.network, self.tables, mixers, len(mixers), *pointers, size)
+        made = _lib.vz_predictor_new(self.decoder, self.tables, mixers, len(mixers), *pointers, size)
         if made == _ffi.NULL:
             raise MemoryError(f"no memory to code a block of {size} bytes")
         return KernelPredictor(self, made, len(presets), size)
@@ -62,25 +63,25 @@ class Kernel:
         self._keep.append(array)
         return _ffi.from_buffer(f"{kind}[]", array)
 
-    def _network(self, decoder: Decoder) -> Any:
-        a, net = decoder.architecture, _ffi.new("vz_network *")
-        net.width, net.layers, net.expansion = a.width, a.layers, a.expansion
-        net.contexts, net.table_dim = a.contexts, a.table_dim
+    def _decoder(self, decoder: Decoder) -> Any:
+        a, d = decoder.architecture, _ffi.new("vz_decoder *")
+        d.width, d.layers, d.expansion = a.width, a.layers, a.expansion
+        d.contexts, d.table_dim = a.contexts, a.table_dim
         index = next(i for i in range(_lib.vz_path_count) if self._name(i) == self.path)
-        net.path = _ffi.addressof(_lib.vz_paths, index)
-        net.tables = self._array(decoder.tables, np.int8, "int8_t")
-        net.byte = self._array(decoder.byte, np.int16, "int16_t")
-        net.norm = self._array(decoder.norm.table, np.int32, "int32_t")
-        net.sigmoid = self._array(decoder.sigmoid, np.int32, "int32_t")
-        net.tanh = self._array(decoder.tanh, np.int32, "int32_t")
-        net.exp = self._array(decoder.exp, np.int32, "int32_t")
-        self._linear(net.path, net.features, decoder.features)
-        self._linear(net.path, net.head, decoder.head)
-        for target, layer in zip(net.layer, decoder.layers, strict=False):
+        d.path = _ffi.addressof(_lib.vz_paths, index)
+        d.tables = self._array(decoder.tables, np.int8, "int8_t")
+        d.byte = self._array(decoder.byte, np.int16, "int16_t")
+        d.norm = self._array(decoder.norm.table, np.int32, "int32_t")
+        d.sigmoid = self._array(decoder.sigmoid, np.int32, "int32_t")
+        d.tanh = self._array(decoder.tanh, np.int32, "int32_t")
+        d.exp = self._array(decoder.exp, np.int32, "int32_t")
+        self._linear(d.path, d.features, decoder.features)
+        self._linear(d.path, d.head, decoder.head)
+        for target, layer in zip(d.layer, decoder.layers, strict=False):
             for name in ("gates", "out", "up", "down"):
-                self._linear(net.path, getattr(target, name), getattr(layer, name))
+                self._linear(d.path, getattr(target, name), getattr(layer, name))
             target.out_scale = self._array(layer.out_scale, np.int32, "int32_t")
-        return net
+        return d
 
     @staticmethod
     def _name(index: int) -> str:

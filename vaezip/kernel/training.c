@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "network.h"
+#include "decoder.h"
 #include "portable.h"
 
 #define SYMBOLS 256

@@ -13,8 +13,8 @@ from vaezip.ans import Decoded
 from vaezip.meter import Ticker
 from vaezip.mixing.mixer import Mixer
 from vaezip.mixing.parameters import PRESETS, Learned, MixerParameters
+from vaezip.network.contexts import ContextState
 from vaezip.network.decoder import Decoder
-from vaezip.network.features import ContextState
 from vaezip.network.ops import Int32
 from vaezip.rans import PythonCoder
 

@@ -1,1 +1,1 @@
-"""The exact network: features, encoder and decoder as integer programs."""
+"""The exact network: contexts, encoder and decoder as integer programs."""

@@ -2,7 +2,7 @@
 
 One code runs it both ways: over a whole sequence at once, for compressing, or byte by byte, for
 decompressing, over any number of lanes; all arithmetic is on integers, so the ways agree. The C kernel's
-twin (kernel/network.c) goes byte by byte.
+twin (kernel/decoder.c) goes byte by byte.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.network.architecture import Architecture
-from vaezip.network.features import find_rows
+from vaezip.network.contexts import find_rows
 from vaezip.network.ops import (
     ACTIVATION_MAX,
     GATE_ENTRIES,
@@ -125,7 +125,7 @@ class Decoder:
         """Run over T bytes of each lane.
 
         seen: uint8 (lanes, T), the byte before each position; slots: int64 (lanes, T, contexts) from
-        `features`; state: int32 (lanes, layers, H). Returns the logits, int32 (lanes, T, 256) in units of
+        `contexts`; state: int32 (lanes, layers, H). Returns the logits, int32 (lanes, T, 256) in units of
         1/64 nat, and the state after the last byte.
         """
         found = self.tables[find_rows(self.architecture, slots, self.tags)]

@@ -11,7 +11,7 @@ from vaezip import ans
 from vaezip.meter import Meter, Ticker
 from vaezip.mixing.history import LONGEST_MATCH, new_matches
 from vaezip.model import Model
-from vaezip.network.features import context_slots
+from vaezip.network.contexts import context_slots
 from vaezip.network.ops import Int32
 from vaezip.show.costs import Costs
 from vaezip.workers import in_order

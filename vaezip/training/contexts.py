@@ -1,4 +1,4 @@
-"""The contexts of `vaezip.network.features` where the text is: on a GPU, for many lanes at once, in torch.
+"""The contexts of `vaezip.network.contexts` where the text is: on a GPU, for many lanes at once, in torch.
 
 The same integers modulo 2**64, which two's complement leaves to int64, and the same prefix sums; a lane's
 words are carried from chunk to chunk.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaezip.network.architecture import Architecture
-from vaezip.network.features import _INVERSE, _MIX, _SALT, PRIME, TAG_BITS, TAG_MASK, WORD_VALUE
+from vaezip.network.contexts import _INVERSE, _MIX, _SALT, PRIME, TAG_BITS, TAG_MASK, WORD_VALUE
 
 MOST_ORDER = 7  # bytes of a context
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from vaezip.bench import network_bits
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.model import Model
+from vaezip.network.contexts import context_slots, find_rows
 from vaezip.network.encoder import encoder_view
-from vaezip.network.features import context_slots, find_rows
 from vaezip.stream import compress
 from vaezip.training.data import TextFile
 from vaezip.training.functions import cross_entropy

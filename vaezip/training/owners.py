@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from vaezip.network.architecture import Architecture
-from vaezip.network.features import STRANGERS, TAG_BITS, TAG_MASK, context_slots
+from vaezip.network.contexts import STRANGERS, TAG_BITS, TAG_MASK, context_slots
 from vaezip.training.data import SegmentSource, TextFile
 from vaezip.training.vae import Decoder
 

@@ -25,9 +25,9 @@ from vaezip.latent import PHASES, Latent, offsets
 from vaezip.mixing.parameters import MixerParameters
 from vaezip.model import serialise
 from vaezip.network.architecture import Architecture
+from vaezip.network.contexts import context_slots, find_rows
 from vaezip.network.decoder import EXP_ENTRIES
 from vaezip.network.encoder import CONV2_MAX, POOL_SHIFT, Encoder, encoder_view
-from vaezip.network.features import context_slots, find_rows
 from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, NORM_BITS, RESIDUAL_BOUND, VALUE_BITS
 from vaezip.training.data import Corpus, SegmentSource, TextFile
 from vaezip.training.practice import learned_parameters

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaezip.network.architecture import Architecture
+from vaezip.network.contexts import context_slots, find_rows
 from vaezip.network.encoder import _WINDOW, ENCODER_BYTES, encoder_view
-from vaezip.network.features import context_slots, find_rows
 from vaezip.training.contexts import MOST_ORDER, LaneContexts
 from vaezip.training.data import Segments, SegmentSource
 from vaezip.training.rescript import rescript

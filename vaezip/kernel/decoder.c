@@ -1,4 +1,4 @@
-#include "network.h"
+#include "decoder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +12,11 @@
 #define CACHE_LINE 64
 #define PIECE 32 /* elements that stages of a loop hand on to each other */
 
-static int features(const vz_network *net) { return VZ_PADDED(net->contexts * net->table_dim); }
-static int hidden(const vz_network *net) { return net->expansion * net->width; }
+static int features(const vz_decoder *d) { return VZ_PADDED(d->contexts * d->table_dim); }
+static int hidden(const vz_decoder *d) { return d->expansion * d->width; }
 
-int vz_workspace_init(vz_workspace *w, const vz_network *net) {
-    const size_t width = VZ_PADDED((size_t)net->width), wide = VZ_PADDED((size_t)hidden(net)), found = (size_t)features(net);
+int vz_workspace_init(vz_workspace *w, const vz_decoder *d) {
+    const size_t width = VZ_PADDED((size_t)d->width), wide = VZ_PADDED((size_t)hidden(d)), found = (size_t)features(d);
     size_t product = 3 * width > wide ? 3 * width : wide;
     if (product < 256) product = 256;
     /* Of zeros, since what lies beyond the real inputs is multiplied by zero weights, but has to be set. */
@@ -43,9 +43,9 @@ VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, 
 
 /* RMSNorm, then scale and shift of that site. No sum leaves 32 bits: |y| < 3 * 2^15 after the norm (its table is
  * checked for that, network/ops.py), |scale| < 2^14 and |shift| < 2^29. */
-VZ_INLINE void modulate(const vz_network *net, const vz_modulation *modulation, int site, const int32_t *restrict x,
+VZ_INLINE void modulate(const vz_decoder *d, const vz_modulation *modulation, int site, const int32_t *restrict x,
                         int8_t *restrict a, int count) {
-    const int width = net->width, padded = VZ_PADDED(width);
+    const int width = d->width, padded = VZ_PADDED(width);
     const int32_t *restrict scale = modulation->scale + site * width, *restrict shift = modulation->shift + site * width;
     for (int p = 0; p < count; p++, x += padded, a += padded) {
         int64_t squares = 0;
@@ -53,7 +53,7 @@ VZ_INLINE void modulate(const vz_network *net, const vz_modulation *modulation, 
         squares |= 1;
         int half = (vz_bit_length((uint64_t)squares) + 1) / 2, twice = 2 * half - 10;
         int up = half < 15 ? 15 - half : 0, down = half > 15 ? half - 15 : 0;
-        int32_t root = net->norm[twice < 0 ? squares << -twice : squares >> twice];
+        int32_t root = d->norm[twice < 0 ? squares << -twice : squares >> twice];
         for (int i = 0; i < width; i++) {
             int32_t y = ((int32_t)((uint32_t)x[i] << up) >> down) * root;
             y = (y + (1 << 12)) >> 13;
@@ -84,15 +84,15 @@ VZ_INLINE void step(int32_t *restrict h, const int32_t *restrict f, const int32_
     }
 }
 
-VZ_INLINE void recur(const vz_network *net, const vz_layer *layer, const int32_t *u, int32_t *h, int8_t *a, int count) {
-    const int width = net->width;
+VZ_INLINE void recur(const vz_decoder *d, const vz_layer *layer, const int32_t *u, int32_t *h, int8_t *a, int count) {
+    const int width = d->width;
     for (int p = 0; p < count; p++, u += layer->gates.matrix.outputs, a += VZ_PADDED(width))
         for (int i = 0; i < width; i += PIECE) {
             const int n = width - i < PIECE ? width - i : PIECE;
             int32_t f[PIECE], c[PIECE], o[PIECE];
-            gates(net->sigmoid, u + i, f, n);
-            gates(net->tanh, u + width + i, c, n);
-            gates(net->sigmoid, u + 2 * width + i, o, n);
+            gates(d->sigmoid, u + i, f, n);
+            gates(d->tanh, u + width + i, c, n);
+            gates(d->sigmoid, u + 2 * width + i, o, n);
             step(h + i, f, c, o, layer->out_scale + i, a + i, n);
         }
 }
@@ -109,11 +109,11 @@ VZ_INLINE void add_byte(int32_t *restrict x, const int16_t *restrict byte, int n
     for (int i = 0; i < n; i++) x[i] += byte[i];
 }
 
-VZ_INLINE void look_up(const vz_network *net, const int64_t *rows, int8_t *found, int count) {
-    const size_t dim = (size_t)net->table_dim, padded = (size_t)features(net);
-    for (int i = 0; i < count * net->contexts; i++) VZ_PREFETCH(net->tables + (size_t)rows[i] * dim);
-    for (int p = 0; p < count; p++, rows += net->contexts, found += padded)
-        for (int i = 0; i < net->contexts; i++) memcpy(found + (size_t)i * dim, net->tables + (size_t)rows[i] * dim, dim);
+VZ_INLINE void look_up(const vz_decoder *d, const int64_t *rows, int8_t *found, int count) {
+    const size_t dim = (size_t)d->table_dim, padded = (size_t)features(d);
+    for (int i = 0; i < count * d->contexts; i++) VZ_PREFETCH(d->tables + (size_t)rows[i] * dim);
+    for (int p = 0; p < count; p++, rows += d->contexts, found += padded)
+        for (int i = 0; i < d->contexts; i++) memcpy(found + (size_t)i * dim, d->tables + (size_t)rows[i] * dim, dim);
 }
 
 VZ_INLINE void exponentiate(const int32_t *restrict table, const int32_t *restrict logits, int32_t *restrict exponentials) {
@@ -124,26 +124,26 @@ VZ_INLINE void exponentiate(const int32_t *restrict table, const int32_t *restri
     for (int i = 0; i < 256; i++) exponentials[i] = table[below[i]];
 }
 
-VZ_EVERY_CPU void vz_network_run(const vz_network *net, const vz_modulation *modulation, vz_workspace *w, int32_t *state,
+VZ_EVERY_CPU void vz_decoder_run(const vz_decoder *d, const vz_modulation *modulation, vz_workspace *w, int32_t *state,
                                  const uint8_t *seen, const int64_t *rows, int count, int32_t *exponentials) {
-    const int width = net->width, padded = VZ_PADDED(width), wide = VZ_PADDED(hidden(net));
-    look_up(net, rows, w->found, count);
-    linear(net->path, &net->features, w->found, w->x, count);
-    for (int p = 0; p < count; p++) add_byte(w->x + p * padded, net->byte + seen[p] * width, width);
-    for (int i = 0; i < net->layers; i++) {
-        const vz_layer *layer = &net->layer[i];
-        modulate(net, modulation, 2 * i, w->x, w->a, count);
-        linear(net->path, &layer->gates, w->a, w->y, count);
-        recur(net, layer, w->y, state + i * width, w->a, count);
-        linear(net->path, &layer->out, w->a, w->y, count);
+    const int width = d->width, padded = VZ_PADDED(width), wide = VZ_PADDED(hidden(d));
+    look_up(d, rows, w->found, count);
+    linear(d->path, &d->features, w->found, w->x, count);
+    for (int p = 0; p < count; p++) add_byte(w->x + p * padded, d->byte + seen[p] * width, width);
+    for (int i = 0; i < d->layers; i++) {
+        const vz_layer *layer = &d->layer[i];
+        modulate(d, modulation, 2 * i, w->x, w->a, count);
+        linear(d->path, &layer->gates, w->a, w->y, count);
+        recur(d, layer, w->y, state + i * width, w->a, count);
+        linear(d->path, &layer->out, w->a, w->y, count);
         add(w->x, w->y, count * padded);
-        modulate(net, modulation, 2 * i + 1, w->x, w->a, count);
-        linear(net->path, &layer->up, w->a, w->y, count);
+        modulate(d, modulation, 2 * i + 1, w->x, w->a, count);
+        linear(d->path, &layer->up, w->a, w->y, count);
         relu(w->y, w->wide, count * wide);
-        linear(net->path, &layer->down, w->wide, w->y, count);
+        linear(d->path, &layer->down, w->wide, w->y, count);
         add(w->x, w->y, count * padded);
     }
-    modulate(net, modulation, 2 * net->layers, w->x, w->a, count);
-    linear(net->path, &net->head, w->a, w->y, count);
-    for (int p = 0; p < count; p++) exponentiate(net->exp, w->y + 256 * p, exponentials + 256 * p);
+    modulate(d, modulation, 2 * d->layers, w->x, w->a, count);
+    linear(d->path, &d->head, w->a, w->y, count);
+    for (int p = 0; p < count; p++) exponentiate(d->exp, w->y + 256 * p, exponentials + 256 * p);
 }

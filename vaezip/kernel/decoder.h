@@ -1,6 +1,6 @@
 /* The exact decoder of docs/network.md. */
-#ifndef VZ_NETWORK_H
-#define VZ_NETWORK_H
+#ifndef VZ_DECODER_H
+#define VZ_DECODER_H
 
 #include <stdint.h>
 
@@ -34,7 +34,7 @@ typedef struct {
     vz_layer layer[VZ_MAX_LAYERS];
     const int32_t *norm, *sigmoid, *tanh, *exp;
     const vz_path *path;
-} vz_network;
+} vz_decoder;
 
 /* Scales and shifts that z sets, constant over a block: FiLM (Perez et al. 2018, arXiv:1709.07871). */
 typedef struct {
@@ -52,12 +52,12 @@ typedef struct {
 } vz_workspace;
 
 /* 0 if there is no memory. `w` is to be freed in any case. */
-int vz_workspace_init(vz_workspace *w, const vz_network *net);
+int vz_workspace_init(vz_workspace *w, const vz_decoder *d);
 void vz_workspace_free(vz_workspace *w);
 
 /* Runs the decoder over `count` bytes, at most VZ_RUN: `seen` are the bytes before each, `rows`, (count, contexts), those of their
  * contexts, `state` is (layers, width). Writes exp(logit - highest), unit 2^-24, of the 256 values of each: (count, 256). */
-void vz_network_run(const vz_network *net, const vz_modulation *modulation, vz_workspace *w, int32_t *state,
+void vz_decoder_run(const vz_decoder *d, const vz_modulation *modulation, vz_workspace *w, int32_t *state,
                     const uint8_t *seen, const int64_t *rows, int count, int32_t *exponentials);
 
 #endif
