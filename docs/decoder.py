@@ -573,7 +573,7 @@ class Mixer:
         self.match_map = self.tensors["mixer.match_map"][preset].copy()
         self.matches = Match(4, self.bits), Match(8, self.bits)
         self.each = np.arange(len(self.history_map))  # the contexts
-        self.slots = np.zeros((len(self.each), 2**self.bits, 16), np.uint8)  # check, states of nodes 1 to 15
+        self.slots = np.zeros((len(self.each), 2**self.bits, 16), np.uint8)  # tag, states of nodes 1 to 15
         self.adaptive = np.tile(self.tensors["mixer.squash"][::128], (3 * 256 + 4096, 1))  # both maps
 
     def begin_byte(self, text: Text, exponentials: Array) -> None:
@@ -587,13 +587,13 @@ class Mixer:
     def find_slots(self, hashes: list[int]) -> None:  # "Slots"
         self.found = []
         for slots, c in zip(self.slots, hashes, strict=True):
-            place, check = c >> 64 - self.bits, c >> 8 & 255 or 1
+            place, tag = c >> 64 - self.bits, c >> 8 & 255 or 1
             tried = [place, place ^ 1, place ^ 2]
-            slot = next((slot for slot in tried if slots[slot, 0] in (check, 0)), -1)
+            slot = next((slot for slot in tried if slots[slot, 0] in (tag, 0)), -1)
             if slot < 0:
                 slot = tried[np.argmin(slots[tried, 1])]
-            if slots[slot, 0] != check:
-                slots[slot] = [check] + [0] * 15
+            if slots[slot, 0] != tag:
+                slots[slot] = [tag] + [0] * 15
             self.found.append(slot)
         self.order = int(np.count_nonzero(self.slots[self.each, self.found, 1][1:6]))
 

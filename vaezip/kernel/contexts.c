@@ -18,7 +18,7 @@ void vz_context_state_push(vz_context_state *c, const vz_tables *t, uint8_t byte
     if (!value && c->word[0])
         memmove(c->word + 1, c->word, (size_t)t->words * sizeof *c->word);
     c->word[0] = value ? (c->word[0] + value) * PRIME : 0;
-    c->history = c->history << 8 | byte;
+    c->recent = c->recent << 8 | byte;
 }
 
 static int64_t row(const vz_tables *t, int table, uint64_t key) {
@@ -34,12 +34,12 @@ static int64_t row(const vz_tables *t, int table, uint64_t key) {
 
 void vz_context_state_rows(const vz_context_state *c, const vz_tables *t, int64_t *rows) {
     for (int i = 0; i < t->order_count; i++)
-        rows[i] = row(t, i, c->history & ((UINT64_C(1) << 8 * t->order[i]) - 1));
+        rows[i] = row(t, i, c->recent & ((UINT64_C(1) << 8 * t->order[i]) - 1));
     int inside = c->word[0] != 0;
-    const uint64_t *recent = c->word + !inside;
-    uint64_t key = inside ? 0 : (c->history & 255) + 1;
+    const uint64_t *newest = c->word + !inside;
+    uint64_t key = inside ? 0 : (c->recent & 255) + 1;
     for (int k = 0; k < t->words; k++) {
-        key = key * SALT + recent[k];
+        key = key * SALT + newest[k];
         rows[t->order_count + k] = row(t, t->order_count + k, key);
     }
 }

@@ -16,7 +16,7 @@ typedef struct {
 } vz_tables;
 
 typedef struct {
-    uint64_t history;                 /* the last eight bytes, newest lowest */
+    uint64_t recent;                 /* the last eight bytes, newest lowest */
     uint64_t word[VZ_MAX_WORDS + 1]; /* [0] is the word so far */
 } vz_context_state;
 

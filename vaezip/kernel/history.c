@@ -49,9 +49,9 @@ static vz_slot *slot_at(const vz_history *h, int context, uint64_t hash, uint32_
     return h->tables + ((size_t)context << h->bits) + ((uint32_t)(hash >> (64 - h->bits)) ^ k);
 }
 
-static uint8_t check_of(uint64_t hash) {
-    uint8_t check = (uint8_t)(hash >> 8 & 255);
-    return (uint8_t)(check + !check);
+static uint8_t tag_of(uint64_t hash) {
+    uint8_t tag = (uint8_t)(hash >> 8 & 255);
+    return (uint8_t)(tag + !tag);
 }
 
 /* The slot of a hash, of three that it may lie in; else a free one, or the least used of them, which it takes. */
@@ -59,11 +59,11 @@ static vz_slot *find_slot(const vz_history *h, int context, uint64_t hash, vz_jo
     vz_slot *other = NULL;
     for (uint32_t k = 0; k < 3; k++) {
         vz_slot *s = slot_at(h, context, hash, k);
-        if (s->check == check_of(hash)) {
+        if (s->tag == tag_of(hash)) {
             vz_journal_keep(j, s, sizeof *s); /* with all that the nibble's bits change of it */
             return s;
         }
-        if (!s->check) {
+        if (!s->tag) {
             other = s;
             break;
         }
@@ -71,7 +71,7 @@ static vz_slot *find_slot(const vz_history *h, int context, uint64_t hash, vz_jo
     }
     vz_journal_keep(j, other, sizeof *other);
     memset(other, 0, sizeof *other);
-    other->check = check_of(hash);
+    other->tag = tag_of(hash);
     return other;
 }
 
@@ -82,7 +82,7 @@ static uint64_t above_in_field(const vz_history *h) {
     return 0 < at && at < h->line ? (uint64_t)h->text[at] << 8 | h->text[at - 1] : 0;
 }
 
-static uint32_t three_bytes(const vz_history *h) { return (uint32_t)(vz_hash(h->recent & 0xFFFFFF) >> 48); }
+static uint32_t three_bytes(const vz_history *h) { return (uint32_t)(vz_hash64(h->recent & 0xFFFFFF) >> 48); }
 
 static void hash_contexts(vz_history *h, uint64_t best, uint64_t second) {
     const uint64_t recent = h->recent, last = recent & 255, first = (uint64_t)h->first, fields = (uint64_t)h->fields;
@@ -111,7 +111,7 @@ static void hash_contexts(vz_history *h, uint64_t best, uint64_t second) {
         best << 16 | second << 8 | last,
         (best << 8) * PRIME + word,
     };
-    for (int i = 0; i < VZ_HISTORIES; i++) h->context[i] = vz_hash(keys[i] * PRIME + (uint64_t)i + 1);
+    for (int i = 0; i < VZ_HISTORIES; i++) h->context[i] = vz_hash64(keys[i] * PRIME + (uint64_t)i + 1);
 }
 
 static void find_match(const vz_history *h, vz_match *match, uint32_t least, vz_journal *j) {
@@ -124,7 +124,7 @@ static void find_match(const vz_history *h, vz_match *match, uint32_t least, vz_
         match->length = 0;
     }
     if (at < least) return;
-    uint32_t *end = match->ends + (vz_hash((h->recent << (64 - 8 * least)) + 1) >> (64 - h->bits));
+    uint32_t *end = match->ends + (vz_hash64((h->recent << (64 - 8 * least)) + 1) >> (64 - h->bits));
     if (!match->length && *end) {
         uint32_t before = *end, length = 0;
         while (length < VZ_LONGEST_MATCH && length < before && text[before - 1 - length] == text[at - 1 - length])
@@ -145,7 +145,7 @@ void vz_history_begin_nibble(vz_history *h, int node, const int *guess, vz_journ
     }
     uint64_t hash[VZ_HISTORIES];
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        hash[i] = node == 1 ? h->context[i] : vz_hash(h->context[i] + (uint64_t)node * SALT);
+        hash[i] = node == 1 ? h->context[i] : vz_hash64(h->context[i] + (uint64_t)node * SALT);
         VZ_PREFETCH(slot_at(h, i, hash[i], 0));
     }
     for (int i = 0; i < VZ_HISTORIES; i++) h->slots[i] = find_slot(h, i, hash[i], j);

@@ -11,7 +11,7 @@
 
 /* The bit histories of the 15 nodes of a nibble after one context. */
 typedef struct {
-    uint8_t check; /* 0: free */
+    uint8_t tag; /* 0: free */
     uint8_t state[15];
 } vz_slot;
 
@@ -58,7 +58,7 @@ void vz_history_free(vz_history *h);
 void vz_history_begin_nibble(vz_history *h, int node, const int *guess, vz_journal *j);
 void vz_history_push(vz_history *h, int byte, vz_journal *j);
 
-VZ_INLINE uint64_t vz_hash(uint64_t x) {
+VZ_INLINE uint64_t vz_hash64(uint64_t x) {
     x *= MIX;
     x ^= x >> 32;
     return x * PRIME;

@@ -8,8 +8,9 @@
 
 #define DOMAIN_LIMIT 32767 /* logistic domain in units of 1/4096 */
 #define WEIGHT_LIMIT 262143
-#define MAP_LIMIT 255
-#define APM_BUCKETS 33
+#define COUNT_LIMIT 255 /* of the entries of history and match map */
+#define APM_BUCKETS 33  /* of an adaptive probability map (APM) */
+#define APM_SHIFT 6     /* by which an APM's entry moves after a bit */
 #define NETWORK 0
 #define BIAS 1
 #define FIRST_MATCH 2
@@ -35,7 +36,7 @@ typedef struct {
     int row[VZ_SETS], final_row[VZ_FINAL_SETS];
     int output[VZ_SETS]; /* logistic domain, unit 1/4096 */
     int mixed;           /* so is this; then maps refine it */
-    int bucket, apm[2];
+    int apm[2], bucket; /* rows of the two APMs, and of these the nearest bucket */
     int match_bit[VZ_MATCHES]; /* what they say, or -1 */
     int32_t entry_at[VZ_HISTORIES], mask[VZ_HISTORIES]; /* of histories, in their map; all ones for those with a state, else 0 */
     uint32_t entry[VZ_HISTORIES];
@@ -215,7 +216,7 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *s
     p->final_row[2] = FINAL_NODE + node;
     p->final_row[3] = FINAL_BEFORE + before;
     p->apm[0] = expected * 256 + node;
-    p->apm[1] = (int)(vz_hash((h->recent & 0xFFFF) << 8 | (uint64_t)node) >> 52);
+    p->apm[1] = (int)(vz_hash64((h->recent & 0xFFFF) << 8 | (uint64_t)node) >> 52);
     for (int s = 0; s < VZ_SETS; s++) {
         VZ_PREFETCH(m->weights[p->row[s]]);
         VZ_PREFETCH(m->weights[p->row[s]] + VZ_INPUTS - 1);
@@ -244,7 +245,7 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *s
 VZ_INLINE uint32_t adapted(uint32_t entry, int32_t rate, int bit) {
     int32_t count = (int32_t)(entry & 1023), p = (int32_t)(entry >> 10), d = (bit << 22) - p;
     p += ((d >> 9) * rate + (((d & 511) * rate) >> 9)) >> 7;
-    return (uint32_t)p << 10 | (uint32_t)(count + (count < MAP_LIMIT));
+    return (uint32_t)p << 10 | (uint32_t)(count + (count < COUNT_LIMIT));
 }
 
 VZ_INLINE void adapt_match(vz_mixer *m, uint32_t *entry, int bit, vz_journal *j) {
@@ -270,7 +271,7 @@ VZ_INLINE void adapt_histories(vz_mixer *restrict m, const prediction *restrict 
 
 VZ_INLINE void refine(uint16_t *probability, int bit, vz_journal *j) {
     vz_journal_keep(j, probability, sizeof *probability);
-    *probability = (uint16_t)(*probability + (((bit ? 65535 : 0) - *probability) >> 6));
+    *probability = (uint16_t)(*probability + (((bit ? 65535 : 0) - *probability) >> APM_SHIFT));
 }
 
 /* What changes is kept by the journal, which may be NULL; or, if the mixer is `marked`, is known to have changed. */

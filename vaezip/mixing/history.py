@@ -86,7 +86,7 @@ class History:
         self.slots: list[NDArray[np.uint8]] = []  # per context: the states of nodes 1 to 15
         self.matches = new_matches(size)
         self.fields = self.word_length = 0  # separators of this line, letters of this word so far
-        self._checks = np.zeros((HISTORIES, 1 << self.bits), np.uint8)
+        self._tags = np.zeros((HISTORIES, 1 << self.bits), np.uint8)
         self._states = np.zeros((HISTORIES, 1 << self.bits, 15), np.uint8)
         self._followers = np.zeros(1 << 16, np.uint16)  # by the hash of three bytes: the two after them
         self._contexts = [0] * HISTORIES
@@ -174,18 +174,18 @@ class History:
         place, found = self._nearest_slot(context, key)
         slot: NDArray[np.uint8] = self._states[context, place]
         if not found:
-            self._checks[context, place] = _check(key)
+            self._tags[context, place] = _tag(key)
             slot[:] = 0
         return slot
 
     def _nearest_slot(self, context: int, key: int) -> tuple[int, bool]:
         """Where a key's slot is, of three places; else a free one, or the least used of them, and False."""
-        checks: NDArray[np.uint8] = self._checks[context]
+        tags: NDArray[np.uint8] = self._tags[context]
         states: NDArray[np.uint8] = self._states[context]
         worst = at = key >> (64 - self.bits)
         for place in (at, at ^ 1, at ^ 2):
-            if checks[place] in (_check(key), 0):
-                return place, bool(checks[place])
+            if tags[place] in (_tag(key), 0):
+                return place, bool(tags[place])
             if states[place, 0] < states[worst, 0]:
                 worst = place
         return worst, False
@@ -233,7 +233,7 @@ class History:
         self._first = self.fields = self._separator = self._indent = self._line_word = 0
 
 
-def _check(key: int) -> int:
+def _tag(key: int) -> int:
     return (key >> 8 & 255) or 1
 
 

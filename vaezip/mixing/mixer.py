@@ -34,10 +34,10 @@ from vaezip.mixing.parameters import (
 )
 from vaezip.network.ops import Int32
 
-_LIMIT = 32767  # of the logistic domain, in units of 1/4096
-_MAP_COUNT = 255
-_BUCKETS = 33  # of an adaptive probability map
-_MAP_SHIFT = 6
+_DOMAIN_LIMIT = 32767  # of the logistic domain, in units of 1/4096
+_COUNT_LIMIT = 255  # of the entries of history and match map
+_APM_BUCKETS = 33  # of an adaptive probability map (APM)
+_APM_SHIFT = 6  # by which an APM's entry moves after a bit
 _NETWORK, _BIAS, _FIRST_MATCH, _FIRST_HISTORY = 0, 1, 2, 2 + MATCHES
 _SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_BYTE_SHARE, _SET_FIELD, _SET_BEFORE = SET_OFFSETS[:SETS]
 _FINAL_MATCH, _FINAL_BYTE, _FINAL_NODE, _FINAL_BEFORE = FINAL_OFFSETS[:FINAL_SETS]
@@ -56,7 +56,8 @@ class _Prediction:
     final_rows: list[int]  # of the final weights, one per final set
     outputs: list[int]  # of the sets, logistic domain, unit 1/4096
     mixed: int  # so is this
-    maps: list[tuple[int, int]]  # entries of the two adaptive maps
+    apm: tuple[int, int]  # rows of the two APMs
+    bucket: int  # of these rows, the nearest
     match_bits: list[int]  # what each match says, -1 for nothing
     probability: int  # of a one, 16 bits
 
@@ -69,8 +70,9 @@ class Mixer:
         self._p = parameters
         self._history = History(size)
         self.learned = parameters.presets[preset].copy()
-        identity = parameters.squash[:: 4096 // (_BUCKETS - 1)].astype(np.int32)
-        self._maps = np.tile(identity, (3 * 256 + 4096, 1))
+        identity = parameters.squash[:: 4096 // (_APM_BUCKETS - 1)].astype(np.int32)
+        self._apm_node = np.tile(identity, (3 * 256, 1))
+        self._apm_order2 = np.tile(identity, (1 << 12, 1))
         self._tree = [0] * 512
         self._guess = (0, 0)  # the network's best and second best byte
         self._byte_share = 0  # the class of the best byte's probability, 0 to 7
@@ -80,7 +82,8 @@ class Mixer:
     def copy(self) -> Mixer:
         """Another one in the same state, between two bytes."""
         other = copy.copy(self)
-        other.learned, other._maps = self.learned.copy(), self._maps.copy()
+        other.learned = self.learned.copy()
+        other._apm_node, other._apm_order2 = self._apm_node.copy(), self._apm_order2.copy()
         other._history, other._tree = copy.deepcopy(self._history), self._tree.copy()
         return other
 
@@ -160,7 +163,8 @@ class Mixer:
         states = [int(slot[prediction.index]) for slot in slots]
         yield learned.weights, prediction.rows
         yield learned.final_weights, prediction.final_rows
-        yield self._maps, tuple(zip(*prediction.maps, strict=True))
+        yield self._apm_node, (prediction.apm[0], prediction.bucket)
+        yield self._apm_order2, (prediction.apm[1], prediction.bucket)
         lengths = [_length_class(match.length) for match in self._history.matches]
         yield learned.match_map, (range(MATCHES), lengths)
         yield learned.history_map, (range(HISTORIES), states)
@@ -171,7 +175,7 @@ class Mixer:
         p, history = self._p, self._history
         index = (1 << depth % 4 | node & ((1 << depth % 4) - 1)) - 1  # of the histories in a slot
         inputs = np.zeros(INPUTS, np.int32)
-        network = (self._log(self._tree[2 * node + 1]) - self._log(self._tree[2 * node])) >> 8
+        network = (self._logarithm(self._tree[2 * node + 1]) - self._logarithm(self._tree[2 * node])) >> 8
         inputs[_NETWORK] = network = max(-2047, min(2047, network))
         inputs[_BIAS] = 256
         match_bits = [_expected_bit(match, history.text, node, depth) for match in history.matches]
@@ -203,19 +207,17 @@ class Mixer:
             _FINAL_BEFORE + before,
         ]
         sums = ((self.learned.weights[rows] >> 3) * inputs).sum(axis=1) >> 9
-        outputs = np.clip(sums, -_LIMIT, _LIMIT).tolist()
+        outputs = np.clip(sums, -_DOMAIN_LIMIT, _DOMAIN_LIMIT).tolist()
         final = self.learned.final_weights[final_rows].sum(axis=0).tolist()
         mixed = sum(w * (x >> 4) for w, x in zip(final, outputs, strict=True)) >> 14
-        mixed = max(-_LIMIT, min(_LIMIT, mixed))
+        mixed = max(-_DOMAIN_LIMIT, min(_DOMAIN_LIMIT, mixed))
 
-        bucket, fraction = divmod(mixed + _LIMIT + 1, 2048)
-        order2 = hash64((history.last_two << 8) | node) >> 52
-        which = (expected * 256 + node, 768 + order2)
-        low = sum(int(self._maps[m, bucket]) for m in which)
-        high = sum(int(self._maps[m, bucket + 1]) for m in which)
+        bucket, fraction = divmod(mixed + _DOMAIN_LIMIT + 1, 2048)
+        apm = expected * 256 + node, hash64((history.last_two << 8) | node) >> 52
+        low = int(self._apm_node[apm[0], bucket]) + int(self._apm_order2[apm[1], bucket])
+        high = int(self._apm_node[apm[0], bucket + 1]) + int(self._apm_order2[apm[1], bucket + 1])
         refined = (low * (2048 - fraction) + high * fraction) >> 11
         probability = (2 * self._squash(mixed) + refined) >> 2
-        nearest = bucket + (fraction >= 1024)
         return _Prediction(
             index,
             inputs,
@@ -223,7 +225,8 @@ class Mixer:
             final_rows,
             outputs,
             mixed,
-            [(m, nearest) for m in which],
+            apm,
+            bucket + (fraction >= 1024),
             match_bits,
             max(16, min(65520, probability)),
         )
@@ -238,8 +241,9 @@ class Mixer:
         moves = ((np.array(prediction.outputs) >> 4) * step + 32768) >> 16
         moved = self.learned.final_weights[prediction.final_rows] + moves
         self.learned.final_weights[prediction.final_rows] = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT)
-        for entry in prediction.maps:
-            self._maps[entry] += ((65535 if bit else 0) - self._maps[entry]) >> _MAP_SHIFT
+        for table, row in zip((self._apm_node, self._apm_order2), prediction.apm, strict=True):
+            entry = row, prediction.bucket
+            table[entry] += ((65535 if bit else 0) - table[entry]) >> _APM_SHIFT
         for i, (match, match_bit) in enumerate(zip(history.matches, prediction.match_bits, strict=True)):
             if match_bit >= 0:
                 self._adapt(self.learned.match_map[i], _length_class(match.length), match_bit == bit)
@@ -253,15 +257,15 @@ class Mixer:
         """Move a probability towards the bit, the less the more it has seen."""
         probability, count = divmod(int(entries[at]), 1024)
         probability += (((bit << 22) - probability) * int(self._p.rate[count])) >> 16
-        entries[at] = probability << 10 | (count + (count < _MAP_COUNT))
+        entries[at] = probability << 10 | (count + (count < _COUNT_LIMIT))
 
     def _squash(self, x: int) -> int:
         """16-bit probability of a logistic value in units of 1/4096."""
-        at, fraction = divmod(x + _LIMIT + 1, 16)
+        at, fraction = divmod(x + _DOMAIN_LIMIT + 1, 16)
         low, high = int(self._p.squash[at]), int(self._p.squash[at + 1])
         return (low * (16 - fraction) + high * fraction) >> 4
 
-    def _log(self, x: int) -> int:
+    def _logarithm(self, x: int) -> int:
         """Natural logarithm in units of 2**-16."""
         bits = x.bit_length() - 1
         mantissa = (x >> (bits - 10) if bits >= 10 else x << (10 - bits)) & 1023

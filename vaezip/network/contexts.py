@@ -64,12 +64,12 @@ class ContextState:
 
     def __init__(self, architecture: Architecture, lanes: int) -> None:
         self._architecture = architecture
-        self._history = np.zeros(lanes, np.uint64)  # the last eight bytes, newest lowest
+        self._recent = np.zeros(lanes, np.uint64)  # the last eight bytes, newest lowest
         self._words = np.zeros((architecture.word_contexts + 1, lanes), np.uint64)  # [0] is the word so far
 
     def slots(self) -> NDArray[np.int64]:
         """int64 (lanes, contexts): where to look for what the tables know about the byte to come."""
-        return _slots(self._architecture, self._history, self._words)
+        return _slots(self._architecture, self._recent, self._words)
 
     def push(self, byte: NDArray[np.uint8]) -> None:
         """Append one byte to every lane: uint8 (lanes,)."""
@@ -77,19 +77,19 @@ class ContextState:
         ended = (value == 0) & (self._words[0] != 0)
         self._words[1:] = np.where(ended, self._words[:-1], self._words[1:])
         self._words[0] = np.where(value != 0, (self._words[0] + value) * np.uint64(PRIME), np.uint64(0))
-        self._history = (self._history << np.uint64(8)) | byte.astype(np.uint64)
+        self._recent = (self._recent << np.uint64(8)) | byte.astype(np.uint64)
 
 
 def _slots(
-    architecture: Architecture, history: NDArray[np.uint64], words: NDArray[np.uint64]
+    architecture: Architecture, recent: NDArray[np.uint64], words: NDArray[np.uint64]
 ) -> NDArray[np.int64]:
-    """Slots from the byte history (...) and the word hashes (words, ...): int64 (..., contexts)."""
-    keys = [history & np.uint64((1 << 8 * n) - 1) for n in architecture.orders]
+    """Slots from the last eight bytes (...) and the word hashes (words, ...): int64 (..., contexts)."""
+    keys = [recent & np.uint64((1 << 8 * n) - 1) for n in architecture.orders]
     inside = words[0] != 0
-    recent = np.where(inside, words[:-1], words[1:])
-    key = np.where(inside, np.uint64(0), (history & np.uint64(255)) + np.uint64(1))
+    newest = np.where(inside, words[:-1], words[1:])
+    key = np.where(inside, np.uint64(0), (recent & np.uint64(255)) + np.uint64(1))
     for k in range(architecture.word_contexts):
-        key = key * np.uint64(_SALT) + recent[k]
+        key = key * np.uint64(_SALT) + newest[k]
         keys.append(key)
     bits = architecture.table_bits
     return np.stack([_slot(key, i, bits[i]) for i, key in enumerate(keys)], axis=-1)
@@ -105,10 +105,10 @@ def context_slots(architecture: Architecture, data: NDArray[np.uint8]) -> NDArra
     seen = np.zeros((lanes, length), np.uint8)  # seen[:, t] is the byte before position t
     seen[:, 1:] = data[:, :-1]
     wide = seen.astype(np.uint64)
-    history = wide.copy()
+    recent = wide.copy()
     for n in range(1, min(max(architecture.orders), length)):
-        history[:, n:] |= wide[:, : length - n] << np.uint64(8 * n)
-    return _slots(architecture, history, _word_hashes(seen, architecture.word_contexts + 1))
+        recent[:, n:] |= wide[:, : length - n] << np.uint64(8 * n)
+    return _slots(architecture, recent, _word_hashes(seen, architecture.word_contexts + 1))
 
 
 def _word_hashes(seen: NDArray[np.uint8], words: int) -> NDArray[np.uint64]:

@@ -42,13 +42,13 @@ class LaneContexts:
         """
         a, before = self._a, MOST_ORDER
         seen = text[:, before:]
-        history = seen.clone()
+        recent = seen.clone()
         for n in range(1, max(a.orders)):
-            history |= text[:, before - n : -n] << (8 * n)
-        keys = [history & ((1 << 8 * n) - 1) for n in a.orders]
+            recent |= text[:, before - n : -n] << (8 * n)
+        keys = [recent & ((1 << 8 * n) - 1) for n in a.orders]
         words = self._hashes(seen, torch.where(fresh, 0, self._words))
         inside = words[0] != 0
-        key = torch.where(inside, 0, (history & 255) + 1)
+        key = torch.where(inside, 0, (recent & 255) + 1)
         for k in range(a.word_contexts):
             key = key * _signed(_SALT) + torch.where(inside, words[k], words[k + 1])
             keys.append(key)
