@@ -36,6 +36,9 @@ class Method(IntEnum):
     VAE_NULL = 3  # ANS words; the text given the null latent
 
 
+_METHODS = frozenset(map(int, Method))
+
+
 class Block(NamedTuple):
     """One coded block: `size` bytes of content in `payload`."""
 
@@ -238,7 +241,7 @@ def _kind(block: Block) -> int:
 
 def _method_and_preset(kind: int) -> tuple[Method, int]:
     method, preset = kind >> 2, kind & 3
-    if method not in Method._value2member_map_ or (method == Method.STORED and preset):
+    if method not in _METHODS or (method == Method.STORED and preset):
         raise FormatError("damaged block: unknown method")
     return Method(method), preset
 

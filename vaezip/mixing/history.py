@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.mixing.parameters import HISTORIES
+from vaezip.network.contexts import MIX, PRIME, SALT
 
 LONGEST_MATCH = 400
 _LEAST_MATCH = (4, 8)
 _MANY_FIELDS = 256
-_PRIME = 0x9E3779B97F4A7C15
-_MIX = 0xD6E8FEB86659FD93
-_SALT = 0xA0761D6478BD642F
 _MASK = (1 << 64) - 1
 _INSIDE_ITEMS = frozenset(b"_-.")
 _SEPARATORS = frozenset(b',\t|;:="')
@@ -27,9 +25,9 @@ _SEPARATORS = frozenset(b',\t|;:="')
 
 def hash64(x: int) -> int:
     """A hash whose upper bits are good."""
-    x = x * _MIX & _MASK
+    x = x * MIX & _MASK
     x ^= x >> 32
-    return x * _PRIME & _MASK
+    return x * PRIME & _MASK
 
 
 @dataclass
@@ -125,7 +123,7 @@ class History:
             self.slots.append(self._states[i, place] if found else np.zeros(15, np.uint8))
 
     def _second_keys(self, node: int) -> list[int]:
-        return [hash64((context + node * _SALT) & _MASK) for context in self._contexts]
+        return [hash64((context + node * SALT) & _MASK) for context in self._contexts]
 
     def _hash_contexts(self, best: int, second: int) -> None:
         recent, column = self._recent, len(self.text) - self._line
@@ -142,21 +140,21 @@ class History:
             recent & 0xFFFFFFFF,
             recent & 0xFFFFFFFFFFFF,
             word,
-            word * _PRIME + self._words[1],
+            word * PRIME + self._words[1],
             above << 8 | last,
             fields << 16 | self._first << 8 | near,
-            self._shape * _PRIME + self._separator,
+            self._shape * PRIME + self._separator,
             above << 24 | self._first << 16 | last_two,
-            self._item * _PRIME + fields,
+            self._item * PRIME + fields,
             self._above_in_field() << 16 | (fields & 255) << 8 | last,
-            word * _PRIME + self._words[2],
+            word * PRIME + self._words[2],
             int(self._followers[self._three_bytes()]) << 8 | last,
-            self._line_word * _PRIME + word,
-            (self._indent << 16 | self._indent_before << 8 | near) * _PRIME + last,
+            self._line_word * PRIME + word,
+            (self._indent << 16 | self._indent_before << 8 | near) * PRIME + last,
             best << 16 | second << 8 | last,
-            (best << 8) * _PRIME + word,
+            (best << 8) * PRIME + word,
         )
-        self._contexts = [hash64(context * _PRIME + i + 1 & _MASK) for i, context in enumerate(contexts)]
+        self._contexts = [hash64(context * PRIME + i + 1 & _MASK) for i, context in enumerate(contexts)]
         self.last_two = last_two
 
     def _above_in_field(self) -> int:
@@ -198,14 +196,14 @@ class History:
         self._recent = (self._recent << 8 | byte) & _MASK
         kind = shape_class(byte)
         if byte == ord(" "):
-            self._item = self._item * _PRIME & _MASK
+            self._item = self._item * PRIME & _MASK
         elif kind in _WORD_CLASSES or byte in _INSIDE_ITEMS:
-            self._item = (self._item + byte + 1) * _PRIME & _MASK
+            self._item = (self._item + byte + 1) * PRIME & _MASK
         else:
             self._item = 0
         if kind in _WORD_CLASSES:
             folded = byte + 32 if kind == ord("A") else byte
-            self._words[0] = (self._words[0] + folded + 1) * _PRIME & _MASK
+            self._words[0] = (self._words[0] + folded + 1) * PRIME & _MASK
             self.word_length += 1
         elif self.word_length:
             self._line_word = self._line_word or self._words[0]

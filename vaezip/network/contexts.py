@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from vaezip.network.architecture import Architecture
 
 PRIME = 0x9E3779B97F4A7C15
-_INVERSE = pow(PRIME, -1, 1 << 64)
-_MIX = 0xD6E8FEB86659FD93
-_SALT = 0xA0761D6478BD642F
+INVERSE = pow(PRIME, -1, 1 << 64)  # of PRIME, modulo 2**64
+MIX = 0xD6E8FEB86659FD93
+SALT = 0xA0761D6478BD642F
 TAG_BITS = 8
 TAG_MASK = (1 << TAG_BITS) - 1
 STRANGERS = 1 << TAG_BITS  # rows at the beginning of every table that contexts without their own share
@@ -40,7 +40,7 @@ WORD_VALUE: NDArray[np.uint64] = np.where(_is_word, _fold + 1, 0).astype(np.uint
 
 def _slot(key: NDArray[np.uint64], table: int, bits: int) -> NDArray[np.int64]:
     """Row of `table` and tag for each key: uint64 (...) -> int64 (...), row * 256 + tag."""
-    key = (key + np.uint64(((table + 1) * _SALT) & _MASK)) * np.uint64(_MIX)
+    key = (key + np.uint64(((table + 1) * SALT) & _MASK)) * np.uint64(MIX)
     key ^= key >> np.uint64(32)
     key *= np.uint64(PRIME)
     slot = (key >> np.uint64(64 - bits - TAG_BITS)).astype(np.int64)
@@ -89,7 +89,7 @@ def _slots(
     newest = np.where(inside, words[:-1], words[1:])
     key = np.where(inside, np.uint64(0), (recent & np.uint64(255)) + np.uint64(1))
     for k in range(architecture.word_contexts):
-        key = key * np.uint64(_SALT) + newest[k]
+        key = key * np.uint64(SALT) + newest[k]
         keys.append(key)
     bits = architecture.table_bits
     return np.stack([_slot(key, i, bits[i]) for i, key in enumerate(keys)], axis=-1)
@@ -120,7 +120,7 @@ def _word_hashes(seen: NDArray[np.uint8], words: int) -> NDArray[np.uint64]:
     lanes, length = seen.shape
     value = WORD_VALUE[seen]
     up = np.multiply.accumulate(np.full(length, PRIME, np.uint64))  # PRIME**(t+1)
-    down = np.multiply.accumulate(np.full(length, _INVERSE, np.uint64)) * np.uint64(PRIME)
+    down = np.multiply.accumulate(np.full(length, INVERSE, np.uint64)) * np.uint64(PRIME)
     sums = np.add.accumulate(value * down, axis=1)
     position = np.broadcast_to(np.arange(length), (lanes, length))
     # The last position outside a word, at or before each one; -1 if there is none.

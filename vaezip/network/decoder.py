@@ -33,13 +33,14 @@ from vaezip.network.ops import (
 from vaezip.tensors import Tensors
 
 STATE_BITS = 24  # unit of the recurrent state: 2**-24
-_MODULATION_SHIFT = 19
+MODULATION_SHIFT = 19
 _SCALE_BOUND = (1 << 14) - 1
 _SHIFT_BOUND = (1 << 29) - 1
 assert NORM_BOUND * _SCALE_BOUND + _SHIFT_BOUND < 1 << 31  # so that modulation needs no more than 32 bits
-_OUT_SHIFT = 20
+OUT_SHIFT = 20
 _OUT_BOUND = (1 << 15) - 1
-EXP_ENTRIES = 1088  # logits further than 17 nats below the highest count as zero
+LOGIT_UNIT = 64  # logits are in units of 1/64 nat
+EXP_ENTRIES = 17 * LOGIT_UNIT  # logits further than 17 nats below the highest count as zero
 
 
 class Modulation(NamedTuple):
@@ -147,7 +148,7 @@ class Decoder:
     def _modulated(self, x: Int32, modulation: Modulation, site: int) -> NDArray[np.int8]:
         """RMSNorm, then scale and shift of that site: int8 (lanes, T, H)."""
         y = self.norm(x) * modulation.scale[:, None, site] + modulation.shift[:, None, site]
-        return clip_activation(y >> _MODULATION_SHIFT)
+        return clip_activation(y >> MODULATION_SHIFT)
 
     def _recur(self, u: Int32, h: Int32, scale: Int32) -> tuple[NDArray[np.int8], Int32]:
         """h_t = h_(t-1) + (1 - f_t)(c_t - h_(t-1)); out_t = o_t h_t. u: (lanes, T, 3H); h: (lanes, H)."""
@@ -164,5 +165,5 @@ class Decoder:
             wide = np.add(wide, step, out=states[:, t])
         value = (states >> (STATE_BITS - VALUE_BITS)).astype(np.int32)
         out = (gate(self.sigmoid, o) * value) >> VALUE_BITS
-        out = (out * scale + (1 << (_OUT_SHIFT - 1))) >> _OUT_SHIFT
+        out = (out * scale + (1 << (OUT_SHIFT - 1))) >> OUT_SHIFT
         return clip_activation(out), wide.astype(np.int32)

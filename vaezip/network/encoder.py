@@ -22,7 +22,7 @@ from vaezip.network.ops import (
 from vaezip.tensors import Tensors
 
 ENCODER_BYTES = 4096  # the most that the encoder reads of a block
-_WINDOW = 64
+WINDOW = 64  # bytes that it reads in one place of a longer block
 CONV2_MAX = (1 << 14) - 1  # largest output of conv2; its mean, in units of 1/256, stays below 2**22
 POOL_SHIFT = 19
 _POOL_BOUND = (1 << 20) - 1
@@ -35,9 +35,9 @@ def encoder_view(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     if len(block) <= ENCODER_BYTES:
         return block
-    count = ENCODER_BYTES // _WINDOW
-    offsets = np.arange(count) * (len(block) - _WINDOW) // (count - 1)
-    windows: NDArray[np.uint8] = block[offsets[:, None] + np.arange(_WINDOW)]
+    count = ENCODER_BYTES // WINDOW
+    offsets = np.arange(count) * (len(block) - WINDOW) // (count - 1)
+    windows: NDArray[np.uint8] = block[offsets[:, None] + np.arange(WINDOW)]
     return windows.reshape(-1)
 
 

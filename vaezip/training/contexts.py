@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaezip.network.architecture import Architecture
-from vaezip.network.contexts import _INVERSE, _MIX, _SALT, PRIME, TAG_BITS, TAG_MASK, WORD_VALUE
+from vaezip.network.contexts import INVERSE, MIX, PRIME, SALT, TAG_BITS, TAG_MASK, WORD_VALUE
 
 MOST_ORDER = 7  # bytes of a context
 
@@ -30,7 +30,7 @@ class LaneContexts:
         self._value = torch.from_numpy(WORD_VALUE.astype(np.int64)).to(device)
         self._position = torch.arange(chunk, device=device)
         self._up = torch.from_numpy(_powers(PRIME, chunk)).to(device)  # PRIME**(t+1)
-        self._down = torch.from_numpy(_powers(_INVERSE, chunk) * _signed(PRIME)).to(device)
+        self._down = torch.from_numpy(_powers(INVERSE, chunk) * _signed(PRIME)).to(device)
 
     def rows(self, text: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of the tables to read for the next bytes of every lane.
@@ -50,13 +50,13 @@ class LaneContexts:
         inside = words[0] != 0
         key = torch.where(inside, 0, (recent & 255) + 1)
         for k in range(a.word_contexts):
-            key = key * _signed(_SALT) + torch.where(inside, words[k], words[k + 1])
+            key = key * _signed(SALT) + torch.where(inside, words[k], words[k + 1])
             keys.append(key)
         found, shared = zip(*(self._find(key, i) for i, key in enumerate(keys)), strict=True)
         return torch.stack(found, -1), torch.stack(shared, -1)
 
     def _find(self, key: Tensor, table: int) -> tuple[Tensor, Tensor]:
-        key = (key + _signed((table + 1) * _SALT)) * _signed(_MIX)
+        key = (key + _signed((table + 1) * SALT)) * _signed(MIX)
         key = (key ^ _shifted(key, 32)) * _signed(PRIME)
         slot = _shifted(key, 64 - self._a.table_bits[table] - TAG_BITS)
         tag = slot & TAG_MASK

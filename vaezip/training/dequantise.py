@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from vaezip.errors import ModelError
 from vaezip.latent import PHASES
 from vaezip.model import Model
+from vaezip.network.decoder import LOGIT_UNIT, MODULATION_SHIFT, OUT_SHIFT
 from vaezip.network.ops import GATE_BITS, NORM_BITS, VALUE_BITS
 from vaezip.tensors import read_tensors
 from vaezip.training.quantise import LEAST_SCALE
@@ -66,8 +67,9 @@ def _decoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
     z_step = t["training.latent_step"].astype(np.float64)[:, None, None]
     residual, gate = float(t["training.residual_unit"][0]), float(1 << GATE_BITS)
     sites = 2 * a.layers + 1
-    scale = t["decoder.scale"] * step / 2.0 ** (19 - NORM_BITS)
-    z_scale = t["decoder.z_scale"].reshape(-1, sites, a.width) * step / 2.0 ** (19 - NORM_BITS) / z_step
+    per_scale, per_shift = 2.0 ** (MODULATION_SHIFT - NORM_BITS), 2.0**MODULATION_SHIFT
+    scale = t["decoder.scale"] * step / per_scale
+    z_scale = t["decoder.z_scale"].reshape(-1, sites, a.width) * step / per_scale / z_step
     row_step = np.repeat(table_step, np.diff(a.table_offsets))[:, None]
     features = np.repeat(table_step, a.table_dim)
     state: dict[str, Array] = {
@@ -76,16 +78,16 @@ def _decoder(vae: Vae, t: dict[str, Array]) -> dict[str, Array]:
         "decoder.byte.weight": t["decoder.byte"] / residual,
         **_linear(t, "decoder.features", features, residual, bias=False),
         "decoder.scale": scale,
-        "decoder.shift": (t["decoder.shift"] - 2.0**18) * step / 2.0**19,
+        "decoder.shift": (t["decoder.shift"] - per_shift / 2) * step / per_shift,
         "decoder.z_scale": z_scale / np.where(np.abs(scale) < 1e-3, 1e-3, scale),
-        "decoder.z_shift": t["decoder.z_shift"].reshape(-1, sites, a.width) * step / 2.0**19 / z_step,
+        "decoder.z_shift": t["decoder.z_shift"].reshape(-1, sites, a.width) * step / per_shift / z_step,
         "decoder.start": t["decoder.start"] / gate,
         "decoder.z_start": t["decoder.z_start"].reshape(-1, a.layers, a.width) / gate / z_step,
-        **_linear(t, "decoder.head", step[-1], 64.0),
+        **_linear(t, "decoder.head", step[-1], LOGIT_UNIT),
     }
     for i in range(a.layers):
         name = f"decoder.layers.{i}"
-        out_step = 2.0 ** (20 - VALUE_BITS) / t[f"{name}.out_scale"]
+        out_step = 2.0 ** (OUT_SHIFT - VALUE_BITS) / t[f"{name}.out_scale"]
         up_step = t["training.up_step"][i].astype(np.float64)
         state |= _linear(t, f"{name}.gates", step[2 * i], gate)
         state |= _linear(t, f"{name}.out", out_step, residual)

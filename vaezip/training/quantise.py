@@ -26,7 +26,7 @@ from vaezip.mixing.parameters import MixerParameters
 from vaezip.model import serialise
 from vaezip.network.architecture import Architecture
 from vaezip.network.contexts import context_slots, find_rows
-from vaezip.network.decoder import EXP_ENTRIES
+from vaezip.network.decoder import EXP_ENTRIES, LOGIT_UNIT, MODULATION_SHIFT, OUT_SHIFT
 from vaezip.network.encoder import CONV2_MAX, POOL_SHIFT, Encoder, encoder_view
 from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, NORM_BITS, RESIDUAL_BOUND, VALUE_BITS
 from vaezip.training.data import Corpus, SegmentSource, TextFile
@@ -279,11 +279,11 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
     z_step = grid.step[:, None, None]
     z_scale = _numpy(decoder.z_scale)[grid.active] * z_step * scale
     z_shift = _numpy(decoder.z_shift)[grid.active] * z_step
-    per_scale, per_shift = 2.0 ** (19 - NORM_BITS) / step, 2.0**19 / step
+    per_scale, per_shift = 2.0 ** (MODULATION_SHIFT - NORM_BITS) / step, 2.0**MODULATION_SHIFT / step
     latents = len(grid.active)
     out |= {
         "decoder.scale": np.round(scale * per_scale).astype(np.int32),
-        "decoder.shift": np.round(shift * per_shift + 2**18).astype(np.int32),
+        "decoder.shift": np.round(shift * per_shift + 2 ** (MODULATION_SHIFT - 1)).astype(np.int32),
         "decoder.z_scale": np.clip(np.round(z_scale * per_scale), -32767, 32767)
         .astype(np.int16)
         .reshape(latents, -1),
@@ -301,7 +301,7 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
         assert isinstance(layer, Layer)
         name = f"decoder.layers.{i}"
         out |= {
-            f"{name}.out_scale": np.round(2.0 ** (20 - VALUE_BITS) / out_steps[i]).astype(np.int32),
+            f"{name}.out_scale": np.round(2.0 ** (OUT_SHIFT - VALUE_BITS) / out_steps[i]).astype(np.int32),
             **_linear(
                 f"{name}.gates", _numpy(layer.gates.weight) * step[2 * i], _numpy(layer.gates.bias), gate
             ),
@@ -312,13 +312,15 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
                 1 / up_steps[i],
             ),
         }
-    out |= _linear("decoder.head", _numpy(decoder.head.weight) * step[-1], _numpy(decoder.head.bias), 64.0)
+    out |= _linear(
+        "decoder.head", _numpy(decoder.head.weight) * step[-1], _numpy(decoder.head.bias), LOGIT_UNIT
+    )
     position = (np.arange(GATE_ENTRIES) - GATE_ENTRIES // 2) / gate
     out |= {
         "decoder.norm": _norm_table(a.width),
         "decoder.sigmoid": np.round(2**VALUE_BITS / (1 + np.exp(-position))).astype(np.int32),
         "decoder.tanh": np.round(2**VALUE_BITS * np.tanh(position)).astype(np.int32),
-        "decoder.exp": np.round(np.exp(-np.arange(EXP_ENTRIES) / 64) * 2**24).astype(np.int32),
+        "decoder.exp": np.round(np.exp(-np.arange(EXP_ENTRIES) / LOGIT_UNIT) * 2**24).astype(np.int32),
         "training.residual_unit": np.array([residual], np.float32),
         "training.table_step": table_scale.astype(np.float32),
         "training.norm_step": step.astype(np.float32),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vaezip.network.architecture import Architecture
 from vaezip.network.contexts import context_slots, find_rows
-from vaezip.network.encoder import _WINDOW, ENCODER_BYTES, encoder_view
+from vaezip.network.encoder import ENCODER_BYTES, WINDOW, encoder_view
 from vaezip.training.contexts import MOST_ORDER, LaneContexts
 from vaezip.training.data import Segments, SegmentSource
 from vaezip.training.rescript import rescript
@@ -241,8 +241,8 @@ class DeviceSampler:
     def _view(self, offset: Tensor, length: Tensor, width: int) -> Tensor:
         """`encoder_view` of every lane's segment; offset and length: (lanes, 1)."""
         plain = self._plain[:width]
-        window, inside = plain // _WINDOW, plain % _WINDOW
-        spread = window * (length - _WINDOW) // (ENCODER_BYTES // _WINDOW - 1) + inside
+        window, inside = plain // WINDOW, plain % WINDOW
+        spread = window * (length - WINDOW) // (ENCODER_BYTES // WINDOW - 1) + inside
         at = torch.where(length > ENCODER_BYTES, spread, plain)
         text = self._text[offset + torch.minimum(at, length - 1)].long()
         return torch.where(at < length, text, 0)
