@@ -17,7 +17,7 @@ int32_t vz_ans_quantile(const vz_ans *s);
 /* Takes off symbols with these intervals, (count, 2), the first one first; 0 as soon as the quantile is outside of one. */
 int vz_ans_pop(vz_ans *s, const int32_t *intervals, uint32_t count);
 
-/* How many words the stack takes, and these words. */
+/* The number of words that the stack takes, and these words. */
 uint32_t vz_ans_size(const vz_ans *s);
 void vz_ans_words(const vz_ans *s, uint32_t *words);
 

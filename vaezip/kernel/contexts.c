@@ -6,7 +6,7 @@
 
 #define TAG_BITS 8
 
-/* What a byte adds to the rolling hash of its word; 0 outside words. */
+/* The summand of a byte in the rolling hash of its word; 0 outside words. */
 static uint64_t word_value(uint8_t byte) {
     if (byte >= 'A' && byte <= 'Z') return (uint64_t)byte + 33;
     int inside = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || byte >= 128;

@@ -1,4 +1,4 @@
-/* The hashed contexts of the network's tables (network/contexts.py). */
+/* The hashed contexts of the network's tables; twin of network/contexts.py. */
 #ifndef VZ_CONTEXTS_H
 #define VZ_CONTEXTS_H
 
@@ -21,7 +21,7 @@ typedef struct {
 } vz_context_state;
 
 void vz_context_state_push(vz_context_state *c, const vz_tables *t, uint8_t byte);
-/* Rows of all tables for the byte to come. */
+/* The rows of all tables for the byte to come. */
 void vz_context_state_rows(const vz_context_state *c, const vz_tables *t, int64_t *rows);
 
 #endif

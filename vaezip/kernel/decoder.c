@@ -19,7 +19,7 @@ int vz_workspace_init(vz_workspace *w, const vz_decoder *d) {
     const size_t width = VZ_PADDED((size_t)d->width), wide = VZ_PADDED((size_t)hidden(d)), found = (size_t)features(d);
     size_t product = 3 * width > wide ? 3 * width : wide;
     if (product < 256) product = 256;
-    /* Of zeros, since what lies beyond the real inputs is multiplied by zero weights, but has to be set. */
+    /* Zeros, since what lies beyond the real inputs is multiplied by zero weights, but has to be set. */
     uint8_t *at = w->memory = calloc(VZ_RUN * (width + wide + found + sizeof(int32_t) * (width + product)) + CACHE_LINE, 1);
     if (!at) return 0;
     at += -(uintptr_t)at & (CACHE_LINE - 1);

@@ -1,4 +1,4 @@
-/* The exact decoder of docs/network.md. */
+/* The exact decoder (docs/network.md); twin of network/decoder.py. */
 #ifndef VZ_DECODER_H
 #define VZ_DECODER_H
 

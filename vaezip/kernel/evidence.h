@@ -1,4 +1,4 @@
-/* What all mixers of a block see: the network's probabilities, and the block so far. */
+/* The evidence that all mixers of a block share: the network's probabilities, and the block so far. */
 #ifndef VZ_EVIDENCE_H
 #define VZ_EVIDENCE_H
 
@@ -18,18 +18,20 @@ struct vz_evidence {
     vz_history *marked;   /* the history's beginning, up to what the journal keeps */
 };
 
-/* Of a block of `size` bytes; or the same as another's between two bytes, with room for `more`. NULL if there is no memory. */
+/* The evidence of a block of `size` bytes; or a copy of another's, between two bytes, with room for `more`. NULL if there is no
+ * memory. */
 vz_evidence *vz_evidence_new(uint32_t size);
 vz_evidence *vz_evidence_copy(const vz_evidence *e, uint32_t more);
 void vz_evidence_free(vz_evidence *e);
 
-/* For every byte: begin with the network's exponentials, int32 (256,). */
+/* Begins a byte, with the network's exponentials, int32 (256,). */
 void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials);
 void vz_evidence_begin_nibble(vz_evidence *e, vz_journal *j);
 
-/* Between two bytes: keep the state; what changes from here on, in a journal of so many bytes at most. 0 if there is no memory. */
+/* Marks the state, between two bytes; what changes from here on is kept in a journal of so many bytes at most. 0 if there is no
+ * memory. */
 int vz_evidence_mark(vz_evidence *e, size_t limit);
-/* Between two bytes: go back to the mark, which stays. 0 if the journal could not keep everything; then it is lost. */
+/* Goes back to the mark, which stays, between two bytes. 0 if the journal could not keep everything; then it is lost. */
 int vz_evidence_rewind(vz_evidence *e);
 
 #endif

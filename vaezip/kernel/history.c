@@ -9,7 +9,7 @@ static const uint32_t least_match[VZ_MATCHES] = {4, 8};
 
 static size_t slot_count(const vz_history *h) { return (size_t)VZ_HISTORIES << h->bits; }
 
-/* Of a history whose `bits` are set; what a text, or a table, begins with is all zeros. */
+/* Allocates a history whose `bits` are set; text and tables are all zeros. */
 static int allocate(vz_history *h, uint32_t size) {
     h->text = calloc(size ? size : 1, 1);
     h->memory = calloc(slot_count(h) * sizeof *h->tables + CACHE_LINE, 1);
@@ -75,7 +75,7 @@ static vz_slot *find_slot(const vz_history *h, int context, uint64_t hash, vz_jo
     return other;
 }
 
-/* The byte above in the same field, counted from where the field begins, and the one before it; or 0. */
+/* The byte at the same place of the same field in the line above, and the one before it; or 0. */
 static uint64_t above_in_field(const vz_history *h) {
     if (h->fields >= h->fields_before || h->fields >= VZ_MANY_FIELDS) return 0;
     uint32_t at = h->field_at_before[h->fields] + (h->position - h->field_at[h->fields]);

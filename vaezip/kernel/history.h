@@ -1,4 +1,4 @@
-/* The block so far (vaezip/mixing/history.py): its contexts, the bit histories met in them, and its last matches. */
+/* The block so far: its contexts, the bit histories met in them, and its last matches; twin of mixing/history.py. */
 #ifndef VZ_HISTORY_H
 #define VZ_HISTORY_H
 
@@ -15,9 +15,9 @@ typedef struct {
     uint8_t state[15];
 } vz_slot;
 
-/* Where the block last looked like this. */
+/* A match: the last place where the bytes before it are those that the block now ends with. */
 typedef struct {
-    uint32_t *ends;            /* by hash: where the same bytes ended last; 0 for nowhere */
+    uint32_t *ends;            /* by hash: where the same bytes ended last, 0 for nowhere */
     uint32_t position, length; /* of the byte that should come; bytes that agreed before it, 0 if there is no match */
 } vz_match;
 
@@ -46,15 +46,14 @@ typedef struct {
     uint16_t followers[1 << 16]; /* by the hash of three bytes: the two that came after them last */
 } vz_history;
 
-/* Of a block of `size` bytes; 0 if there is no memory. `h` is all zeros before, and to be freed in any case. */
+/* A history for a block of `size` bytes; 0 if there is no memory. `h` is all zeros before, and to be freed in any case. */
 int vz_history_init(vz_history *h, uint32_t size);
-/* The same history, with room for `more` bytes, between two bytes; else as above. */
+/* A copy, between two bytes, with room for `more` of them; else as above. */
 int vz_history_copy(vz_history *h, const vz_history *from, uint32_t more);
 void vz_history_free(vz_history *h);
 
-/* Get ready for a nibble. `node` is the bits of its byte so far, with a leading 1; `guess` the network's best and second
- * best byte. What changes in tables, and what the nibble will change in its slots, is kept by the journal; here and
- * below it may be NULL. */
+/* Begins a nibble. `node` is the bits of its byte so far, with a leading 1; `guess` the network's best and second best byte.
+ * The journal, which may be NULL here and below, keeps what changes in the tables, and what the nibble will change in its slots. */
 void vz_history_begin_nibble(vz_history *h, int node, const int *guess, vz_journal *j);
 void vz_history_push(vz_history *h, int byte, vz_journal *j);
 

@@ -23,7 +23,7 @@ int vz_journal_grow(vz_journal *j) {
     return 1;
 }
 
-/* Of sizes that are common, a copy is an instruction or two. */
+/* A copy of a size that is constant is an instruction or two. */
 static void copy_back(uint8_t *at, const uint8_t *kept, uint32_t size) {
     switch (size) {
         case 1: *at = *kept; break;

@@ -1,4 +1,4 @@
-/* What memory held before it was changed, so that it can be changed back. */
+/* A journal: the values that memory had before it was changed, so that changes can be undone. */
 #ifndef VZ_JOURNAL_H
 #define VZ_JOURNAL_H
 
@@ -17,21 +17,21 @@ typedef struct {
     int overrun;             /* ... but is lost from there on */
 } vz_journal;
 
-/* Begin to keep; 0 if there is no memory. `j` is all zeros before. */
+/* Begins a journal; 0 if there is no memory. `j` is all zeros before. */
 int vz_journal_init(vz_journal *j, size_t limit);
 void vz_journal_free(vz_journal *j);
-/* Make room for VZ_JOURNAL_ROOM bytes; 0 if the journal is lost, now or before. */
+/* Makes room for VZ_JOURNAL_ROOM bytes; 0 if the journal is lost, now or before. */
 int vz_journal_grow(vz_journal *j);
 
-/* Undo everything since the journal was `size` bytes long, the last change first. */
+/* Undoes everything since the journal was `size` bytes long, the last change first. */
 void vz_journal_rewind(vz_journal *j, size_t size);
 
-/* The journal, if it has that room, which is seen to before each bit and nibble; else NULL, and the journal is lost. */
+/* The journal, if it has or gets that room; else NULL, and the journal is lost. To be called before each bit and nibble. */
 VZ_INLINE vz_journal *vz_journal_ready(vz_journal *j) {
     return j->capacity - j->size >= VZ_JOURNAL_ROOM || vz_journal_grow(j) ? j : NULL;
 }
 
-/* To be called before memory changes; `size` is a constant. `j` may be NULL. */
+/* Keeps the value of memory that is about to change; `size` is a constant. `j` may be NULL. */
 VZ_INLINE void vz_journal_keep(vz_journal *j, void *at, uint32_t size) {
     if (!j) return;
     uint8_t *end = j->bytes + j->size;

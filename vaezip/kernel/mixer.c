@@ -35,9 +35,9 @@ typedef struct {
     int16_t input[VZ_INPUTS];
     int row[VZ_SETS], final_row[VZ_FINAL_SETS];
     int output[VZ_SETS]; /* logistic domain, unit 1/4096 */
-    int mixed;           /* so is this; then maps refine it */
+    int mixed;           /* likewise, of the final mixer; then the APMs refine it */
     int apm[2], bucket; /* rows of the two APMs, and of these the nearest bucket */
-    int match_bit[VZ_MATCHES]; /* what they say, or -1 */
+    int match_bit[VZ_MATCHES]; /* which bit each match expects, or -1 */
     int32_t entry_at[VZ_HISTORIES], mask[VZ_HISTORIES]; /* of histories, in their map; all ones for those with a state, else 0 */
     uint32_t entry[VZ_HISTORIES];
     int probability; /* of a one, 16 bits */
@@ -91,7 +91,7 @@ int vz_mixer_mark(vz_mixer *m) {
     return m->marked != NULL;
 }
 
-/* Of a table: those rows back that have changed. */
+/* Copies back those rows of a table that have changed since the mark. */
 static void bring_back(void *rows, const void *marked, uint8_t *changed, size_t count, size_t size) {
     for (size_t i = 0; i < count; i++)
         if (changed[i]) memcpy((uint8_t *)rows + i * size, (const uint8_t *)marked + i * size, size);
@@ -128,14 +128,14 @@ static int length_class(uint32_t length) {
     return 31;
 }
 
-/* Of a match that says something; 0 is for none. */
+/* The class of a match that expects a bit, 2 to 12; 0 is for none. */
 static int match_class(uint32_t length) {
     int i = 0;
     while (i < 10 && length >= match_class_limits[i]) i++;
     return 2 + i;
 }
 
-/* Of the histories in a slot, that of the node. */
+/* The index of the node's history in a slot, 0 to 14. */
 static int history_index(const vz_evidence *e) {
     int depth = e->depth & 3;
     return (1 << depth | (e->node & ((1 << depth) - 1))) - 1;
@@ -156,7 +156,7 @@ static int byte_kind(int byte) {
 
 VZ_INLINE int16_t stretched(const vz_mixer *m, uint32_t entry) { return m->model->stretch[entry >> 20]; }
 
-/* What the histories say; one without a state says nothing. Look-ups one by one, so that the loops around them are vectors. */
+/* The inputs from the histories; 0 from one without a state. Look-ups one by one, so that the loops around them are vectors. */
 VZ_INLINE void consult(const vz_mixer *m, const uint8_t *restrict state, prediction *restrict p) {
     const int16_t *restrict stretch = m->model->stretch;
     const uint32_t *restrict map = m->history_map[0];
@@ -171,7 +171,7 @@ VZ_INLINE void consult(const vz_mixer *m, const uint8_t *restrict state, predict
     for (int i = 0; i < VZ_HISTORIES; i++) input[i] = (int16_t)(logit[i] & p->mask[i]);
 }
 
-/* Of weights, in eighths, and inputs: at most 24 * 2^15 * 2047. */
+/* The sum of weights, in eighths, times inputs: at most 24 * 2^15 * 2047. */
 VZ_INLINE int32_t dot(const int32_t *restrict weights, const int16_t *restrict input) {
     int16_t eighths[VZ_INPUTS];
     int32_t sum = 0;
@@ -241,7 +241,7 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *s
     p->bucket += f >= 1024;
 }
 
-/* An entry of a map, after a bit. (d * rate) >> 16 of |d| <= 2^22 and 0 <= rate <= 2^16, in 32 bits. */
+/* An entry of a map after a bit. (d * rate) >> 16 of |d| <= 2^22 and 0 <= rate <= 2^16, in 32 bits. */
 VZ_INLINE uint32_t adapted(uint32_t entry, int32_t rate, int bit) {
     int32_t count = (int32_t)(entry & 1023), p = (int32_t)(entry >> 10), d = (bit << 22) - p;
     p += ((d >> 9) * rate + (((d & 511) * rate) >> 9)) >> 7;
@@ -274,7 +274,7 @@ VZ_INLINE void refine(uint16_t *probability, int bit, vz_journal *j) {
     *probability = (uint16_t)(*probability + (((bit ? 65535 : 0) - *probability) >> APM_SHIFT));
 }
 
-/* What changes is kept by the journal, which may be NULL; or, if the mixer is `marked`, is known to have changed. */
+/* Learns from a bit. The journal, which may be NULL, keeps what changes; if the mixer is `marked`, the changed rows are noted. */
 VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int bit, vz_journal *j, const int marked) {
     const int target = bit << 16;
     for (int s = 0; s < VZ_SETS; s++) {
@@ -318,19 +318,19 @@ VZ_INLINE void advance(vz_evidence *e, const uint8_t *restrict state, const uint
     e->depth++;
 }
 
-/* Fast at first, then slower. */
+/* The rate of learning for this byte: fast at first, then slower. */
 VZ_INLINE void set_rate(vz_mixer *m, const vz_evidence *e) {
     const int32_t *learning = m->model->learning;
     m->rate = learning[0] + (int)((int64_t)learning[1] * learning[2] / ((int64_t)learning[2] + e->history.position));
 }
 
-/* Of an interval; neither branch may leave one of its bytes nothing. */
+/* The part of an interval's width that a one takes; neither branch may leave one of its bytes nothing. */
 VZ_INLINE int32_t share_of_ones(int32_t width, int probability, int depth) {
     int leaves = 128 >> depth;
     return vz_clip((int32_t)(((int64_t)width * probability) >> 16), leaves, width - leaves);
 }
 
-/* Codes a byte: a given one, or, if `byte` is negative, that whose interval, of the first mixer, holds `quantile`. */
+/* Codes a byte: a given one, or, if `byte` is negative, the one whose interval by the first mixer holds `quantile`. */
 VZ_INLINE int code_with(vz_journal *journal, vz_mixer *const *mixers, int count, vz_evidence *e, int byte,
                         int32_t quantile, int32_t *intervals) {
     for (int k = 0; k < count; k++) {
@@ -359,7 +359,7 @@ VZ_INLINE int code_with(vz_journal *journal, vz_mixer *const *mixers, int count,
     return e->node & 255;
 }
 
-/* Without a journal, nothing of marks is in the way. With one, there is one mixer. */
+/* Compiled twice, so that marks cost nothing where there is no journal; where there is one, there is one mixer. */
 VZ_EVERY_CPU static int code(vz_mixer *const *mixers, int count, vz_evidence *e, int byte, int32_t quantile,
                              int32_t *intervals) {
     return e->journal ? code_with(e->journal, mixers, 1, e, byte, quantile, intervals)

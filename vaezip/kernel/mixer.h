@@ -1,5 +1,5 @@
-/* The adaptive mixer (vaezip/mixing): the network's probabilities and the block's own statistics give the
- * interval of the next byte. Integer arithmetic throughout; docs/mixer.md has the definition. */
+/* The adaptive mixer: the network's probabilities and the block's own statistics give the interval of the next byte. Integer
+ * arithmetic throughout; docs/mixer.md has the definition, mixing/mixer.py is the twin. */
 #ifndef VZ_MIXER_H
 #define VZ_MIXER_H
 
@@ -16,7 +16,7 @@
 #define VZ_MATCH_LENGTHS 32              /* classes of match length */
 #define VZ_STATES 256                    /* bit histories */
 
-/* What a model file says; the arrays belong to the caller. */
+/* The tables of a model file, and one preset; the arrays belong to the caller. */
 typedef struct {
     const int16_t *stretch;          /* (4096,) ln(p / (1 - p)), unit 1/256, p in units of 1/4096 */
     const int32_t *squash;           /* (4097,) its inverse: 16-bit probabilities of -8 ... 8 in steps of 1/256 */
@@ -24,13 +24,13 @@ typedef struct {
     const int32_t *rate;             /* (1024,) adaptation rates by count, unit 2^-16 */
     const uint8_t *next;             /* (256, 2) transitions of bit histories */
     const int32_t *learning;         /* (4,) rates, unit 2^-16: base, extra, its half-life in bytes, final */
-    const int32_t *weights;          /* (VZ_WEIGHT_ROWS, VZ_INPUTS), unit 2^-16: where they begin, as all below */
+    const int32_t *weights;          /* (VZ_WEIGHT_ROWS, VZ_INPUTS), unit 2^-16: of the preset, as all below */
     const int32_t *final_weights;    /* (VZ_FINAL_ROWS, VZ_SETS), unit 2^-16 */
     const uint32_t *history_map;     /* (VZ_HISTORIES, VZ_STATES) probability, 22 bits, and count, 10 bits */
     const uint32_t *match_map;       /* (VZ_MATCHES, VZ_MATCH_LENGTHS) probability that it is right, and count */
 } vz_mixer_model;
 
-/* What all mixers of a block see (evidence.h). */
+/* The evidence that all mixers of a block share (evidence.h). */
 typedef struct vz_evidence vz_evidence;
 typedef struct vz_mixer vz_mixer;
 
@@ -39,23 +39,23 @@ vz_mixer *vz_mixer_new(const vz_mixer_model *model);
 vz_mixer *vz_mixer_copy(const vz_mixer *m);
 void vz_mixer_free(vz_mixer *m);
 
-/* Keep the state, to come back to it; 0 if there is no memory. */
+/* Marks the state, to come back to it; 0 if there is no memory. */
 int vz_mixer_mark(vz_mixer *m);
-/* Go back to the mark, which stays. */
+/* Goes back to the mark, which stays. */
 void vz_mixer_rewind(vz_mixer *m);
 
 /* The interval of the byte that the evidence has begun, where it begins and how wide it is, by a mixer that then learns from the
  * byte. Those of the 256 values share out 1 ... VZ_TOTAL - 2. */
-/* Of a known byte, by several mixers, at least one, whose models differ in nothing but weights and maps: `intervals`, (count, 2). */
+/* For a known byte, by `count` mixers, at least one, whose models differ in nothing but weights and maps: (count, 2). */
 void vz_mixers_intervals(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_t byte, int32_t *intervals);
-/* Of the byte whose interval holds `quantile`, which is returned; for one outside them all, the nearest. */
+/* For the byte whose interval holds `quantile`, or the nearest, which is returned: (2,). */
 uint8_t vz_mixer_symbol(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *interval);
 
-/* Before one of these: the widths, (256,), that the intervals of all bytes would have. Leaves everything as it was. 0 if there is
- * no memory. */
+/* The widths, (256,), that the intervals of all values of the byte that the evidence has begun would have. Leaves everything as it
+ * was. 0 if there is no memory. */
 int vz_mixer_distribution(vz_mixer *m, vz_evidence *e, int32_t *widths);
 
-/* What it has learned so far, in the shapes of vz_mixer_model. */
+/* Copies what the mixer has learned so far, in the shapes of vz_mixer_model. */
 void vz_mixer_learned(const vz_mixer *m, int32_t *weights, int32_t *final_weights, uint32_t *history_map,
                       uint32_t *match_map);
 

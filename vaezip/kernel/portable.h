@@ -1,5 +1,5 @@
-/* What compilers have different words for: one function in several versions, of which the processor at hand gets the
- * best, and the like. */
+/* Macros for what compilers spell differently: a function in several versions, of which the processor at hand gets the best, and
+ * the like. */
 #ifndef VZ_PORTABLE_H
 #define VZ_PORTABLE_H
 
@@ -12,14 +12,14 @@
 #define VZ_EVERY_CPU
 #endif
 
-/* What a function in several versions calls has to be part of it. */
+/* For what such a function calls, which has to be inlined into every version. */
 #if defined(__GNUC__)
 #define VZ_INLINE static inline __attribute__((always_inline))
 #else
 #define VZ_INLINE static inline
 #endif
 
-/* Ask for memory before it is needed. */
+/* Asks for memory before it is needed. */
 #if defined(__GNUC__)
 #define VZ_PREFETCH(address) __builtin_prefetch(address)
 #else

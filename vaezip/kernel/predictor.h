@@ -1,5 +1,5 @@
-/* Network and mixer together: the intervals of a block's bytes, one after the other. To compare mixers, there may be several
- * for one network. */
+/* Network and mixer together: the intervals of a block's bytes, one after the other. There may be several mixers for one network,
+ * to compare them. Twin of mixing/predictor.py. */
 #ifndef VZ_PREDICTOR_H
 #define VZ_PREDICTOR_H
 
@@ -19,20 +19,20 @@ typedef struct vz_predictor vz_predictor;
 vz_predictor *vz_predictor_new(const vz_decoder *decoder, const vz_tables *tables, const vz_mixer_model *const *mixer,
                                int mixers, const int32_t *scale, const int32_t *shift, const int32_t *initial_state,
                                uint32_t size);
-/* The same as another, of one mixer, between two bytes, with room for `more` of them. NULL if there is no memory. */
+/* A copy of another, which has one mixer, between two bytes, with room for `more` of them. NULL if there is no memory. */
 vz_predictor *vz_predictor_copy(const vz_predictor *p, uint32_t more);
 void vz_predictor_free(vz_predictor *p);
 
-/* Between two bytes: keep the state, to come back to it; what changes from here on goes into a journal of `limit` bytes at most.
+/* Marks the state, between two bytes, to come back to it; what changes from here on goes into a journal of `limit` bytes at most.
  * 0 if there is no memory. */
 int vz_predictor_mark(vz_predictor *p, uint32_t limit);
-/* Go back to the mark, which stays; 0 if the journal could not keep everything, or the predictor was not between two bytes. */
+/* Goes back to the mark, which stays; 0 if the journal could not keep everything, or the predictor was not between two bytes. */
 int vz_predictor_rewind(vz_predictor *p);
 
 /* The intervals, (count, mixers, 2), of the next bytes: where each begins, and how wide it is. */
 void vz_predictor_intervals(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals);
 
-/* Drop one of several mixers, as they are counted now. */
+/* Drops one of several mixers, as they are counted now. */
 void vz_predictor_drop(vz_predictor *p, int mixer);
 
 /* The next byte by the first mixer: that whose interval, (2,), holds `quantile`. After the last byte, 0 and zeros. */
@@ -47,7 +47,7 @@ uint32_t vz_predictor_decode_range(vz_predictor *p, vz_range *range, uint32_t co
  * After the last byte, does nothing. 0 if there is no memory. */
 int vz_predictor_distribution(vz_predictor *p, int32_t *widths);
 
-/* What the first mixer has learned so far, in the shapes of vz_mixer_model. */
+/* Copies what the first mixer has learned so far, in the shapes of vz_mixer_model. */
 void vz_predictor_learned(const vz_predictor *p, int32_t *weights, int32_t *final_weights, uint32_t *history_map,
                           uint32_t *match_map);
 

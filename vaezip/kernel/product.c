@@ -157,7 +157,7 @@ static int has_amx(void) {
     return !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA);
 }
 
-/* How many inputs a tile takes of each vector: as many as share out all of them evenly. */
+/* The number of inputs that a tile takes of each vector: such that the tiles share them out evenly. */
 static int tile_inputs(int inputs) {
     int n = 64;
     while (inputs % n) n -= 4;

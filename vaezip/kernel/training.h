@@ -1,4 +1,4 @@
-/* What training does between its matrix products, each in one pass over memory, forwards and backwards.
+/* The passes over memory that training makes between its matrix products, forwards and backwards.
  *
  * Arrays are (T, B, H), time first, or (T, B, 3 H) for gates; those of type void hold float, or bfloat16 if
  * `bf16` is set. Floating-point arithmetic: training need not be exact. */
