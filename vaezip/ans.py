@@ -26,8 +26,8 @@ except ImportError:
 
 __all__ = ["PRECISION", "TOTAL", "AnsStack", "ConstrictionCoder", "Decoded", "quantise"]
 
+# Bytes, and their intervals, int32 (n, 2): where each begins, and how wide it is
 Decoded = tuple[bytes, NDArray[np.int32]]
-"""Bytes, and their intervals, int32 (n, 2): where each begins, and how wide it is."""
 _INSIDE = 1  # of what lies below an interval, in it, above it
 
 

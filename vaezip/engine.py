@@ -24,10 +24,10 @@ class Engine(NamedTuple):
     """A loaded model's way to compute."""
 
     name: str
+    # Of a block: its latent, (latents,), the mixer's preset, and its size in bytes
     predictor: Callable[[Int32, int, int], Predictor]
-    """Of a block: its latent, (latents,), the mixer's preset, and its size in bytes."""
+    # Of a block: its latent, and its size in bytes; with every preset
     comparison: Callable[[Int32, int], Comparison]
-    """Of a block: its latent, and its size in bytes; with every preset."""
 
 
 def available() -> list[str]:

@@ -60,8 +60,7 @@ class Latent:
         for name, table in (("prior", self._prior), ("posterior", self._posterior)):
             sums = table.sum(axis=-1, dtype=np.int64)
             require(bool((table > 0).all() and (sums == TOTAL).all()), f"latent.{name} is not normalised")
-        self.furthest = steps // 2
-        """z lies in [-furthest, furthest]."""
+        self.furthest = steps // 2  # z lies in [-furthest, furthest]
         self._reach = n // 2
         require(self._reach < self.furthest, "latent.posterior reaches beyond the prior")
         self._offsets = offsets(self._reach)

@@ -42,8 +42,8 @@ _TYPES: dict[str, np.dtype[Any]] = {
 class TensorFile(NamedTuple):
     """What a file of tensors holds."""
 
+    # In the machine's own byte order; where that is the file's, they are views of its bytes
     tensors: dict[str, NDArray[np.generic]]
-    """In the machine's own byte order; where that is the file's, they are views of its bytes."""
     metadata: dict[str, str]
 
 

@@ -17,12 +17,9 @@ class Entry(NamedTuple):
     """A file."""
 
     name: str
-    folder: str
-    """By which it is coloured."""
-    preset: int
-    """With which of its four presets the mixer begins, 0 to 3."""
-    z: tuple[int, ...] | None
-    """The mean of its latent, in grid steps; None: it is too short for one."""
+    folder: str  # by which it is coloured
+    preset: int  # with which of its four presets the mixer begins, 0 to 3
+    z: tuple[int, ...] | None  # the mean of its latent, in grid steps; None: it is too short for one
 
 
 @dataclass(frozen=True)
@@ -30,11 +27,9 @@ class Atlas:
     """Files, and how far they are from each other."""
 
     model: str
-    sample_size: int
-    """Bytes of each file that were read, at most."""
+    sample_size: int  # bytes of each file that were read, at most
     entries: tuple[Entry, ...]
-    distances: NDArray[np.float64]
-    """float64 (n, n), symmetric, zeros on the diagonal."""
+    distances: NDArray[np.float64]  # float64 (n, n), symmetric, zeros on the diagonal
 
     @cached_property
     def tree(self) -> Tree:

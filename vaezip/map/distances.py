@@ -27,8 +27,7 @@ from vaezip.workers import in_order
 Floats = NDArray[np.float64]
 Text = bytes | bytearray | memoryview | str
 
-SAMPLE_SIZE = 4096
-"""Bytes that are read of each text, unless told otherwise."""
+SAMPLE_SIZE = 4096  # bytes that are read of each text, unless told otherwise
 LEAST_SAMPLE, LARGEST_SAMPLE = 64, 1 << 20
 _SHARE = 8  # of the sample is predicted: what one knows of a text shows at its beginning
 
@@ -37,10 +36,9 @@ class Sample(NamedTuple):
     """The beginning of a text."""
 
     x: NDArray[np.uint8]
-    preset: int
-    """With which of its four presets the mixer begins, 0 to 3: that which suits the text best."""
+    preset: int  # with which of its four presets the mixer begins, 0 to 3: that which suits the text best
+    # Of the bytes that are to be predicted after other texts, by who has read nothing: float64 (m,)
     probabilities: Floats
-    """Of the bytes that are to be predicted after other texts, by who has read nothing: float64 (m,)."""
 
     @property
     def bits(self) -> float:

@@ -19,8 +19,7 @@ from vaezip.map.distances import Floats, Sample, compare, measure, symmetric
 from vaezip.meter import Meter, Ticker
 from vaezip.model import Model
 
-MOST_FILES = 1000
-"""At once: a million pairs take hours."""
+MOST_FILES = 1000  # at once: a million pairs take hours
 
 
 class MapOptions(NamedTuple):
@@ -35,8 +34,7 @@ class Found(NamedTuple):
     """A file that is meant; path None is standard input."""
 
     path: str | None
-    folder: str
-    """By which it is coloured."""
+    folder: str  # by which it is coloured
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from vaezip.errors import printable
 from vaezip.map.atlas import Atlas
 from vaezip.map.layout import Floats
 
+# For the picture, light or dark as the reader's system is
 STYLE = """
 svg { --back: #fff; --front: #1b1b1b; --faint: #6a6a6a; --rule: #bbb; }
 .k0 { --k: #3f6fd0; } .k1 { --k: #d95f02; } .k2 { --k: #2a9d4f; } .k3 { --k: #c2409b; }
@@ -30,7 +31,6 @@ text.faint { fill: var(--faint); }
 path.k { fill: var(--k); fill-opacity: 0.8; }
 .branches { fill: none; stroke: var(--rule); }
 """
-"""For the picture, light or dark as the reader's system is."""
 COLOURS = 10
 _SHAPES = (
     "m-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z",

@@ -17,17 +17,14 @@ class Merge(NamedTuple):
 
     one: int
     other: int
-    height: float
-    """The mean distance between their texts; never less than that of an earlier merge."""
+    height: float  # the mean distance between their texts; never less than that of an earlier merge
 
 
 class Tree(NamedTuple):
     """How n texts come together."""
 
-    order: tuple[int, ...]
-    """All texts, so that each cluster's are side by side."""
-    merges: tuple[Merge, ...]
-    """The n - 1 merges, the nearest first."""
+    order: tuple[int, ...]  # all texts, so that each cluster's are side by side
+    merges: tuple[Merge, ...]  # the n - 1 merges, the nearest first
 
     def at_each(self, of_text: NDArray[np.float64]) -> NDArray[np.float64]:
         """A value for each text, float64 (n,), and after these for each merge: midway between its two."""

@@ -34,14 +34,11 @@ CHANGE_SHIFT = 7  # ... and how those of the others differ from them in units of
 class Learned(NamedTuple):
     """What a mixer changes while it codes."""
 
-    weights: Int32
-    """(WEIGHT_ROWS, INPUTS), unit 2**-16."""
-    final_weights: Int32
-    """(FINAL_ROWS, SETS), unit 2**-16."""
+    weights: Int32  # (WEIGHT_ROWS, INPUTS), unit 2**-16
+    final_weights: Int32  # (FINAL_ROWS, SETS), unit 2**-16
+    # (HISTORIES, STATES): the probability of a one, 22 bits, and a count, 10 bits
     history_map: NDArray[np.uint32]
-    """(HISTORIES, STATES): the probability of a one, 22 bits, and a count, 10 bits."""
-    match_map: NDArray[np.uint32]
-    """(MATCHES, MATCH_LENGTHS): the probability that a match is right, likewise."""
+    match_map: NDArray[np.uint32]  # (MATCHES, MATCH_LENGTHS): the probability that a match is right, likewise
 
     def copy(self) -> Learned:
         """The same in arrays of its own."""
@@ -61,18 +58,17 @@ class MixerParameters:
         def load(name: str, dtype: type[np.generic], *shape: int) -> NDArray[np.generic]:
             return np.ascontiguousarray(tensor(tensors, f"mixer.{name}", dtype, *shape))
 
+        # ln(p / (1 - p)), unit 1/256, for p in units of 1/4096
         self.stretch: NDArray[np.int16] = load("stretch", np.int16, 4096).astype(np.int16)
-        """ln(p / (1 - p)), unit 1/256, for p in units of 1/4096."""
+        # Its inverse: probabilities of 16 bits, for -8 to 8 in steps of 1/256
         self.squash: Int32 = load("squash", np.int32, 4097).astype(np.int32)
-        """Its inverse: probabilities of 16 bits, for -8 to 8 in steps of 1/256."""
-        self.log: Int32 = load("log", np.int32, 1025).astype(np.int32)
-        """ln(1 + i / 1024), unit 2**-16."""
+        self.log: Int32 = load("log", np.int32, 1025).astype(np.int32)  # ln(1 + i / 1024), unit 2**-16
+        # How fast a map adapts after n bits, unit 2**-16
         self.rate: Int32 = load("rate", np.int32, 1024).astype(np.int32)
-        """How fast a map adapts after n bits, unit 2**-16."""
+        # The bit history after one more bit
         self.next: NDArray[np.uint8] = load("next", np.uint8, STATES, 2).astype(np.uint8)
-        """The bit history after one more bit."""
+        # Learning rates: base, extra at first, bytes until half of the extra is gone; the final mixer's
         self.learning: Int32 = load("learning", np.int32, 4).astype(np.int32)
-        """Learning rates: base, extra at first, bytes until half of the extra is gone; the final mixer's."""
 
         def load_weights(name: str, *shape: int) -> Int32:
             first = load(name, np.int16, *shape).astype(np.int32) << WEIGHT_SHIFT
@@ -84,8 +80,8 @@ class MixerParameters:
         final_weights = load_weights("final_weights", FINAL_ROWS, SETS)
         history_map = load("history_map", np.uint32, PRESETS, HISTORIES, STATES).astype(np.uint32)
         match_map = load("match_map", np.uint32, PRESETS, MATCHES, MATCH_LENGTHS).astype(np.uint32)
+        # What a mixer may begin with; the first preset is for text of any kind
         self.presets = list(map(Learned, weights, final_weights, history_map, match_map))
-        """What a mixer may begin with; the first preset is for text of any kind."""
         for name, values, low, high in (
             ("stretch", self.stretch, -2047, 2047),
             ("squash", self.squash, 1, 65535),

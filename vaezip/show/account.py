@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from vaezip.show.characters import KINDS, Characters
 from vaezip.show.costs import Costs
 
+# Where a character's bits begin to be of the next class, of which there is one more than that
 CLASSES = (0.125, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Where a character's bits begin to be of the next class, of which there is one more than that."""
 
 
 class Item(NamedTuple):

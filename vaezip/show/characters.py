@@ -27,14 +27,12 @@ _ESCAPES = 0xDC00  # where Python puts bytes that are no UTF-8 (PEP 383)
 class Characters(NamedTuple):
     """The m characters of a text of n bytes: code points, with the marks that combine with them, or bytes."""
 
-    offsets: NDArray[np.int64]
-    """Where each begins, in bytes, and the end of the text: int64 (m + 1,)."""
-    kinds: NDArray[np.uint8]
-    """An index of KINDS for each: uint8 (m,)."""
+    offsets: NDArray[np.int64]  # where each begins, in bytes, and the end of the text: int64 (m + 1,)
+    kinds: NDArray[np.uint8]  # an index of KINDS for each: uint8 (m,)
+    # How each is shown: as itself, tab and newline too; as by `cat -v`; unseen ones as <U+202E>
     shown: list[str]
-    """How each is shown: as itself, tab and newline too; as by `cat -v`; unseen ones as <U+202E>."""
+    # The character that each line begins with, and m: int64 (lines + 1,); a line's end belongs to it
     lines: NDArray[np.int64]
-    """The character that each line begins with, and m: int64 (lines + 1,); a line's end belongs to it."""
 
     def sums(self, bits: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each character costs, given what each byte costs: float64 (m,)."""
