@@ -26,7 +26,7 @@ import vaezip
 
 
 def compress(path: str) -> None:
-    """One file, into another beside it."""
+    """Compress a file into another beside it."""
     with fsspec.open(path, "rb") as source:
         packed = vaezip.compress(source.read())
     with fsspec.open(f"{path}.vz", "wb") as target:
@@ -34,13 +34,13 @@ def compress(path: str) -> None:
 
 
 def compress_all(client: Client, folder: Path) -> None:
-    """All files of a folder; the largest first, so that no worker is left with one at the end."""
+    """Compress all files of a folder; the largest first, so that no worker is left with one at the end."""
     paths = sorted(folder.glob("*.txt"), key=os.path.getsize, reverse=True)
     client.gather(client.map(compress, list(map(str, paths)), pure=False))
 
 
 def count_words(client: Client, folder: Path) -> int:
-    """Of all the compressed files of a folder: the reading."""
+    """Count words in all the compressed files of a folder: the reading."""
     words = dask.bag.read_text(f"vz://{folder}/*.txt.vz", encoding="latin-1").map(
         lambda line: len(line.split())
     )

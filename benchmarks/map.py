@@ -1,4 +1,4 @@
-"""How many files of a folder of folders have their nearest neighbour in their own, by several measures.
+"""The share of files whose nearest neighbour lies in their own folder, by several measures of distance.
 
     python benchmarks/map.py FOLDER [--source REGEX] [--model MODEL]
 
@@ -65,7 +65,7 @@ def main(folder: str, source: str | None, model: str) -> None:
 
 
 def _table(measures: Mapping[str, Floats], folders: NDArray[np.str_], near: NDArray[np.bool_]) -> None:
-    """Of all measures; near: which pairs may be neighbours, bool (n, n)."""
+    """Print the table of all measures; near: pairs that may be neighbours, bool (n, n)."""
     columns = {name: _shares(distances, folders, near) for name, distances in measures.items()}
     columns["chance"] = _shares(np.zeros(near.shape), folders, near)
     print(f"\n| folder | files | {' | '.join(columns)} |\n| --- |{' --: |' * (len(columns) + 1)}")
@@ -87,7 +87,7 @@ def _apart(places: NDArray[np.number]) -> Floats:
 
 
 def _by_zlib(texts: Sequence[bytes]) -> Floats:
-    """As `vaezip map` compares, but by what zlib makes of a text, whole, after another."""
+    """Distances as of `vaezip map`, but by what zlib makes of a text, whole, after another."""
 
     def size(text: bytes, read: bytes) -> int:
         compressor = zlib.compressobj(9, zdict=read) if read else zlib.compressobj(9)
@@ -100,7 +100,7 @@ def _by_zlib(texts: Sequence[bytes]) -> Floats:
 
 
 def _other_sources(names: Sequence[str], source: str) -> NDArray[np.bool_]:
-    """Which pairs are not of one source: bool (n, n)."""
+    """Pairs that are not of one source: bool (n, n)."""
     found = [re.search(source, name) for name in names]
     sources = np.array([match[1] if match else name for match, name in zip(found, names, strict=True)])
     different: NDArray[np.bool_] = sources[:, None] != sources
@@ -108,7 +108,7 @@ def _other_sources(names: Sequence[str], source: str) -> NDArray[np.bool_]:
 
 
 def _shares(distances: Floats, folders: NDArray[np.str_], near: NDArray[np.bool_]) -> Floats:
-    """Of each file's nearest ones, how many are of its folder: float64 (n,)."""
+    """The share of each file's nearest ones that are of its folder: float64 (n,)."""
     allowed = np.where(near, distances, np.inf)
     nearest = near & (allowed == allowed.min(axis=1, keepdims=True))
     shares: Floats = (nearest & (folders[:, None] == folders)).sum(axis=1) / nearest.sum(axis=1)

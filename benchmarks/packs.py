@@ -67,7 +67,7 @@ def by_row(records: list[bytes]) -> int:
 
 
 def milliseconds(pack: bytes) -> float:
-    """To read one record, once the pack is open."""
+    """The milliseconds to read one record, once the pack is open."""
     records = vaezip.Records(io.BytesIO(pack))
     _ = records[0]
     chosen = range(1, len(records), max(1, len(records) // 50))

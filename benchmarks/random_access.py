@@ -1,4 +1,4 @@
-"""What reading anywhere costs: sizes and times by block size, of a text and of 1 KB from anywhere in it.
+"""The cost of reading anywhere: sizes and times by block size, of a text and of 1 KB from anywhere in it.
 
     python benchmarks/random_access.py FILE [BLOCK_SIZE ...]
 
@@ -23,7 +23,7 @@ READS = 15
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """How long it takes."""
+    """The seconds that a call takes."""
     began = time.perf_counter()
     action()
     return time.perf_counter() - began

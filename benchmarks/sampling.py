@@ -1,4 +1,4 @@
-"""What samples are worth: how much of them is words, and how much like a file is what was drawn like it.
+"""The worth of samples: the share of words in them, and how much like a file those are that were drawn so.
 
     python benchmarks/sampling.py /usr/share/dict/words FILES... [--model MODEL]
 
@@ -61,7 +61,7 @@ def how_long(model: Model) -> None:
 
 
 def how_many_words(model: Model, known: set[str], real: bytes) -> None:
-    """By preset and temperature; beside them, a real text."""
+    """Print a table of words by preset and temperature, and beside them of a real text."""
     print("| preset | temperature | words | in the list | gzip, bits/byte |\n| --- | --: | --: | --: | --: |")
     for preset in range(PRESETS):
         for temperature in TEMPERATURES:
@@ -81,7 +81,7 @@ def _row(texts: Sequence[bytes], known: set[str]) -> str:
 
 
 def how_alike(model: Model, texts: Sequence[bytes]) -> None:
-    """How many samples drawn like a file, in this or that way, are nearest to it."""
+    """Print how many samples drawn like a file, in this or that way, are nearest to it."""
     heads = [text[:HEAD] for text in texts]
     presets = [PresetChoice(model, head).preset for head in heads]
     zs = [

@@ -69,7 +69,7 @@ def sizes(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
 
 
 def gains(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
-    """How much smaller than with null latent and first preset payloads are, by size; geometric means."""
+    """Print gains over payloads with null latent and first preset, by size; geometric means."""
     groups = _sizes(rows)
     yield ["", *groups]
     coded: dict[str, Callable[[Row], int]] = {

@@ -1,4 +1,4 @@
-"""What is made of the command line's own help: docs/cli.md, man pages, completion scripts for shells.
+"""Makes docs/cli.md, man pages and completion scripts of the command line's own help.
 
 `python docs/generate.py` writes it anew; a test holds it to what the program says.
 """
@@ -38,7 +38,7 @@ def generated() -> dict[Path, str]:
 
 
 def command_line_page() -> str:
-    """What every command prints as its help."""
+    """The page with the help of every command."""
     parts = ["# The command line\n\nWhat `vaezip --help` and `vaezip COMMAND --help` print.\n"]
     for name in ["", *sorted(cli.commands)]:
         words = [name] if name else []

@@ -1,4 +1,4 @@
-"""How inputs are made: changes of the tiny model that a few bytes describe, and frames damaged by chance."""
+"""Inputs: changes of the tiny model that a few bytes describe, and frames damaged by chance."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Case:
 
     @property
     def content(self) -> bytes:
-        """Of the input."""
+        """The content of the input."""
         return PACKED if self.source.endswith(".vz") else TEXT
 
 
@@ -59,7 +59,7 @@ CASES = [
 
 
 def whole(case: Case, path: Path) -> bool:
-    """Whether a case's output is all that it should be."""
+    """True if a case's output is all that it should be."""
     data = path.read_bytes()
     return (vaezip.decompress(data, model=TINY) if case.target.endswith(".vz") else data) == TEXT
 
@@ -84,7 +84,7 @@ def end(command: list[str], folder: Path, number: signal.Signals, after: float) 
 
 
 def coding(case: Case, number: signal.Signals, after: float, folder: Path) -> list[str]:
-    """One round of compressing or decompressing; what is wrong afterwards."""
+    """Run a round of compressing or decompressing; returns what is wrong afterwards."""
     source, target = folder / case.source, folder / case.target
     source.write_bytes(case.content)
     if "-f" in case.arguments:
@@ -113,13 +113,13 @@ def coding(case: Case, number: signal.Signals, after: float, folder: Path) -> li
 
 
 def is_ours(message: bytes) -> bool:
-    """Whether a command shows a traceback; of a Ctrl-C before our first line runs, the interpreter does."""
+    """True for a traceback of ours; of a Ctrl-C before our first line runs, the interpreter shows one."""
     early = message.rstrip().endswith(b"KeyboardInterrupt") and b", in main" not in message
     return b"Traceback" in message and b"vaezip" in message and not early
 
 
 def training(number: signal.Signals, after: float, folder: Path) -> list[str]:
-    """One round of training; what is wrong afterwards."""
+    """Run a round of training; returns what is wrong afterwards."""
     corpus = folder / "corpus"
     corpus.mkdir()
     for i in range(4):

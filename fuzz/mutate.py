@@ -49,7 +49,7 @@ _PIECES = (1, 1, 1, 2, 2, 3, 4)  # changes of tensors per model
 
 
 class Tally(NamedTuple):
-    """Of some inputs."""
+    """The tally of some inputs."""
 
     counts: Counter[str]
     remarkable: list[str]  # what is worth looking at
@@ -57,7 +57,7 @@ class Tally(NamedTuple):
 
 
 def try_frame(rng: random.Random, number: int) -> tuple[str, bytes]:
-    """What became of a mutated frame, and the frame."""
+    """The result of a mutated frame, and the frame."""
     from changes import damaged, forged
     from targets import decoded
 
@@ -74,7 +74,7 @@ def try_frame(rng: random.Random, number: int) -> tuple[str, bytes]:
 
 
 def try_model(rng: random.Random) -> tuple[str, bytes]:
-    """What became of a mutated model, and the input of `targets.models` that it was made of."""
+    """The result of a mutated model, and the input of `targets.models` that it was made of."""
     from changes import PIECE, TINY, damaged
     from targets import models
 

@@ -1,4 +1,4 @@
-"""What must hold for any input: one function for each kind of it, which `run.py` and `mutate.py` share.
+"""Targets: one function for each kind of input, which checks what must hold for any.
 
 Each target takes bytes and says in a word what became of them. The property: nothing but a VaezipError comes
 out, its text one line, whatever goes in; no more output than was allowed; and every engine gives the same
@@ -75,7 +75,7 @@ CODEC = MessageCodec(FASTEST)
 
 
 def answer(action: Callable[[], bytes]) -> Answer:
-    """What came of it, a VaezipError being an answer like any other."""
+    """The answer of an action, a VaezipError being one like any other."""
     try:
         return "decoded", action()
     except VaezipError as error:
@@ -101,7 +101,7 @@ def agreed(
 
 
 def decoded(data: bytes, *, ask_others: bool = True, ask_reference: bool = True) -> Answer:
-    """What a frame decodes to."""
+    """The content of a frame."""
     found = agreed(
         lambda model: stream.decompress(data, model=model, max_output_size=MOST),
         _claimed_size(data),
@@ -114,7 +114,7 @@ def decoded(data: bytes, *, ask_others: bool = True, ask_reference: bool = True)
 
 
 def _claimed_size(data: bytes) -> int:
-    """Of the blocks before the first damage to a header."""
+    """The claimed size of the blocks before the first damage to a header."""
     reader, size = ByteReader(io.BytesIO(data)), 0
     try:
         while (header := container.read_header(reader)) is not None:
@@ -126,7 +126,7 @@ def _claimed_size(data: bytes) -> int:
 
 
 def _is_chosen(data: bytes) -> bool:
-    """One input in sixteen is decoded by the slow reference, too."""
+    """True for one input in sixteen, which the slow reference decodes, too."""
     return crc32(data) % 16 == 0
 
 

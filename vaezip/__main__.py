@@ -1,4 +1,4 @@
-"""Where the command line starts: what must hold before anything is imported that takes time.
+"""The entry point of the command line: what must hold before anything is imported that takes time.
 
 Signals end the process without a traceback and without temporary files, from our first line on. A standard
 stream that is closed gets a descriptor that refuses all work, so that no file that we open takes its place.

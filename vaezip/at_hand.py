@@ -1,4 +1,4 @@
-"""What a frame was made with: the model, and the dictionary that the model has read."""
+"""The models and dictionaries at hand, among which a decoder finds those that a frame was made with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vaezip.model import Model
 
 
 class AtHand(NamedTuple):
-    """Where a decoder finds what frames name."""
+    """A source of the models and dictionaries that frames name."""
 
     models: Models
     dictionaries: Dictionaries
@@ -33,5 +33,5 @@ class AtHand(NamedTuple):
 
 
 def at_hand(model: ModelLike | Models, dictionary: DictionaryLike) -> AtHand:
-    """For decoding: the model and the dictionary that are given, or else all."""
+    """The source for decoding: the model and the dictionary that are given, or else all at hand."""
     return AtHand(models(model), dictionaries(dictionary))

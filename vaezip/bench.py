@@ -95,7 +95,7 @@ def totals(measurements: Sequence[Measurement]) -> list[Total]:
 
 
 def read_measurements(data: bytes, name: str) -> list[Measurement]:
-    """What `vaezip bench --json` has written; raises FileError, which calls it `name`, for anything else."""
+    """The measurements that `vaezip bench --json` has written; raises FileError, which says `name`."""
     try:
         found = [Measurement(**row) for row in json.loads(data)]
         if found and all(map(_is_sound, found)):
@@ -198,7 +198,7 @@ def measure(compressor: Compressor, name: str, text: bytes) -> Measurement:
 
 
 class Account(NamedTuple):
-    """Where the bits of a coded block go: information contents by the exact model."""
+    """The bits of a coded block by what they are spent on: information contents by the exact model."""
 
     x_bits: float  # -log2 p(x|z)
     z_bits: float  # -log2 p(z)
@@ -216,7 +216,7 @@ def account(model: Model, block: bytes, encoded: bitsback.Encoded, preset: int) 
 
 
 class Ablation(NamedTuple):
-    """Where the bits of a text go, summed over its blocks; information contents by the exact model."""
+    """The bits of a text by what they are spent on, summed over its blocks, and what else it could cost."""
 
     name: str
     content: int  # bytes

@@ -41,7 +41,7 @@ class Encoded(NamedTuple):
     payload: bytes
     z: Int32  # (latents,), grid steps
     posterior: Posterior | None  # None: z is the null latent
-    returned_bits: int  # by so much popping z made the stack shorter
+    returned_bits: int  # bits that popping z took off the stack
 
 
 class PresetChoice:
@@ -83,7 +83,7 @@ class PresetChoice:
 
 
 def _nats(model: Model, intervals: Int32) -> NDArray[np.int64]:
-    """What bytes cost that are coded by intervals (n, k, 2), up to a constant: int64 (k,), unit 2**-16."""
+    """The cost in nats, up to a constant, of bytes with intervals (n, k, 2): int64 (k,), unit 2**-16."""
     width = intervals[..., 1].astype(np.int64)
     exponent = np.frexp(width)[1].astype(np.int64) - 1  # exact: a width has 24 bits
     log = model.mixer.log.astype(np.int64)
@@ -93,7 +93,7 @@ def _nats(model: Model, intervals: Int32) -> NDArray[np.int64]:
 
 
 def latent_promises(model: Model, block: bytes, preset: int, null: Int32) -> bool:
-    """Whether a latent may well save what it costs, to judge by the first bytes.
+    """True if a latent is likely to save what it costs, to judge by the first bytes.
 
     null: the intervals of the block's bytes with the null latent. What a latent saves grows more slowly than
     the block, since the mixer learns, too; one that promises less than twice its cost seldom keeps that.
@@ -140,17 +140,17 @@ def encode(
 
 
 def checksum(block: bytes) -> int:
-    """What lies at the bottom of a block's stack: its CRC-32, of a short block the low 24 bits."""
+    """The number at the bottom of a block's stack: its CRC-32, or the low 24 bits of that if it is short."""
     return crc32(block) & (1 << checksum_bits(block)) - 1
 
 
 def checksum_bits(block: bytes) -> int:
-    """How many bits the checksum of a block has."""
+    """The number of bits of a block's checksum."""
     return 32 if len(block) > _SHORT else 24
 
 
 def can_carry_latent(model: Model, size: int) -> bool:
-    """Whether a block of that size is long enough for the encoder to see anything."""
+    """True if a block of that size is long enough for the encoder."""
     return size >= model.encoder.least_bytes
 
 

@@ -54,7 +54,7 @@ def _encode_primed(model: Model, content: bytes, tick: Ticker | None, primed: Pr
 
 
 def methods_to_try(model: Model, content: bytes) -> list[Method]:
-    """Which methods `encode_block` tries for a block, beside storing it."""
+    """The methods that `encode_block` tries for a block, beside storing it."""
     if not content:
         return []
     if not bitsback.can_carry_latent(model, len(content)):

@@ -1,4 +1,4 @@
-"""Where every block of a seekable `.vz` file lies, so that reading anywhere costs one block."""
+"""A map of the blocks of a seekable `.vz` file, so that reading anywhere costs one block."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class BlockMap:
         return frame.header, block
 
     def _indexed_frames(self, begin: int, end: int) -> dict[int, tuple[Extents, int]]:
-        """Of the last frames that have one: the index, and where the frame ends, by where it begins."""
+        """The last frames that have an index: by where a frame begins, its index, and where it ends."""
         found: dict[int, tuple[Extents, int]] = {}
         while end - begin > _LENGTH:
             frame_end = end

@@ -72,7 +72,7 @@ class ByteReader:
         return data
 
     def read_all(self) -> bytes:
-        """All that is left."""
+        """All bytes that are left."""
         return b"".join(iter(lambda: self.read_some(_PORTION), b""))
 
 
@@ -92,7 +92,7 @@ class ByteWriter:
             rest = memoryview(rest)[taken:]
 
     def _write_some(self, data: bytes | memoryview) -> int:
-        """How many bytes the stream took."""
+        """Write once, and return the number of bytes that the stream took."""
         try:
             taken = self._stream.write(data)
         except BlockingIOError as error:
@@ -113,7 +113,7 @@ class ByteWriter:
 
 
 def _wait(stream: Readable | Writable, event: int) -> None:
-    """Until a stream is ready, or for a moment if it cannot be asked."""
+    """Wait until a stream is ready, or for a moment if it cannot be asked."""
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(stream.fileno(), event)  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""What an ANS coder does, whichever computes it: constriction's (`vaezip.ans`) or one of its two twins.
+"""The interface of the ANS coders: constriction's (`vaezip.ans`), and its twins in C and Python.
 
 All three give the same words (docs/format.md, "The ANS stack"): 64 bits of state, 32-bit words, and rows
 of integer frequencies that sum to 2**24.
@@ -27,7 +27,7 @@ class Coder(ABC):
 
     @abstractmethod
     def words(self) -> NDArray[np.uint32]:
-        """All that is on the stack, uint32 (k,); the last word is not 0."""
+        """The words of the whole stack, uint32 (k,); the last one is not 0."""
 
     @abstractmethod
     def push_intervals(self, intervals: NDArray[np.int32]) -> None:

@@ -29,7 +29,7 @@ _END = 0
 
 
 class Method(IntEnum):
-    """How a block is coded."""
+    """The ways in which a block can be coded."""
 
     STORED = 1  # as it is, followed by its CRC-32
     VAE = 2  # ANS words; the text given a latent, and the latent
@@ -61,7 +61,7 @@ class Header:
 
     @property
     def is_short(self) -> bool:
-        """Whether the frame is in the short form: one block, no index."""
+        """True if the frame is in the short form: one block, no index."""
         return self._single is not None
 
 
@@ -128,7 +128,7 @@ def _sizes(block: Block) -> bytes:
 
 
 class Index:
-    """What follows the last block: the end mark and the sizes of all blocks, so that a reader can seek."""
+    """The index behind the last block: an end mark and the sizes of all blocks, so that readers can seek."""
 
     def __init__(self, header_size: int) -> None:
         self._header_size = header_size
@@ -153,7 +153,7 @@ class Index:
 
 
 class Extents(NamedTuple):
-    """What an index says: bytes of the frame's header; of every block, bytes of content and in the frame."""
+    """The sizes in an index, in bytes: of the frame's header, and of every block's content and coded form."""
 
     header_size: int
     sizes: array[int]
@@ -161,7 +161,7 @@ class Extents(NamedTuple):
 
 
 def read_index(data: bytes, room: int) -> Extents:
-    """What an index says, of its bytes from end mark to check, both included.
+    """Parse an index, given its bytes from end mark to check, both included.
 
     room: bytes before it, in which all blocks lie. Raises FormatError if this is no index.
     """

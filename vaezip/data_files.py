@@ -89,11 +89,11 @@ class DataFile:
 
     @property
     def name(self) -> str:
-        """That of the file, without its suffix."""
+        """The name of the file, without its suffix."""
         return os.path.splitext(os.path.basename(self.source))[0]
 
     def read(self) -> bytes:
-        """As many bytes as the file had when it was opened."""
+        """The bytes of the file, as many as it had when it was opened."""
         with _reported(self.source, self._kind):
             return self._file.read(self.size)
 
@@ -118,7 +118,7 @@ def _reported(name: str, kind: Kind) -> Iterator[None]:
 
 
 def one_line(text: str) -> str:
-    """What a file or its name says may be of any length and hold anything."""
+    """The text, as far as it fits into one line of a message: a file may say anything, at any length."""
     if len(text) > 2 * _SHOWN:
         text = f"{text[:_SHOWN]} … {text[-_SHOWN:]}"
     return printable(text)

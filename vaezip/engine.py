@@ -1,4 +1,4 @@
-"""Which implementation computes predictions: the C kernel, or numpy and Python; both give the same bits.
+"""The engines that compute predictions: the C kernel, or numpy and Python; both give the same bits.
 
 The environment variable VAEZIP_ENGINE chooses: `python`, or one of the kernel's paths, such as `avx2`.
 """
@@ -24,9 +24,9 @@ class Engine(NamedTuple):
     """A loaded model's way to compute."""
 
     name: str
-    # Of a block: its latent, (latents,), the mixer's preset, and its size in bytes
+    # Makes the predictor of a block, given its latent, (latents,), the mixer's preset, and its size in bytes
     predictor: Callable[[Int32, int, int], Predictor]
-    # Of a block: its latent, and its size in bytes; with every preset
+    # Makes the comparison of all presets for a block, given its latent and its size in bytes
     comparison: Callable[[Int32, int], Comparison]
 
 
@@ -49,7 +49,7 @@ def chosen() -> str:
 
 
 def slow_engine_notice() -> str | None:
-    """One line for the user where nobody asked for the reference and there is nothing else; else None."""
+    """A line for the user if there is only the reference, and nobody asked for it; else None."""
     if os.environ.get("VAEZIP_ENGINE") or chosen() != REFERENCE:
         return None
     return (

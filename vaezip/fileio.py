@@ -1,4 +1,4 @@
-"""One file compressed, decompressed, tested or listed: `files`, `publish` and `stream` put together."""
+"""Files compressed, decompressed, tested or listed: `files`, `publish` and `stream` put together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MANY = 16  # models, or dictionaries, in one file; no more are told
 
 
 class MessageFormat(NamedTuple):
-    """How a file is a message."""
+    """The form of a file that is a message."""
 
     check_bytes: int = 0  # of a checksum
     armour: str | None = None  # letters instead of bytes
@@ -35,7 +35,7 @@ class MessageFormat(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to treat every file."""
+    """Options for all files of a command."""
 
     model: str | None = None  # to compress with; a file to decompress must be made with it
     dictionary: str | None = None  # likewise
@@ -54,12 +54,12 @@ class Options:
 
     @property
     def writing_model(self) -> str | None:
-        """To compress with; None: the standard one."""
+        """The model to compress with; None: the standard one."""
         return self.usual_model if self.model is None else self.model
 
 
 class Target(NamedTuple):
-    """Where an output goes."""
+    """The target of an output."""
 
     path: str
     named: bool  # by the user, and not derived from the input's name
@@ -157,7 +157,7 @@ def _codec(options: Options, message: MessageFormat) -> MessageCodec:
 
 
 def _models(options: Options) -> str | Models:
-    """To decompress with."""
+    """The models to decompress with."""
     if options.model is not None:
         return options.model
     return ModelsAtHand() if options.usual_model is None else ModelsAtHand(options.usual_model)
@@ -171,7 +171,7 @@ class Mention(TypedDict):
 
 
 class Summary(NamedTuple):
-    """What `vaezip list` shows of a file; sizes in bytes."""
+    """A line of `vaezip list`, on one file; sizes in bytes."""
 
     name: str
     frames: int

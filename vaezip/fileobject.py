@@ -114,7 +114,7 @@ class VaezipFile(io.BufferedIOBase):
 
     @property
     def name(self) -> Any:
-        """Of the file below."""
+        """That of the file below."""
         self._check_open()
         return self._file.name
 
@@ -125,7 +125,7 @@ class VaezipFile(io.BufferedIOBase):
 
     @property
     def closed(self) -> bool:
-        """Whether `close` was called."""
+        """True after `close`."""
         return self._file is None
 
     def close(self) -> None:
@@ -155,22 +155,22 @@ class VaezipFile(io.BufferedIOBase):
                 raise
 
     def fileno(self) -> int:
-        """Of the file below."""
+        """That of the file below."""
         self._check_open()
         return cast(int, self._file.fileno())
 
     def readable(self) -> bool:
-        """Whether it was opened for reading."""
+        """True if it was opened for reading."""
         self._check_open()
         return self._reader is not None
 
     def writable(self) -> bool:
-        """Whether it was opened for writing."""
+        """True if it was opened for writing."""
         self._check_open()
         return self._compressor is not None
 
     def seekable(self) -> bool:
-        """Whether it is read, and the file below can seek."""
+        """True if it is read, and the file below can seek."""
         return self.readable() and cast(io.BufferedReader, self._reader).seekable()
 
     def peek(self, size: int = -1) -> bytes:
@@ -275,7 +275,7 @@ class _Content(io.RawIOBase):
         )  # what is decoded, where we are in it, bytes before it
 
     def _decode(self, blocks: Iterable[tuple[Header, Block]]) -> Iterator[bytes]:
-        """One after the other, the first one alone: whoever goes on elsewhere has paid for no more."""
+        """Blocks one after the other, the first one alone: a reader who then seeks has paid for no more."""
         waiting = iter(blocks)
         yield from map(self._decode_block, itertools.islice(waiting, 1))
         yield from in_order(self._decode_block, waiting, self._threads)
@@ -328,7 +328,7 @@ class _Content(io.RawIOBase):
 
     @contextmanager
     def _errors_named(self) -> Iterator[None]:
-        """Of many files, say, which one is damaged. What else stops reading may be over the next time."""
+        """Put the file's name in front of errors. Damage stays; other errors may be over the next time."""
         try:
             yield
         except VaezipError as error:

@@ -15,7 +15,7 @@ Identity = tuple[int, int]  # device and inode
 
 
 def identity(status: os.stat_result) -> Identity:
-    """What tells a file from all others, under whatever name."""
+    """The numbers that tell a file from all others, under whatever name."""
     return status.st_dev, status.st_ino
 
 
@@ -30,7 +30,7 @@ class Source:
 
     @property
     def is_regular(self) -> bool:
-        """Whether it is a file on a disk, with a size, mode and times of its own."""
+        """True for a file on a disk, with a size, mode and times of its own."""
         return stat.S_ISREG(self.status.st_mode)
 
     def read(self, n: int = -1) -> bytes | None:
@@ -47,7 +47,7 @@ class Source:
         return self._file.fileno()
 
     def seekable(self) -> bool:
-        """Whether it can be read from anywhere; not if it does not say how large it is, as in /proc."""
+        """True if it can be read from anywhere; not if it does not say how large it is, as in /proc."""
         return self.is_regular and self.status.st_size > 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -80,7 +80,7 @@ class Source:
 
 
 def version(status: os.stat_result) -> tuple[int, ...]:
-    """What stays as it is as long as nobody writes to a file, or puts another in its place."""
+    """The numbers that change when somebody writes to a file, or puts another in its place."""
     return *identity(status), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

@@ -1,4 +1,4 @@
-"""One frame, made of content as it comes."""
+"""A frame, made of content as it comes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FrameEncoder:
             yield from self._push(content)
 
     def finish(self) -> Iterator[bytes]:
-        """What is left of the frame, its end included."""
+        """The rest of the frame, its end included."""
         if self._index is None:
             block = self._encode(bytes(self._rest))
             yield container.short_frame(self._model.fingerprint, block, self._dictionary)

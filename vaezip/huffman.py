@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 def huffman_compress(data: bytes) -> bytes:
-    """How many different bytes there are, these bytes, their counts (4 bytes each), the coded bytes."""
+    """The number of different bytes, these bytes, their counts (4 bytes each), and the coded bytes."""
     counts = dict(sorted(Counter(data).items()))
     codes = _codes(counts)
     table = len(counts).to_bytes(2, "little") + bytes(counts)
@@ -37,7 +37,7 @@ def huffman_decompress(data: bytes) -> bytes:
 
 
 def _codes(counts: Mapping[int, int]) -> dict[int, str]:
-    """For every byte its bits, as text."""
+    """The code of every byte: its bits, as text."""
     codes = dict.fromkeys(counts, "" if len(counts) > 1 else "0")
     heap = [(count, byte, [byte]) for byte, count in counts.items()]
     heapq.heapify(heap)

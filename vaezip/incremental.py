@@ -76,17 +76,17 @@ class VaezipDecompressor:
 
     @property
     def eof(self) -> bool:
-        """Whether the frame has ended, and all of its content has been returned."""
+        """True once the frame has ended, and all of its content has been returned."""
         return self._at_end and self._returned == len(self._output)
 
     @property
     def needs_input(self) -> bool:
-        """Whether `decompress` cannot return anything more before it is given more."""
+        """True if `decompress` cannot return anything more before it is given more."""
         return not self._at_end and self._returned == len(self._output) and not self._input.suffices
 
     @property
     def unused_data(self) -> bytes:
-        """What has been given beyond the end of the frame; empty before that is reached."""
+        """Bytes that were given beyond the end of the frame; empty before that is reached."""
         return self._input.rest() if self.eof else b""
 
     def decompress(self, data: bytes | bytearray | memoryview, max_length: int = -1) -> bytes:
@@ -148,11 +148,11 @@ class _Feed(ByteReader):
 
     @property
     def suffices(self) -> bool:
-        """Whether enough has come to try again."""
+        """True if enough has come to try again."""
         return len(self._data) >= self._needed
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """What comes next."""
+        """Append the bytes that come next."""
         self._data += flat(data)
 
     def read_some(self, n: int) -> bytes:
@@ -163,14 +163,14 @@ class _Feed(ByteReader):
         return part
 
     def back(self) -> None:
-        """Read the same again, next time."""
+        """Go back, to read the same bytes again next time."""
         self.position = 0
 
     def drop(self) -> None:
-        """Be done with what has been read."""
+        """Forget the bytes that have been read."""
         del self._data[: self.position]
         self.position, self._needed = 0, 1
 
     def rest(self) -> bytes:
-        """What has come and was not read."""
+        """The bytes that have come and were not read."""
         return bytes(self._data)

@@ -1,4 +1,4 @@
-"""Which inputs are meant: what was named, what lists of names hold, and what lies in folders."""
+"""The inputs of a command: files that were named, that lists name, and that lie in folders."""
 
 from __future__ import annotations
 

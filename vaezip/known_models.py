@@ -1,4 +1,4 @@
-"""Which model a frame was made with: the one that was given, or that of its fingerprint among all at hand."""
+"""The models that are known, among which the one is found that a frame was made with."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class KnownModel(NamedTuple):
 
 
 class Models(Protocol):
-    """Where a decoder finds the models that frames name."""
+    """A source of the models that frames name."""
 
     def matching(self, fingerprint: bytes) -> Iterator[Model]:
         """Models whose fingerprint begins like that; raises ModelMismatchError if there is none."""
@@ -40,7 +40,7 @@ def loaded(model: ModelLike) -> Model:
 
 
 def models(model: ModelLike | Models) -> Models:
-    """For decoding: that model alone, or without one all that are at hand."""
+    """The source for decoding: that model alone, or without one all that are at hand."""
     if model is None:
         return ModelsAtHand()
     if isinstance(model, (Model, str, os.PathLike)):
@@ -73,7 +73,7 @@ def known_models(*others: str) -> Iterator[KnownModel]:
 
 @lru_cache(maxsize=1024)
 def _fingerprint(path: str, identity: tuple[int, ...]) -> bytes:
-    """Of a file that is as it was then."""
+    """The fingerprint of a file, cached as long as the file stays as it is."""
     with DataFile(path, MODELS) as file:
         return hashlib.sha256(file.read()).digest()
 

@@ -9,7 +9,7 @@ from vaezip.model import LARGE
 
 
 class Level(NamedTuple):
-    """What a level chooses, where nothing else does."""
+    """The choices of a level, where nothing else makes them."""
 
     model: str | None  # None: the usual one
     block_size: int  # bytes

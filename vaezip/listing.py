@@ -1,4 +1,4 @@
-"""What lies in a `.vz`, without decoding it."""
+"""The frames of a `.vz`, listed without decoding them."""
 
 from __future__ import annotations
 

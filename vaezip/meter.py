@@ -1,4 +1,4 @@
-"""How far work has come that several threads do."""
+"""The progress of work that several threads do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Meter:
         self.total = 0
 
     def add(self, amount: int) -> None:
-        """So much more has been done."""
+        """Count so much more work as done."""
         with self._lock:
             self.total += amount
             if amount and self._progress is not None:
@@ -33,12 +33,12 @@ class Part:
         self._done = self._reported = 0
 
     def tick(self, steps: int) -> None:
-        """So many more steps have been done."""
+        """Count so many more steps as done."""
         self._done = min(self._done + steps, self._steps)
         self._report(self._amount * self._done // max(1, self._steps))
 
     def finish(self) -> None:
-        """All have."""
+        """Count all steps as done."""
         self._report(self._amount)
 
     def _report(self, amount: int) -> None:

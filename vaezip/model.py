@@ -46,7 +46,7 @@ class Model:
     """A loaded model: all that compressing and decompressing need."""
 
     name: str
-    """That of its file, without `.vzm`."""
+    """The name of its file, without `.vzm`."""
     fingerprint: bytes
     """SHA-256 of the file."""
     architecture: Architecture
@@ -61,7 +61,7 @@ class Model:
     """A shipped model's name or an absolute path; None if made of bytes."""
 
     def predictor(self, z: Int32, preset: int, size: int) -> Predictor:
-        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's preset."""
+        """The predictor of a block of `size` bytes; z: int32 (latents,), grid steps; preset: of the mixer."""
         return self.engine.predictor(z, preset, size)
 
     def __reduce__(self) -> tuple[Callable[[str, bytes], Model], tuple[str, bytes]]:

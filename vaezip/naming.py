@@ -1,4 +1,4 @@
-"""Where outputs go: their names and folders, and what they must not take the place of."""
+"""The names and folders of outputs, and what they must not replace."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ SUFFIX = ".vz"
 
 
 def is_suffix(text: str) -> bool:
-    """Whether a text can be told from the rest of a file's name, and is a part of one."""
+    """True for a text that can be told from the rest of a file's name, and be a part of one."""
     separators = {os.sep, os.altsep or os.sep, "\0"}
     return bool(text.strip(".")) and not separators.intersection(text)
 
 
 def has_suffix(path: str, suffix: str) -> bool:
-    """Whether a name ends in the suffix, in whatever case, and is more than that."""
+    """True if a name ends in the suffix, in whatever case, and is more than that."""
     name = os.path.basename(path)
     return len(name) > len(suffix) and name[-len(suffix) :].lower() == suffix.lower()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Naming:
-    """How outputs are named after their inputs."""
+    """The rules by which outputs are named after their inputs."""
 
     suffix: str = SUFFIX
     folder: str | None = None  # where they go; None: beside their inputs
     mirror: bool = False  # whether they lie there under the whole paths that their inputs were given by
 
     def compressed(self, source: str) -> str:
-        """Where `source` is compressed to; raises SkippedError if it bears the suffix already."""
+        """The path that `source` is compressed to; raises SkippedError if it bears the suffix already."""
         _refuse_nothing(source)
         if has_suffix(source, self.suffix):
             raise SkippedError(f"{source}: already has the suffix {self.suffix}, skipped")
         return self._placed(source + self.suffix)
 
     def decompressed(self, source: str) -> str:
-        """Where `source` is decompressed to; raises SkippedError if its name does not tell."""
+        """The path that `source` is decompressed to; raises SkippedError if its name does not tell."""
         _refuse_nothing(source)
         if not has_suffix(source, self.suffix):
             what = "is nothing but" if source.lower().endswith(self.suffix.lower()) else "does not end in"

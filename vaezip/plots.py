@@ -1,4 +1,4 @@
-"""What `vaezip bench` measures and `vaezip train` logs, as SVG, drawn by Matplotlib (the extra `plot`).
+"""Plots of what `vaezip bench` measures and `vaezip train` logs: SVG, drawn by Matplotlib (the extra `plot`).
 
 Text stays text, the ground is transparent, and all tones lie in the middle, so that both a light page and a
 dark one will do. The same figures give the same bytes, with the same Matplotlib.
@@ -133,7 +133,7 @@ def training_plot(rows: Sequence[Row]) -> bytes:
 
 @contextmanager
 def plot_target(path: str, *, inputs: Iterable[str], overwrite: bool) -> Iterator[Sink]:
-    """Where a plot goes, `-` being standard output; it appears when the body is done.
+    """The target of a plot, `-` being standard output; it appears when the body is done.
 
     Raises FileError before the work if it may not be written there: over one of the `inputs`, for example.
     """
@@ -146,7 +146,7 @@ def plot_target(path: str, *, inputs: Iterable[str], overwrite: bool) -> Iterato
 
 
 def is_plot(path: str) -> bool:
-    """Whether a file is one of these plots; not if it cannot be read."""
+    """True if a file is one of these plots; not if it cannot be read."""
     try:
         with open_source(path) as source:
             return f"<title>{_TITLE}".encode() in (source.read(_HEAD) or b"")
@@ -156,7 +156,7 @@ def is_plot(path: str) -> bool:
 
 @contextmanager
 def _style() -> Iterator[None]:
-    """Ours, and nothing of the user's."""
+    """Our style, and nothing of the user's."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)

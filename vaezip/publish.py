@@ -118,13 +118,13 @@ def _open_special(path: str) -> int | None:
 
 
 class _Special:
-    """What takes all that it is given at once."""
+    """A target that is no regular file, such as a device: it takes all that it is given at once."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
     def publish(self) -> bool:
-        """It has been written, but who knows where to."""
+        """Nothing is left to do: it has been written, though nobody knows where to."""
         return False
 
     def close(self) -> None:
@@ -190,7 +190,7 @@ class _Temporary:
         return True
 
     def _sync_folder(self) -> bool:
-        """Make the name last."""
+        """Sync the folder, so that the file's name lasts."""
         if os.name == "nt":  # which opens no folders
             return True
         try:

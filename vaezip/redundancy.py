@@ -1,4 +1,4 @@
-"""Whether a block differs from random bytes: what is encrypted or compressed already is not worth coding.
+"""A test that tells text from random bytes: what is encrypted or compressed already is not worth coding.
 
 Coding random bytes takes hundreds of times as long as finding out that it is in vain. All in integers: how
 a block is stored must be the same on every machine.
@@ -16,7 +16,7 @@ _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
 def looks_compressible(block: bytes) -> bool:
-    """Whether coding is likely to save more than it costs to learn that bytes are random.
+    """True if coding is likely to save more than it costs to learn that bytes are random.
 
     That takes about 180 bytes and a thousandth of the block, as measured with random blocks above 16 KB.
     """

@@ -44,7 +44,7 @@ _LOG_BITS = 16
 
 
 class Origin(NamedTuple):
-    """Where a sample begins."""
+    """The latent and the preset that a sample begins with."""
 
     z: Int32  # (latents,), grid steps
     preset: int  # of the mixer
@@ -57,11 +57,11 @@ class Sample(Iterator[bytes]):
         self, model: Model, origin: Origin, prompt: bytes, length: int, seed: int, choice: Choice
     ) -> None:
         self.seed = seed
-        """What it is drawn by: the same, with the same `z`, `preset` and arguments, gives the same text."""
+        """The seed: with the same `z`, `preset` and arguments, it gives the same text."""
         self.z: tuple[int, ...] = tuple(origin.z.tolist())
         """The latent, in steps of its grid."""
         self.preset = origin.preset
-        """Which of its presets the mixer began with."""
+        """The preset that the mixer began with."""
         self._left, self._choice, self._random = length, choice, Random(seed)
         self._predictor = model.predictor(origin.z, origin.preset, max(_ROOM, len(prompt) + 4 * length))
         if prompt:
@@ -76,7 +76,7 @@ class Sample(Iterator[bytes]):
         return bytes([first, *map(self._draw, _continuations(first))])
 
     def _draw(self, allowed: Int64) -> int:
-        """One of these bytes."""
+        """Draw one of these bytes."""
         widths = self._predictor.distribution().astype(np.int64)
         byte = int(allowed[self._choice.draw(widths[allowed], self._random)])
         return self._predictor.symbol(1 + int(widths[:byte].sum()))[0]
@@ -148,7 +148,7 @@ def _bytes(text: Text) -> bytes:
 def _origin(
     model: Model, prompt: bytes, like: bytes | None, z: Sequence[int] | None, random: Random
 ) -> Origin:
-    """As `sample` says, but for `between`."""
+    """The origin of a sample, as `sample` says, but for `between`."""
     latents = model.architecture.latents
     bits = AnsStack.from_bytes(random.octets(4 * latents + 16) + b"\1")  # from which a latent is popped
     if like is None and z is None and can_carry_latent(model, len(prompt)):
@@ -168,7 +168,7 @@ def _origin(
 
 
 def _between(model: Model, first: bytes, last: bytes, steps: int, step: int) -> Origin:
-    """On the straight line from one posterior mean to another."""
+    """The origin at a point of the straight line from one posterior mean to another."""
     if steps < 2:
         raise ValueError("steps must be at least 2: the two ends")
     if not 0 <= step < steps:
@@ -189,7 +189,7 @@ def _encoded(model: Model, text: bytes) -> tuple[Int32, Int32]:
 
 
 def _preset(model: Model, text: bytes) -> int:
-    """The one with which its beginning takes the fewest bits."""
+    """The preset with which the beginning of a text takes the fewest bits."""
     preset: int = PresetChoice(model, text[:PROBE_BYTES]).preset
     return preset
 
@@ -202,7 +202,7 @@ class Random:
         self._state = seed
 
     def bits(self) -> int:
-        """64 of them."""
+        """The next 64 bits."""
         self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
         x = self._state
         x = ((x ^ x >> 30) * 0xBF58476D1CE4E5B9) & _MASK
@@ -214,12 +214,12 @@ class Random:
         return (self.bits() * limit) >> 64
 
     def octets(self, count: int) -> bytes:
-        """So many, a multiple of 8."""
+        """Random bytes, so many; a multiple of 8."""
         return b"".join(self.bits().to_bytes(8, "little") for _ in range(count // 8))
 
 
 class Choice:
-    """How one of several things of different widths is drawn."""
+    """The way in which one of several things of different widths is drawn."""
 
     def __init__(self, temperature: float, top_p: float) -> None:
         """See `sample`; raises ValueError."""
@@ -272,7 +272,7 @@ _SECOND = {0xC2: (0xA0, 0xBF), 0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x
 
 @cache
 def _continuations(first: int) -> list[Int64]:
-    """What may follow the first byte of a character, place by place."""
+    """The bytes that may follow the first one of a character, place by place."""
     count = (first >= 0xC2) + (first >= 0xE0) + (first >= 0xF0)
     limits = [_SECOND.get(first, (0x80, 0xBF)), (0x80, 0xBF), (0x80, 0xBF)][:count]
     return [np.arange(low, high + 1) for low, high in limits]

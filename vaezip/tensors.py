@@ -40,7 +40,7 @@ _TYPES: dict[str, np.dtype[Any]] = {
 
 
 class TensorFile(NamedTuple):
-    """What a file of tensors holds."""
+    """The contents of a file of tensors."""
 
     # In the machine's own byte order; where that is the file's, they are views of its bytes
     tensors: dict[str, NDArray[np.generic]]
@@ -135,7 +135,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _place(name: str, entry: Any) -> tuple[int, int, str, np.dtype[Any], tuple[int, ...]]:
-    """Where a tensor begins and ends among the data, its name, type and shape."""
+    """The place of a tensor: where it begins and ends among the data, its name, type and shape."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise ModelError(f"damaged header: {name} is not described as a tensor is")
     kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]

@@ -58,7 +58,7 @@ class Queue(Generic[T, R]):
             yield self._pending.popleft().result()
 
     def drain(self) -> Iterator[R]:
-        """All results that are left."""
+        """The results that are left."""
         while self._pending:
             yield self._pending.popleft().result()
 

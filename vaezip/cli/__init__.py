@@ -90,7 +90,7 @@ def _outcome(program: str, arguments: list[str]) -> int:
 
 
 def _failure(error: OSError) -> int:
-    """Of standard output, if no file is named. A reader who has gone is no news to anybody."""
+    """Complain of an error, of standard output if it names no file; but not if a reader has just gone."""
     if not isinstance(error, BrokenPipeError):
         complain(f"{error.filename or 'standard output: cannot write'}: {error.strerror or error}")
     return 1

@@ -116,7 +116,7 @@ def _say_json(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _load(models: Sequence[str], model: str | None) -> dict[str, Model]:
-    """By what each is called in the tables."""
+    """Load models, by the names that they have in the tables."""
     from vaezip.model import load_model
 
     if models:

@@ -23,7 +23,7 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """What signals have asked for; see `interruption`."""
+    """The state of what signals have asked for; see `interruption`."""
 
     def __init__(self, before: Mapping[int, Any]) -> None:
         """before: the handlers that a second signal is left to."""
@@ -34,7 +34,7 @@ class Interruption:
 
     @property
     def requested(self) -> bool:
-        """Whether the command is to end."""
+        """True once the command is to end."""
         return self._number is not None
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What several commands share of what is typed: options, their values, and which inputs are meant."""
+"""The part of the command line that several commands share: options, their values, and inputs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _size(text: str) -> int | None:
 
 
 class _Format(click.Choice):  # type: ignore[type-arg]  # as above
-    """Whether the format is that of messages."""
+    """A format's name, as a bool: true for that of messages."""
 
     def __init__(self) -> None:
         super().__init__(["vz", "message"])
@@ -69,7 +69,7 @@ class Suffix(click.ParamType):  # type: ignore[type-arg]  # as above
 
 
 def anything_typed(ctx: click.Context) -> bool:
-    """Whether there was anything on the command line."""
+    """True if there was anything on the command line."""
     return any(
         ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
         and ctx.params.get(param.name or "") != ()  # to click 8.2, no files are typed files, too
@@ -78,7 +78,7 @@ def anything_typed(ctx: click.Context) -> bool:
 
 
 def typed(name: str) -> bool:
-    """Whether a parameter's value comes from the command line."""
+    """True if a parameter's value comes from the command line."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
@@ -119,7 +119,7 @@ def _complete_known(kind: Kind, incomplete: str) -> list[CompletionItem]:
 
 
 def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """One decorator for several, in the order of the help."""
+    """A decorator in place of several, in the order of the help."""
 
     def decorate(command: F) -> F:
         for option in reversed(options):
@@ -278,7 +278,7 @@ message_options = _options(
 
 
 def chosen_model(model: str | None) -> tuple[str | None, str | None]:
-    """What -m says; and what VAEZIP_MODEL says: the usual model, which is none that a file must be made with.
+    """The models of -m and of VAEZIP_MODEL; the latter is usual, but no file has to be made with it.
 
     It is tried at once: what is wrong with it is wrong for all inputs. Raises ModelError.
     """

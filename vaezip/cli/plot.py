@@ -12,7 +12,7 @@ from vaezip.cli.report import STDIO
 
 
 class PlotPath(click.Path):
-    """Where a plot goes; its name does not promise another kind of picture."""
+    """The path of a plot, whose suffix is of no other kind of picture."""
 
     def __init__(self) -> None:
         super().__init__(readable=False, allow_dash=True)

@@ -1,4 +1,4 @@
-"""What the user is told: lines, what went wrong, the progress bar."""
+"""Messages to the user: lines, errors, the progress bar."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def _read(path: str) -> bytes:
 
 
 def _write(characters: Iterable[bytes]) -> None:
-    """To standard output, as they come."""
+    """Write characters to standard output as they come."""
     character = b""
     for character in characters:
         sys.stdout.buffer.write(character)

@@ -1,4 +1,4 @@
-"""What `vaezip train` says while it works, on standard error: a bar on a terminal, else a line per minute."""
+"""The progress of `vaezip train`, on standard error: a bar on a terminal, else a line per minute."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TrainingProgress:
         self._bar.close()
 
     def say(self, text: str) -> None:
-        """One line, but for -q."""
+        """Print a line, but for -q."""
         if not self._quiet:
             self._bar.clear()
             note(text)
@@ -51,7 +51,7 @@ class TrainingProgress:
         return len(warnings)
 
     def show(self, progress: Progress) -> None:
-        """Where training stands."""
+        """Show where training stands."""
         if self._terminal:
             self._bar.n = min(100, round(100 * progress.share))
             self._bar.set_description_str(_text(progress))

@@ -1,4 +1,4 @@
-"""What `vaezip compress` and `vaezip decompress` have in common: all but the direction."""
+"""The common part of `vaezip compress` and `vaezip decompress`: all but the direction."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _is_default(option: str) -> bool:
 def _target(
     source: str | None, stdout: bool, output: str | None, name: Callable[[str], str], make_folders: bool
 ) -> Target | None:
-    """Where the output goes, None being standard output."""
+    """The target of an input's output; None: standard output."""
     from vaezip.fileio import Target
 
     if output is not None:

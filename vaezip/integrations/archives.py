@@ -18,7 +18,7 @@ _NAME, _SUFFIX = "vztar", ".tar" + SUFFIX
 
 
 def register() -> None:
-    """With shutil, whose "xztar" it is like."""
+    """Register `vztar` with shutil, whose "xztar" it is like."""
     if _NAME not in (entry[0] for entry in shutil.get_unpack_formats()):
         shutil.register_archive_format(_NAME, make_archive, [], "vaezip'ed tar-file")
         shutil.register_unpack_format(_NAME, [_SUFFIX], unpack_archive, [], "vaezip'ed tar-file")

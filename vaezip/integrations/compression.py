@@ -21,7 +21,7 @@ class ClosingFile(VaezipFile):
         return end
 
     def close(self) -> None:
-        """As of any VaezipFile; and the stream below."""
+        """Close it as any VaezipFile, and the stream below."""
         below = self._file
         try:
             super().close()
@@ -31,7 +31,7 @@ class ClosingFile(VaezipFile):
 
 
 def wrap(file: IO[bytes], mode: str, **options: Any) -> IO[bytes]:
-    """What a stream holds, or will hold. options: as of `vaezip.open`.
+    """A file object for what a stream holds, or will hold. options: as of `vaezip.open`.
 
     What `vz://` opened is left as it is: of a chained URL, fsspec infers a compression once more.
     """
@@ -39,14 +39,14 @@ def wrap(file: IO[bytes], mode: str, **options: Any) -> IO[bytes]:
 
 
 def register_with_fsspec() -> None:
-    """For `fsspec.open(..., compression="vz")`, or "infer"."""
+    """Register with fsspec, for `fsspec.open(..., compression="vz")`, or "infer"."""
     from fsspec.compression import register_compression
 
     register_compression(SUFFIX[1:], wrap, SUFFIX[1:], force=True)
 
 
 def register_with_smart_open() -> None:
-    """For `smart_open.open`."""
+    """Register with smart_open, for `smart_open.open`."""
     from smart_open import register_compressor
     from smart_open.compression import get_supported_extensions
 

@@ -35,7 +35,7 @@ Info = dict[str, Any]
 
 
 def register() -> None:
-    """For those who run vaezip from where fsspec finds no entry points of it."""
+    """Register with fsspec, where that finds no entry points of vaezip's."""
     fsspec.register_implementation(VaezipFileSystem.protocol, VaezipFileSystem)
 
 
@@ -87,7 +87,7 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
         return f"{self.protocol}::{self.fs.unstrip_protocol(self._strip_protocol(name))}"
 
     def info(self, path: str, **options: Any) -> Info:
-        """Of a file, with the size of its content; raises FormatError if it is not a `.vz`. Of a folder."""
+        """Information on a folder, or a file and its content's size; FormatError if it is not a `.vz`."""
         path = self._strip_protocol(path)
         folder = self._info_below(path, options)
         if folder is not None and folder["type"] == "directory":
@@ -106,7 +106,7 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
             return None
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
-        """What is in a folder. The size of a file that is damaged or cannot be read is None."""
+        """The files in a folder. The size of one that is damaged or cannot be read is None."""
         found = [self.info(path)]
         if found[0]["type"] == "directory":
             every = self.fs.ls(found[0]["name"], detail=True, **options)
@@ -158,7 +158,7 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
 
 
 def _is_ours(info: Info) -> bool:
-    """Whether it is a file that is compressed; of one that is twice, the name would be shown as another's."""
+    """True for a compressed file; not for one that is twice, whose name would be shown as another's."""
     return info["type"] == "file" and str(info["name"]).endswith(SUFFIX) and not _stem(info).endswith(SUFFIX)
 
 

@@ -42,7 +42,7 @@ class Kernel:
         self._modulation = decoder.modulation
 
     def predictor(self, z: Int32, preset: int, size: int) -> KernelPredictor:
-        """Of a block of `size` bytes with that latent, int32 (latents,) in grid steps, and mixer's preset."""
+        """See `vaezip.engine.Engine`."""
         return self._predictor(z, [preset], size)
 
     def comparison(self, z: Int32, size: int) -> KernelPredictor:
@@ -221,7 +221,7 @@ class KernelPredictor:
         return bool(_lib.vz_predictor_rewind(self._handle))
 
     def learned(self) -> Learned:
-        """What the mixer has come to."""
+        """See `Predictor.learned`."""
         learned = self._kernel.parameters.presets[0].copy()
         kinds = ("int32_t[]", "int32_t[]", "uint32_t[]", "uint32_t[]")
         pointers = [_ffi.from_buffer(kind, part) for kind, part in zip(kinds, learned, strict=True)]

@@ -1,4 +1,4 @@
-"""What `vaezip map` knows of the files it was given, whatever it is shown as."""
+"""The results of `vaezip map`, however they are shown."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Entry(NamedTuple):
     """A file."""
 
     name: str
-    folder: str  # by which it is coloured
-    preset: int  # with which of its four presets the mixer begins, 0 to 3
+    folder: str  # decides the colour
+    preset: int  # of the mixer, 0 to 3
     z: tuple[int, ...] | None  # the mean of its latent, in grid steps; None: it is too short for one
 
 
@@ -33,7 +33,7 @@ class Atlas:
 
     @cached_property
     def tree(self) -> Tree:
-        """How they come together."""
+        """The tree in which the files come together."""
         return cluster(self.distances)
 
     @cached_property
@@ -47,12 +47,12 @@ class Atlas:
         return sorted({entry.folder for entry in self.entries})
 
     def nearest(self, number: int) -> list[int]:
-        """All other files, the nearest first."""
+        """The other files, the nearest first."""
         order: list[int] = np.argsort(self.distances[number], kind="stable").tolist()
         return [other for other in order if other != number]
 
     def at_home(self) -> tuple[int, float]:
-        """How many files' nearest neighbour is of their own folder; and how many would be by chance."""
+        """The number of files whose nearest neighbour is of their own folder, and the number by chance."""
         folders = [entry.folder for entry in self.entries]
         count = len(folders)
         found = sum(folders[self.nearest(i)[0]] == folders[i] for i in range(count)) if count > 1 else 0
@@ -60,7 +60,7 @@ class Atlas:
         return found, chance
 
     def summary(self) -> str:
-        """In a line."""
+        """A summary in one line."""
         count, (found, chance) = len(self.entries), self.at_home()
         files = f"{count} file{'s' * (count > 1)}, of each the first {self.sample_size} bytes"
         if len(self.folders) == 1:
@@ -69,7 +69,7 @@ class Atlas:
         return f"{files}; model {self.model}; {home}"
 
     def as_json(self) -> dict[str, Any]:
-        """All figures, for scripts: distances with four places."""
+        """The figures as JSON values, for scripts: distances with four places."""
         return {
             "model": self.model,
             "sample_size": self.sample_size,

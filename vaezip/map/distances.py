@@ -1,4 +1,4 @@
-"""How much two texts say about each other, by what one takes after the other: a compression distance.
+"""Distances between texts, by how well one is compressed after the other.
 
 C(y) is what the beginning of a text takes, in bits, and C(y|x) what it takes after another text. Whoever has
 read x predicts y better if they are alike, and worse if they are not, having learned what is of no use. A
@@ -36,13 +36,13 @@ class Sample(NamedTuple):
     """The beginning of a text."""
 
     x: NDArray[np.uint8]
-    preset: int  # with which of its four presets the mixer begins, 0 to 3: that which suits the text best
-    # Of the bytes that are to be predicted after other texts, by who has read nothing: float64 (m,)
+    preset: int  # of the mixer, 0 to 3: that which suits the text best
+    # Probabilities of the bytes that are to be predicted after other texts, before reading any: float64 (m,)
     probabilities: Floats
 
     @property
     def bits(self) -> float:
-        """What these bytes take alone."""
+        """The bits of these bytes alone."""
         return float(-np.log2(self.probabilities).sum())
 
 
@@ -54,7 +54,7 @@ def distances(
     threads: int = 1,
     progress: Ticker | None = None,
 ) -> Floats:
-    """How far each two of n texts are from each other: float64 (n, n), symmetric, 0 on the diagonal.
+    """The distances between n texts: float64 (n, n), symmetric, 0 on the diagonal.
 
     0: each says all about the other; 1: neither says anything. It is the mean of C(y|x) / C(y) and
     C(x|y) / C(x), where C(y|x) are the bits that the beginning of y takes after x: normalised compression
@@ -77,7 +77,7 @@ def _flat(text: Text) -> bytes:
 def measure(
     model: Model, texts: Sequence[bytes], sample_size: int, threads: int, meter: Meter
 ) -> list[Sample]:
-    """What is compared of each text, which counts as one; arguments and errors as in `distances`."""
+    """The sample of each text, which counts as one step; arguments and errors as in `distances`."""
     if not LEAST_SAMPLE <= sample_size <= LARGEST_SAMPLE:
         raise ValueError(f"sample_size must be {LEAST_SAMPLE} to {LARGEST_SAMPLE}")
     if not all(texts):
@@ -142,7 +142,7 @@ def _room(sample_size: int) -> int:
 
 
 def _beginning(text: bytes, size: int) -> NDArray[np.uint8]:
-    """So many bytes, or up to three fewer, so that no character of UTF-8 is cut, if it is that."""
+    """The first `size` bytes, or up to three fewer, so that no character of UTF-8 is cut, if it is that."""
     end = min(size, len(text))
     while max(0, size - 3) < end < len(text) and text[end] & 0xC0 == 0x80:
         end -= 1

@@ -19,11 +19,11 @@ from vaezip.map.distances import Floats, Sample, compare, measure, symmetric
 from vaezip.meter import Meter, Ticker
 from vaezip.model import Model
 
-MOST_FILES = 1000  # at once: a million pairs take hours
+MOST_FILES = 1000  # that are compared at once: a million pairs take hours
 
 
 class MapOptions(NamedTuple):
-    """How to compare files; see `distances`."""
+    """Options of the comparison; see `distances`."""
 
     model: Model
     sample_size: int
@@ -34,11 +34,11 @@ class Found(NamedTuple):
     """A file that is meant; path None is standard input."""
 
     path: str | None
-    folder: str  # by which it is coloured
+    folder: str  # decides the colour
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name that it is shown by."""
         return self.path or "standard input"
 
 
@@ -58,7 +58,7 @@ class Neighbour(NamedTuple):
 
 
 def find_files(names: Sequence[str], complain: Callable[[FileError], object]) -> list[Found]:
-    """All files that are named or lie in folders that are, each once; but for `.vz` files in folders.
+    """The files that are named or lie in named folders, each once; but for `.vz` files in folders.
 
     A file's folder is the one below the folder that was named, or if there is none, that in which it lies.
     complain: called for each folder that cannot be read. Raises FileError if there are none or too many.
@@ -91,7 +91,7 @@ def named_file(name: str) -> Found:
 
 
 def other_files(name: str, found: Sequence[Found]) -> list[Found]:
-    """Those that are not the file of that name; raises FileError if there are none."""
+    """The files but for the one of that name; raises FileError if there are none."""
     own = None if name == STDIO else os.path.realpath(name)
     others = [file for file in found if file.path is None or os.path.realpath(file.path) != own]
     if not others:
@@ -113,7 +113,7 @@ def read_excerpt(file: Found, options: MapOptions) -> Excerpt:
 
 
 def map_files(files: Sequence[Excerpt], options: MapOptions, progress: Ticker | None = None) -> Atlas:
-    """How far all n files are from each other, in n * (n + 1) steps."""
+    """The atlas of n files, in n * (n + 1) steps."""
     meter = Meter(progress)
     samples = measure(
         options.model, [file.text for file in files], options.sample_size, options.threads, meter

@@ -60,7 +60,7 @@ def _squares(places: Floats) -> Floats:
 
 
 def _affinities(squares: Floats, neighbours: float) -> Floats:
-    """How much each pair is a pair of neighbours, float64 (n, n), summing to 1."""
+    """The affinities of all pairs as neighbours: float64 (n, n), summing to 1."""
     others = squares + np.diag(np.full(len(squares), np.inf))
     others -= others.min(axis=1, keepdims=True)
     low, high = np.full(len(squares), 1e-6), np.full(len(squares), 1e12)

@@ -25,7 +25,7 @@ def page(atlas: Atlas, title: str) -> str:
 
 
 def _json(atlas: Atlas) -> str:
-    """What the script has to know; no `<` in it could end the element."""
+    """The data of the script; no `<` in it could end the element."""
     files = [
         {
             "name": printable(entry.name),

@@ -12,7 +12,7 @@ from vaezip.errors import printable
 from vaezip.map.atlas import Atlas
 from vaezip.map.layout import Floats
 
-# For the picture, light or dark as the reader's system is
+# The picture's style, light or dark as the reader's system is
 STYLE = """
 svg { --back: #fff; --front: #1b1b1b; --faint: #6a6a6a; --rule: #bbb; }
 .k0 { --k: #3f6fd0; } .k1 { --k: #d95f02; } .k2 { --k: #2a9d4f; } .k3 { --k: #c2409b; }
@@ -89,7 +89,7 @@ def _kind(folder: int) -> tuple[str, str]:
 
 
 def _on_map(places: Floats) -> Floats:
-    """In pixels, filling the map one way or the other."""
+    """The places on the map, in pixels, filling it one way or the other."""
     low, high = places.min(axis=0), places.max(axis=0)
     scale = (_SIDE - 2 * _MARGIN) / max(float((high - low).max()), 1e-9)
     moved: Floats = _SIDE / 2 + (places - (low + high) / 2) * scale
@@ -108,7 +108,7 @@ def _legend(atlas: Atlas, kinds: dict[str, tuple[str, str]]) -> Iterator[str]:
 
 
 def _height(row: float) -> float:
-    """Of a row of the tree."""
+    """The height of a row of the tree."""
     return _SIDE + _ROW * (row + 1)
 
 

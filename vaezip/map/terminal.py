@@ -15,7 +15,7 @@ _LINES = " ╴╶─╵┘└┴╷┐┌┬│┤├┼"  # by the sides to whi
 
 
 def tree_lines(atlas: Atlas) -> Iterator[str]:
-    """What to print, line by line."""
+    """The lines to print."""
     heights = [merge.height for merge in atlas.tree.merges]
     yield printable(atlas.summary())
     if heights:

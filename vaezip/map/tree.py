@@ -21,7 +21,7 @@ class Merge(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """How n texts come together."""
+    """The tree in which n texts come together."""
 
     order: tuple[int, ...]  # all texts, so that each cluster's are side by side
     merges: tuple[Merge, ...]  # the n - 1 merges, the nearest first
@@ -57,7 +57,7 @@ def cluster(distances: NDArray[np.float64]) -> Tree:
 
 
 def _joined(one: list[int], other: list[int], distances: NDArray[np.float64]) -> list[int]:
-    """Both, each as it is or turned."""
+    """The orders of two clusters joined, each as it is or reversed."""
     ways = [(a, b) for a in (one, one[::-1]) for b in (other, other[::-1])]
     a, b = min(ways, key=lambda way: distances[way[0][-1], way[1][0]])
     return a + b

@@ -1,1 +1,1 @@
-"""The adaptive mixer: what the network says of the next byte, and what the block itself has shown so far."""
+"""The adaptive mixer: the network's predictions mixed with statistics of the block so far."""

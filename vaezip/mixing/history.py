@@ -2,7 +2,7 @@
 
 A bit history is what followed a context at one node of a nibble: the bits themselves, as long as they
 are few, then their bounded counts and the last one (Mahoney 2005, "Adaptive weighing of context models").
-Histories of a nibble's 15 nodes lie together in a slot that a hash finds.
+Histories of a nibble's 15 nodes lie together in a slot that a hash finds. Twin: kernel/history.c.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def hash64(x: int) -> int:
 
 @dataclass
 class Match:
-    """Where the block last looked like this, in `least` bytes or more."""
+    """A match: the last place where `least` bytes or more are those that the block now ends with."""
 
     least: int
     ends: NDArray[np.int64]  # by hash: where the same bytes ended last; 0 for nowhere
@@ -69,7 +69,7 @@ def hash_bits(size: int) -> int:
 
 
 def new_matches(size: int) -> list[Match]:
-    """Those that a block of so many bytes begins with."""
+    """The matches of a block of so many bytes, at its beginning."""
     return [Match(least, np.zeros(1 << hash_bits(size), np.int64)) for least in _LEAST_MATCH]
 
 
@@ -99,7 +99,7 @@ class History:
         self._field_at_before: list[int] = []  # ... and those of the line above
 
     def begin_nibble(self, node: int, guess: tuple[int, int]) -> None:
-        """Get ready for a nibble; `node` is the bits of its byte so far, with a leading 1.
+        """Begin a nibble; `node` is the bits of its byte so far, with a leading 1.
 
         guess: the network's best and second best byte.
         """
@@ -113,7 +113,7 @@ class History:
         self.slots = [self._find_slot(i, key) for i, key in enumerate(keys)]
 
     def peek_nibble(self, node: int) -> None:
-        """The same `slots`, for now: what they hold is changed back, and nothing is replaced in the tables.
+        """Set `slots` as `begin_nibble` does, but replace nothing in the tables; changes will be undone.
 
         For a byte's second nibble.
         """
@@ -158,7 +158,7 @@ class History:
         self.last_two = last_two
 
     def _above_in_field(self) -> int:
-        """The byte above in the same field, counted from its beginning, and the one before it; or 0."""
+        """The byte at the same place of the same field in the line above, and the one before it; or 0."""
         fields = self.fields
         if fields >= min(len(self._field_at_before), _MANY_FIELDS):
             return 0
@@ -177,7 +177,7 @@ class History:
         return slot
 
     def _nearest_slot(self, context: int, key: int) -> tuple[int, bool]:
-        """Where a key's slot is, of three places; else a free one, or the least used of them, and False."""
+        """The place of a key's slot, of three, and True; or of a free or the least used one, and False."""
         tags: NDArray[np.uint8] = self._tags[context]
         states: NDArray[np.uint8] = self._states[context]
         worst = at = key >> (64 - self.bits)

@@ -1,9 +1,10 @@
 """The mixer: predictions of a bit, mixed in the logistic domain (Mahoney 2005, paq7; 2007, lpaq1).
 
-Every byte is eight bits along a binary tree. At a node, the inputs are what the network, the matches and the
-bit histories say, as ln(p / (1 - p)). Seven sets of weights, each chosen by a small context, give seven
-outputs; the mean of four final sets weighs those, and two adaptive maps refine the result. The range of the
-coder is shared out along the tree, so that a byte is an interval, and one symbol for the coder.
+Every byte is eight bits along a binary tree. At a node, the inputs are the predictions of the network, the
+matches and the bit histories, as ln(p / (1 - p)). Seven sets of weights, each chosen by a small context, give
+seven outputs; the mean of four final sets weighs those, and two adaptive probability maps (APMs) refine the
+result. The range of the coder is shared out along the tree, so that a byte is an interval, and one symbol for
+the coder.
 
 This is the reference; kernel/mixer.c is its twin, and gives the same integers.
 """
@@ -36,7 +37,7 @@ from vaezip.network.ops import Int32
 
 _DOMAIN_LIMIT = 32767  # of the logistic domain, in units of 1/4096
 _COUNT_LIMIT = 255  # of the entries of history and match map
-_APM_BUCKETS = 33  # of an adaptive probability map (APM)
+_APM_BUCKETS = 33  # of an APM
 _APM_SHIFT = 6  # by which an APM's entry moves after a bit
 _NETWORK, _BIAS, _FIRST_MATCH, _FIRST_HISTORY = 0, 1, 2, 2 + MATCHES
 _SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_BYTE_SHARE, _SET_FIELD, _SET_BEFORE = SET_OFFSETS[:SETS]
@@ -48,17 +49,17 @@ _MATCH_CLASS_LIMITS = (4, 6, 8, 12, 16, 24, 32, 64, 128, LONGEST_MATCH)
 
 @dataclass
 class _Prediction:
-    """Of one bit, with what learning needs."""
+    """A prediction of one bit, with what learning from it needs."""
 
     index: int  # of the histories in a slot
     inputs: Int32  # (INPUTS,), unit 1/256
     rows: list[int]  # of the weights, one per set
     final_rows: list[int]  # of the final weights, one per final set
     outputs: list[int]  # of the sets, logistic domain, unit 1/4096
-    mixed: int  # so is this
+    mixed: int  # likewise, of the final mixer
     apm: tuple[int, int]  # rows of the two APMs
     bucket: int  # of these rows, the nearest
-    match_bits: list[int]  # what each match says, -1 for nothing
+    match_bits: list[int]  # which bit each match expects, or -1
     probability: int  # of a one, 16 bits
 
 
@@ -80,7 +81,7 @@ class Mixer:
         self._rate = 0  # of learning the weights, for this byte
 
     def copy(self) -> Mixer:
-        """Another one in the same state, between two bytes."""
+        """A copy, between two bytes."""
         other = copy.copy(self)
         other.learned = self.learned.copy()
         other._apm_node, other._apm_order2 = self._apm_node.copy(), self._apm_order2.copy()
@@ -105,7 +106,7 @@ class Mixer:
         self._order = sum(bool(slot[0]) for slot in self._history.slots[1:6])
 
     def interval(self, byte: int) -> tuple[int, int]:
-        """Where the byte's interval begins, and how wide it is; then learn from it."""
+        """The byte's interval: where it begins, and how wide it is; then learn from it."""
         return self._code(byte, 0)[1]
 
     def symbol(self, quantile: int) -> tuple[int, tuple[int, int]]:
@@ -138,7 +139,7 @@ class Mixer:
         return widths
 
     def _walk(self, node: int, depth: int, width: int, widths: Int32) -> None:
-        """The widths below a node: on the way to each, it learns as in `_code`, and forgets."""
+        """Set the widths below a node: on the way to each, it learns as in `_code`, and forgets."""
         if depth == 8:
             widths[node & 255] = width
             return
@@ -158,7 +159,7 @@ class Mixer:
         self._history.slots, self._order = slots, order
 
     def _touched(self, prediction: _Prediction) -> Iterator[tuple[NDArray[Any], Any]]:
-        """What learning from the bit changes: arrays, and where in them."""
+        """The entries that learning from the bit changes: arrays, and the indices in them."""
         learned, slots = self.learned, self._history.slots
         states = [int(slot[prediction.index]) for slot in slots]
         yield learned.weights, prediction.rows
@@ -273,13 +274,13 @@ class Mixer:
 
 
 def _share_of_ones(width: int, probability: int, depth: int) -> int:
-    """Of an interval; neither branch may leave one of its bytes nothing."""
+    """The part of an interval's width that a one takes; neither branch may leave one of its bytes nothing."""
     leaves = 128 >> depth
     return max(leaves, min(width - leaves, width * probability >> 16))
 
 
 def _expected_bit(match: Match, text: bytearray, node: int, depth: int) -> int:
-    """What a match says about the next bit, -1 for nothing."""
+    """The next bit by a match; -1 if it expects none."""
     if not match.length:
         return -1
     byte = text[match.position] | 256
@@ -287,7 +288,7 @@ def _expected_bit(match: Match, text: bytearray, node: int, depth: int) -> int:
 
 
 def _byte_kind(byte: int) -> int:
-    """0 to 63: small letters one by one, capitals, digits, blanks; others by some of their bits."""
+    """The kind of a byte, 0 to 63: small letters one by one, capitals, digits, blanks; others by bits."""
     kind = shape_class(byte)
     if kind == ord("a"):
         return byte - kind
@@ -297,7 +298,7 @@ def _byte_kind(byte: int) -> int:
 
 
 def _length_class(length: int) -> int:
-    """0 to 31."""
+    """The class of a match's length, 0 to 31."""
     if length < 16:
         return length
     if length < 32:

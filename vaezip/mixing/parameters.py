@@ -1,4 +1,4 @@
-"""What a model file says about the mixer: its tables, and presets of its weights and maps.
+"""The mixer's part of a model file: its tables, and presets of its weights and maps.
 
 A preset is what weights and maps are before a block's first byte, learned beforehand on texts of some kind
 (`vaezip.training.practice`), so that the first bytes of a file profit; a block says which of them is its own.
@@ -32,7 +32,7 @@ CHANGE_SHIFT = 7  # ... and how those of the others differ from them in units of
 
 
 class Learned(NamedTuple):
-    """What a mixer changes while it codes."""
+    """The arrays of a mixer that change while it codes."""
 
     weights: Int32  # (WEIGHT_ROWS, INPUTS), unit 2**-16
     final_weights: Int32  # (FINAL_ROWS, SETS), unit 2**-16
@@ -41,12 +41,12 @@ class Learned(NamedTuple):
     match_map: NDArray[np.uint32]  # (MATCHES, MATCH_LENGTHS): the probability that a match is right, likewise
 
     def copy(self) -> Learned:
-        """The same in arrays of its own."""
+        """A deep copy."""
         weights, final_weights, history_map, match_map = self
         return Learned(weights.copy(), final_weights.copy(), history_map.copy(), match_map.copy())
 
     def set(self, other: Learned) -> None:
-        """Take over the values of another."""
+        """Copy the values of another into these arrays."""
         for part, values in zip(self, other, strict=True):
             part[:] = values
 
@@ -63,7 +63,7 @@ class MixerParameters:
         # Its inverse: probabilities of 16 bits, for -8 to 8 in steps of 1/256
         self.squash: Int32 = load("squash", np.int32, 4097).astype(np.int32)
         self.log: Int32 = load("log", np.int32, 1025).astype(np.int32)  # ln(1 + i / 1024), unit 2**-16
-        # How fast a map adapts after n bits, unit 2**-16
+        # Rate of adaptation of a map after n bits, unit 2**-16
         self.rate: Int32 = load("rate", np.int32, 1024).astype(np.int32)
         # The bit history after one more bit
         self.next: NDArray[np.uint8] = load("next", np.uint8, STATES, 2).astype(np.uint8)
@@ -80,7 +80,7 @@ class MixerParameters:
         final_weights = load_weights("final_weights", FINAL_ROWS, SETS)
         history_map = load("history_map", np.uint32, PRESETS, HISTORIES, STATES).astype(np.uint32)
         match_map = load("match_map", np.uint32, PRESETS, MATCHES, MATCH_LENGTHS).astype(np.uint32)
-        # What a mixer may begin with; the first preset is for text of any kind
+        # The presets, of which the first is for text of any kind
         self.presets = list(map(Learned, weights, final_weights, history_map, match_map))
         for name, values, low, high in (
             ("stretch", self.stretch, -2047, 2047),

@@ -1,4 +1,7 @@
-"""Network and mixer together: the intervals of a block's bytes, one after the other."""
+"""Network and mixer together: the intervals of a block's bytes, one after the other.
+
+Twin: kernel/predictor.c, by way of kernel/predictor.py.
+"""
 
 from __future__ import annotations
 
@@ -69,11 +72,11 @@ class Predictor(Protocol):
         ...
 
     def decode_range(self, decoder: RangeState, count: int, end: int | None) -> bytes:
-        """Likewise from a range decoder: `count` bytes, or up to and with the first that is `end`."""
+        """The next bytes from a range decoder: `count`, or up to and with the first that is `end`."""
         ...
 
     def copy(self, more: int) -> Predictor:
-        """Another one in the same state, between two bytes, with room for `more` of them."""
+        """A copy, between two bytes, with room for `more` of them."""
         ...
 
     def mark(self, limit: int) -> None:
@@ -85,7 +88,7 @@ class Predictor(Protocol):
         ...
 
     def learned(self) -> Learned:
-        """What the mixer has come to."""
+        """The arrays of the mixer as they are now."""
         ...
 
 
@@ -93,7 +96,7 @@ class Comparison(Protocol):
     """The bytes of one block by several presets of the mixer, all of which see the same."""
 
     def intervals_by_preset(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
-        """As `Predictor.intervals`, of the next bytes and by every preset: int32 (n, presets, 2)."""
+        """As `Predictor.intervals`, but by every preset: int32 (n, presets, 2)."""
         ...
 
     def drop(self, preset: int) -> None:

@@ -1,8 +1,8 @@
-"""Hashed contexts: which row of each table the decoder looks up before it predicts a byte.
+"""Hashed contexts, which choose the row of each table that the decoder reads before it predicts a byte.
 
 Every context is a 64-bit key; the top bits of its multiplicative hash are a slot's row and tag, and the row
 is the context's own if it carries that tag (`find_rows`). All arithmetic is modulo 2**64, so whole
-sequences (`context_slots`) and single steps (`ContextState`) agree bit by bit.
+sequences (`context_slots`) and single steps (`ContextState`) agree bit by bit. Twin: kernel/contexts.c.
 
 A context of order n is the last n bytes, zeros before the first. A word is a run of letters, digits and
 bytes above 127, ASCII upper case folded; its rolling hash is w = (w + byte + 1) * PRIME per byte. Word
@@ -34,7 +34,7 @@ _is_word = (
     | (_byte >= 128)
 )
 _fold = np.where((_byte >= ord("A")) & (_byte <= ord("Z")), _byte + 32, _byte)
-# What a byte adds to the rolling hash of its word; 0 outside words.
+# The summand of a byte in the rolling hash of its word; 0 outside words.
 WORD_VALUE: NDArray[np.uint64] = np.where(_is_word, _fold + 1, 0).astype(np.uint64)
 
 
@@ -68,7 +68,7 @@ class ContextState:
         self._words = np.zeros((architecture.word_contexts + 1, lanes), np.uint64)  # [0] is the word so far
 
     def slots(self) -> NDArray[np.int64]:
-        """int64 (lanes, contexts): where to look for what the tables know about the byte to come."""
+        """The slots with which the byte to come is predicted: int64 (lanes, contexts)."""
         return _slots(self._architecture, self._recent, self._words)
 
     def push(self, byte: NDArray[np.uint8]) -> None:

@@ -29,7 +29,7 @@ _POOL_BOUND = (1 << 20) - 1
 
 
 def encoder_view(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What the encoder sees: all of a short block, evenly spaced windows of a long one.
+    """The bytes that the encoder reads: all of a short block, evenly spaced windows of a long one.
 
     uint8 (n,) -> uint8 (min(n, 4096),).
     """

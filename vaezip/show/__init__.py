@@ -1,1 +1,1 @@
-"""What every character of a text costs, and who predicted it: for eyes."""
+"""`vaezip show`: the cost of every character of a text, and who predicted it."""

@@ -1,4 +1,4 @@
-"""What `vaezip show` shows of a text, whatever it is shown as: sums, the dearest lines, how costs run."""
+"""The results of `vaezip show`, however they are shown: sums, the dearest lines, the run of the costs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vaezip.show.characters import KINDS, Characters
 from vaezip.show.costs import Costs
 
-# Where a character's bits begin to be of the next class, of which there is one more than that
+# Bits at which the next class of costs begins; there is one class more than these
 CLASSES = (0.125, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -24,7 +24,7 @@ class Item(NamedTuple):
 
 
 class KindSum(NamedTuple):
-    """What the characters of a kind cost together."""
+    """The cost of all characters of a kind."""
 
     kind: str
     characters: int
@@ -61,7 +61,7 @@ class Shown:
         return sorted(rows, key=lambda row: -row.bits)
 
     def methods(self) -> str:
-        """How the blocks are coded, in words."""
+        """The methods of the blocks, in words."""
         blocks = self.costs.blocks
         names = [block.method for block in blocks]
         if len(blocks) == 1:
@@ -75,7 +75,7 @@ class Shown:
         return order
 
     def line_bits(self) -> NDArray[np.float64]:
-        """What each line costs: float64 (lines,)."""
+        """The bits of each line: float64 (lines,)."""
         return self.characters.line_sums(self.costs.bits)
 
     def strip(self, columns: int) -> NDArray[np.float64]:
@@ -87,7 +87,7 @@ class Shown:
         return means
 
     def as_json(self) -> dict[str, Any]:
-        """All figures, for scripts: bits with three places."""
+        """The figures as JSON values, for scripts: bits with three places."""
         rows = zip(self.characters.offsets[self.characters.lines].tolist(), self.line_bits(), strict=False)
         return {
             "name": self.name,
@@ -123,7 +123,7 @@ def cost_classes(bits: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def class_labels() -> list[str]:
-    """What each class means, in bits."""
+    """The range of bits of each class, as text."""
     bounds = [f"{bound:g}" for bound in CLASSES]
     between = (f"{low}–{high}" for low, high in itertools.pairwise(bounds))
     return [f"below {bounds[0]}", *between, f"{bounds[-1]} or more"]

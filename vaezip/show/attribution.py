@@ -1,4 +1,4 @@
-"""What spoke for a byte: the network alone, the longest match, and contexts that had come before."""
+"""The evidence for every byte: the network alone, the longest match, and contexts that had come before."""
 
 from __future__ import annotations
 
@@ -21,13 +21,11 @@ _CHUNK = 4096  # positions that the network runs at once
 
 
 class Attribution(NamedTuple):
-    """Of every byte of a text, arrays (n,). Of a stored block, `network_bits` is NaN, and all else 0."""
+    """The evidence for every byte of a text, arrays (n,); in a stored block, NaN and zeros."""
 
-    network_bits: NDArray[np.float64]  # what it would cost if the network alone predicted
-    match_length: NDArray[
-        np.uint16
-    ]  # bytes before it that the longer of the mixer's matches agrees in, 400 at most
-    expected: NDArray[np.uint8]  # what should come, going by that match
+    network_bits: NDArray[np.float64]  # the cost if the network alone predicted
+    match_length: NDArray[np.uint16]  # of the longer of the mixer's matches before it, 400 at most
+    expected: NDArray[np.uint8]  # the byte that this match expects
     context: NDArray[np.uint8]  # the longest of ORDERS whose bytes had come before in the block, 0 for none
     followed: NDArray[np.uint8]  # the longest of ORDERS after whose bytes this very byte had come, 0 for none
 
@@ -35,7 +33,7 @@ class Attribution(NamedTuple):
 def attribute(
     model: Model, data: bytes, costs: Costs, threads: int = 1, progress: Ticker | None = None
 ) -> Attribution:
-    """For every byte of a text whose costs have been measured.
+    """The attribution of a text whose costs have been measured.
 
     threads: how many blocks to work on at once. progress: called with numbers of bytes done.
     """
@@ -108,7 +106,7 @@ def _contexts(x: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8
 
 
 def _seen(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which keys had come before: bool (n,)."""
+    """Flags of the keys that had come before: bool (n,)."""
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     seen: NDArray[np.bool_] = first[inverse] < np.arange(len(keys))
     return seen

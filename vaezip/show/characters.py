@@ -29,17 +29,17 @@ class Characters(NamedTuple):
 
     offsets: NDArray[np.int64]  # where each begins, in bytes, and the end of the text: int64 (m + 1,)
     kinds: NDArray[np.uint8]  # an index of KINDS for each: uint8 (m,)
-    # How each is shown: as itself, tab and newline too; as by `cat -v`; unseen ones as <U+202E>
+    # The way each is shown: as itself, tab and newline too; as by `cat -v`; unseen ones as <U+202E>
     shown: list[str]
     # The character that each line begins with, and m: int64 (lines + 1,); a line's end belongs to it
     lines: NDArray[np.int64]
 
     def sums(self, bits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each character costs, given what each byte costs: float64 (m,)."""
+        """The bits of each character, given those of each byte: float64 (m,)."""
         return _sums(bits, self.offsets)
 
     def line_sums(self, bits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each line costs, given what each byte costs: float64 (lines,)."""
+        """The bits of each line, given those of each byte: float64 (lines,)."""
         return _sums(bits, self.offsets[self.lines])
 
 
@@ -75,7 +75,7 @@ def _sums(bits: NDArray[np.float64], bounds: NDArray[np.int64]) -> NDArray[np.fl
 def _joined(
     codes: NDArray[np.int64], marks: NDArray[np.bool_], kinds: NDArray[np.uint8]
 ) -> NDArray[np.bool_]:
-    """Which code points belong to the character before them."""
+    """Flags of the code points that belong to the character before them."""
     joined = np.zeros(len(codes), bool)
     visible = kinds <= _PUNCTUATION
     joined[1:] = (marks[1:] & visible[:-1]) | ((codes[:-1] == _JOINER) & visible[1:])
@@ -83,7 +83,7 @@ def _joined(
 
 
 def _describe(code: int) -> tuple[str, int, bool]:
-    """How a code point is shown, its kind, and whether it combines with the one before it."""
+    """The way a code point is shown, its kind, and true if it combines with the one before it."""
     if code >> 8 == _ESCAPES >> 8:
         return "M-" + _caret(code - _ESCAPES - 128), _BYTE, False
     if code < 128 and (character := chr(code)) in "\t\n\r":
@@ -99,5 +99,5 @@ def _describe(code: int) -> tuple[str, int, bool]:
 
 
 def _caret(byte: int) -> str:
-    """As `cat -v` shows a byte below 128."""
+    """A byte below 128 as `cat -v` shows it."""
     return f"^{chr(byte ^ 64)}" if byte < 32 or byte == 127 else chr(byte)

@@ -1,4 +1,4 @@
-"""What every byte of a text costs, and what else a compressed file holds: nothing is left unaccounted for."""
+"""The cost of every byte of a text, and of all else that a compressed file holds."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ METHODS = {Method.VAE: "latent", Method.VAE_NULL: "null", Method.STORED: "stored
 
 
 class BlockCosts(NamedTuple):
-    """What one block of a compressed text holds; information in bits."""
+    """The account of one block of a compressed text; information in bits."""
 
     offset: int
-    """Where the block begins, in bytes of the text."""
+    """The block's first byte in the text."""
     size: int
-    """Bytes of the text."""
+    """Bytes of text."""
     method: str
     """`latent`; `null`: with the null latent; or `stored`: as it is."""
     preset: int
-    """With which of its four presets the mixer began, 0 to 3."""
+    """The mixer's preset, 0 to 3."""
     z: Int32
     """The latent, int32 (latents,), in grid steps; zeros where there is none."""
     text_bits: float
-    """The text given the latent: the sum of its bytes' bits."""
+    """Bits of the text given the latent: the sum of its bytes' bits."""
     latent_bits: float
-    """The latent under its prior, less what drawing it took off the checksum."""
+    """Bits of the latent under its prior, less those that drawing it took off the checksum."""
     checksum_bits: int
-    """32, of a short block 24."""
+    """Bits of the checksum: 32, of a short block 24."""
     payload: int
-    """Bytes that all of this takes in the file."""
+    """Bytes of all this in the file."""
 
     @property
     def coder_bits(self) -> float:
-        """What the coder adds, by rounding to whole bytes; negative where the checksum begins with zeros."""
+        """Bits that the coder adds, rounding to whole bytes; negative if the checksum begins with zeros."""
         return 8 * self.payload - self.text_bits - self.latent_bits - self.checksum_bits
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What every byte of a text costs, and what is in the compressed file besides."""
+    """The cost of every byte of a text, and of all else in the compressed file."""
 
     bits: NDArray[np.float64]
-    """What each byte costs, in bits: float64 (n,), n bytes of text; 8 for each byte of a stored block."""
+    """The bits of each byte: float64 (n,), n bytes of text; 8 for each byte of a stored block."""
     blocks: tuple[BlockCosts, ...]
     """The blocks, one after the other."""
     compressed: int
@@ -70,7 +70,7 @@ class Costs:
 
     @property
     def latent_bits(self) -> float:
-        """What the latents of all blocks cost, in bits."""
+        """The bits of all blocks' latents."""
         return float(sum(block.latent_bits for block in self.blocks))
 
     @property
@@ -80,7 +80,7 @@ class Costs:
 
     @property
     def coder_bits(self) -> float:
-        """What the coder adds in all blocks, in bits."""
+        """Bits that the coder adds in all blocks."""
         return float(sum(block.coder_bits for block in self.blocks))
 
     @property
@@ -103,7 +103,7 @@ def measure_costs(
     with_size: bool = True,
     progress: Ticker | None = None,
 ) -> Costs:
-    """What every byte of `data` costs in the frame that `compress` makes of it, in bits.
+    """The cost of every byte of `data` in the frame that `compress` makes of it, in bits.
 
     The bits are information contents, -log2 of the probabilities that are coded; with the latents, the
     checksums and `Costs.coder_bits` they add up to the payload.

@@ -125,7 +125,7 @@ def _chunk(shown: Shown, chunk: _Chunk) -> str:
 
 
 def _json(shown: Shown) -> str:
-    """What the script has to know beside the figures; no `<` in it could end the element."""
+    """The data of the script beside the figures; no `<` in it could end the element."""
     blocks = [
         {"offset": block.offset, "method": block.method, "text": _in_words(number, block)}
         for number, block in enumerate(shown.costs.blocks, 1)

@@ -20,7 +20,7 @@ _JOINER = "\u200d"
 
 
 def terminal_lines(shown: Shown, *, colours: bool, columns: int, whole: bool = False) -> Iterator[str]:
-    """What to print, line by line.
+    """The lines to print.
 
     columns: of the terminal. whole: the text itself, however long it is.
     """
@@ -74,7 +74,7 @@ def _painted(text: str, kind: int) -> str:
 
 
 def _fitting(pieces: list[str], room: int) -> int:
-    """How many pieces fit into so many columns, the last kept for the mark of a cut."""
+    """The number of pieces that fit into so many columns, the last kept for the mark of a cut."""
     ends = list(itertools.accumulate(map(_width, pieces)))
     return len(pieces) if not ends or ends[-1] <= room else sum(end < room for end in ends)
 

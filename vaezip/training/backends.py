@@ -1,4 +1,4 @@
-"""What training does differently on a CPU and on a GPU: who reads the segments, and who sums the gradients.
+"""Backends of training, for CPUs and GPUs, which differ in who reads the segments and sums the gradients.
 
 On a CPU, each worker thread computes the gradients of its own lanes (torch releases the GIL in its
 operations, and one thread per operation scales better than two on products this small). On a GPU, all lanes
@@ -26,7 +26,7 @@ LN2 = math.log(2)
 
 
 class Gradients(NamedTuple):
-    """Of the loss of the chunks just read, summed over their bytes."""
+    """Gradients of the loss of the chunks just read, summed over their bytes."""
 
     dense: list[Tensor]  # per parameter but the tables
     tables: Tensor  # sparse, not coalesced, in the order of `RowAdam.step`; or dense
@@ -36,20 +36,20 @@ class Gradients(NamedTuple):
 
 
 class Backend(Protocol):
-    """Reads chunk after chunk."""
+    """A backend: reads chunk after chunk, and gives gradients."""
 
     def gradients(self, parameters: list[Tensor], kl_weight: float) -> Gradients:
-        """Of the next chunk of every lane; the last of `parameters` are the tables."""
+        """The gradients for the next chunk of every lane; the last of `parameters` are the tables."""
 
     def map(self, function: Callable[[int], None], numbers: Iterable[int]) -> Iterable[None]:
         """Call a function for all of these numbers, side by side if that is faster."""
 
     def close(self) -> None:
-        """Let go of threads."""
+        """End all threads."""
 
 
 class ThreadBackend:
-    """A CPU's: threads with some of the lanes each."""
+    """The backend for a CPU: threads with some of the lanes each."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class ThreadBackend:
 
 
 class DeviceBackend:
-    """A GPU's. What it tells of a step was measured in the one before, so that nobody waits for it."""
+    """The backend for a GPU. Its measures of a step are those of the step before, so that nobody waits."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class _Measured:
             self._arrived.record()
 
     def values(self) -> tuple[float, float]:
-        """Waits for them."""
+        """The two numbers, once they have arrived."""
         if self._arrived is not None:
             self._arrived.synchronize()
         first, second = self._numbers.tolist()

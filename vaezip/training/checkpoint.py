@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """What `save` wrote, on whatever device, with all tensors on the CPU. Raises CheckpointError.
+    """Read what `save` wrote, on whatever device, with all tensors on the CPU. Raises CheckpointError.
 
     Executes nothing (with torch 2.6 or later).
     """

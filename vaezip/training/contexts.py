@@ -1,4 +1,4 @@
-"""The contexts of `vaezip.network.contexts` where the text is: on a GPU, for many lanes at once, in torch.
+"""The contexts of `vaezip.network.contexts` in torch: on a GPU, if the text is there; for many lanes at once.
 
 The same integers modulo 2**64, which two's complement leaves to int64, and the same prefix sums; a lane's
 words are carried from chunk to chunk.

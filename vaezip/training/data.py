@@ -51,7 +51,7 @@ class Corpus:
         return sum(len(f.data) for f in self.train)
 
     def identity(self) -> CorpusIdentity:
-        """By names and sizes: what a resumed run should find as it was."""
+        """The identity by names and sizes, which a resumed run should find as it was."""
         files = sorted((f.name, len(f.data)) for f in (*self.train, *self.validation))
         named = "".join(f"{name}\0{size}\0" for name, size in files)
         digest = hashlib.sha256(named.encode(errors="surrogateescape")).hexdigest()
@@ -107,7 +107,7 @@ def _name_hash(file: TextFile) -> int:
 
 
 def walk(root: Path, without: Iterable[Path] = ()) -> Iterator[tuple[Path, OSError | None]]:
-    """All files below a folder, or a file itself; a folder that cannot be listed, with the error.
+    """The files below a folder, or a file itself; a folder that cannot be listed comes with the error.
 
     Raises CorpusError if there is nothing of that name.
     """
@@ -134,7 +134,7 @@ def walk(root: Path, without: Iterable[Path] = ()) -> Iterator[tuple[Path, OSErr
 
 
 class Segments(NamedTuple):
-    """Where segments lie in the files."""
+    """The places of segments in the files."""
 
     file: NDArray[np.int64]  # (n,) its number
     offset: NDArray[np.int64]  # (n,) in that file

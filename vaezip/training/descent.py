@@ -1,4 +1,4 @@
-"""Step after step down the gradient: the part of training that all processes of a run do alike."""
+"""Gradient descent: the part of training that all processes of a run do alike."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Descent:
         self._row_adam = RowAdam(self._tables, settings.table_rate * settings.lr)
 
     def autocast(self) -> torch.autocast:
-        """In which the network is run."""
+        """The context in which the network is run."""
         return torch.autocast(self._vae.device.type, torch.bfloat16, enabled=bool(self._settings.bfloat16))
 
     @contextmanager
     def reading(self, source: SegmentSource, step: int) -> Iterator[Backend]:
-        """What reads segments of `source` for `step` and those after it.
+        """The backend that reads segments of `source` for `step` and those after it.
 
         A resumed run reads other segments than the one before it did, and a process others than its fellows.
         """
@@ -69,7 +69,7 @@ class Descent:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Of the optimizers, for a checkpoint."""
+        """The state of the optimizers, for a checkpoint."""
         return {"adam": self._adam.state_dict(), "row_adam": self._row_adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Where a run trains: a CPU, or a GPU that PyTorch knows as `cuda` (NVIDIA's, and AMD's)."""
+"""The devices of training: a CPU, or a GPU that PyTorch knows as `cuda` (NVIDIA's, and AMD's)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def find_device(name: str) -> torch.device:
 
 
 def bfloat16_pays(device: torch.device) -> bool:
-    """Whether matrices are multiplied faster in bfloat16 than in float32: a CPU is tried."""
+    """True if matrices are multiplied faster in bfloat16 than in float32: a CPU is tried."""
     if device.type == CUDA:
         return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     a, b = torch.randn(4096, 128), torch.randn(128, 256)

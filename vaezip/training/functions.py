@@ -1,4 +1,4 @@
-"""What training does between its matrix products, differentiable, by whatever does it best on a device.
+"""The functions between the matrix products of training, differentiable, by the best passes for a device.
 
 Each of these is one pass over memory in the kernel (on a CPU) and in Triton (on a GPU), and five to ten in
 torch. Under autocast the products' inputs and outputs are bfloat16; the residual stream and all states stay
@@ -33,7 +33,7 @@ class Passes(Protocol):
 
 @cache
 def passes(device: str) -> Passes:
-    """The best there are for tensors on devices of that type."""
+    """The fastest passes for tensors on devices of that type."""
     try:
         if device == "cpu":
             from vaezip.training import functions_kernel

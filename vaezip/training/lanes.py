@@ -18,15 +18,15 @@ from vaezip.training.vae import Posterior, Vae
 
 
 class Loss(NamedTuple):
-    """Of a chunk, in nats; scalars on the device of the network."""
+    """The loss of a chunk, in nats; scalars on the device of the network."""
 
-    total: Tensor  # what is to be less, summed over the bytes
+    total: Tensor  # to be minimised, summed over the bytes
     nats: Tensor  # of x given z, summed over the bytes
     kl: Tensor  # mean over the segments
 
 
 class _Reading:
-    """How one network reads the lanes: its recurrent states, and each segment's noise."""
+    """One network's reading of the lanes: its recurrent states, and each segment's noise."""
 
     def __init__(self, vae: Vae, lanes: int, generator: torch.Generator) -> None:
         a, device = vae.a, vae.device
@@ -36,7 +36,7 @@ class _Reading:
         self._noise = torch.zeros((lanes, a.latents), device=device)
 
     def draw(self, fresh: Tensor) -> None:
-        """Noise for segments that begin."""
+        """Draw noise for segments that begin."""
         noise = torch.randn(self._noise.shape, generator=self._generator, device=self._noise.device)
         self._noise = torch.where(fresh, noise, self._noise)
 
@@ -54,7 +54,7 @@ class _Reading:
 
 
 class Lanes:
-    """What is carried from chunk to chunk: what a network has read, and each segment's choice of latent."""
+    """The state that is carried from chunk to chunk: of the networks, and each segment's choice of latent."""
 
     def __init__(self, vae: Vae, lanes: int, generator: torch.Generator, teacher: Vae | None = None) -> None:
         """generator: of the device that `vae` is on, and `teacher`, from whose predictions it learns."""
@@ -65,7 +65,7 @@ class Lanes:
         self._null = torch.zeros((lanes, 1), dtype=torch.bool, device=vae.device)
 
     def loss(self, chunk: Chunk, settings: Settings, kl_weight: float) -> Loss:
-        """Of the next chunk."""
+        """The loss of the next chunk."""
         fresh = chunk.fresh[:, None]
         self._ours.draw(fresh)
         null = torch.rand(self._null.shape, generator=self._generator, device=self._null.device)

@@ -24,7 +24,7 @@ _MOST = 1 << 60  # bytes, steps
 
 
 class Row(NamedTuple):
-    """Where training stood after a step."""
+    """A row: the state of training after a step."""
 
     step: int
     bytes_read: int
@@ -37,7 +37,7 @@ class Row(NamedTuple):
     round: int  # from 1
 
     def line(self) -> bytes:
-        """As it is in the log."""
+        """The row as a line of the log."""
         validation = "" if self.validation is None else f"{self.validation:.5f}"
         return (
             f"{self.step},{self.bytes_read},{self.seconds:.3f},{self.share:.6f},{self.bits_per_byte:.5f},"
@@ -88,7 +88,7 @@ def _row(
 
 
 def is_log(path: str) -> bool:
-    """Whether a file is a log; not if it cannot be read."""
+    """True if a file is a log; not if it cannot be read."""
     try:
         with open_source(path) as source:
             return source.read(len(_HEAD)) == _HEAD
@@ -131,7 +131,7 @@ class TrainingLog:
             ByteWriter(self._sink).write(_HEAD)
 
     def _keep(self, descriptor: int, step: int) -> None:
-        """Take off what came after a step."""
+        """Remove the rows after a step."""
         with open(descriptor, "rb", closefd=False) as file:
             data = file.read()
         end = 0
@@ -187,7 +187,7 @@ def refuse_unwritable(path: str, overwrite: bool) -> None:
 
 
 def is_special(path: str) -> bool:
-    """Whether there is something that is neither a file nor a folder, such as a pipe."""
+    """True for what is neither a file nor a folder, such as a pipe."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):

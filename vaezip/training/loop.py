@@ -32,7 +32,7 @@ _ANNEALED = 1.4  # times the bytes that were best at the full learning rate suit
 
 
 class Progress(NamedTuple):
-    """Where training stands; rates are running means."""
+    """The state of training; rates are running means."""
 
     step: int
     bytes_read: int
@@ -109,7 +109,7 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether the budget is spent."""
+        """True once the budget is spent."""
         return self._share() >= 1
 
     def plan(self, before: float, after: float) -> None:
@@ -173,12 +173,12 @@ class Trainer:
 
     @property
     def bytes_read(self) -> int:
-        """So far, over all rounds."""
+        """Bytes read so far, over all rounds."""
         return self._run.bytes_read
 
     @property
     def seconds(self) -> float:
-        """Of training so far."""
+        """Seconds of training so far."""
         return self._run.seconds
 
     def fine_tune(self) -> None:
@@ -190,7 +190,7 @@ class Trainer:
         self._validation.finish(self.vae)
 
     def seconds_to_finish(self) -> float:
-        """How long `finish` will take on this machine."""
+        """The seconds that `finish` will take on this machine."""
         return self._validation.seconds_to_finish(self.vae)
 
     def run(self) -> Iterator[Progress]:
@@ -229,7 +229,7 @@ class Trainer:
         )
 
     def _passed(self) -> bool:
-        """Whether the corpus has been read once since the last validation."""
+        """True if the corpus has been read once since the last validation."""
         run = self._run
         bytes_read, seconds = run.last_validation
         passed = run.bytes_read - bytes_read >= self.corpus.train_bytes
@@ -257,7 +257,7 @@ class Trainer:
             self._next_round()
 
     def _next_round(self) -> None:
-        """Share out what is left of the budget, and begin a round if it is enough for one."""
+        """Divide what is left of the budget into rounds, and begin one if it is enough for any."""
         run = self._run
         left = run.bytes_read * (1 / self._share() - 1)
         rounds = round(left / (_ANNEALED * max(run.enough, self.corpus.train_bytes)))

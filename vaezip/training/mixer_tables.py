@@ -90,7 +90,7 @@ def _fits(zeros: int, ones: int) -> bool:
 
 
 def _untrained() -> dict[str, Array]:
-    """Trust the network, and the histories a little; no history knows anything yet."""
+    """Weights that trust the network, and the histories a little; maps that have learned nothing."""
     weights = np.full((WEIGHT_ROWS, INPUTS), 2496, np.int32)
     weights[:, 0] = 58000
     weights[:, 1] = 0

@@ -1,4 +1,4 @@
-"""Which contexts own the rows of the tables: of all that hash to a row, the most frequent one.
+"""The owners of the tables' rows: of all contexts that hash to a row, the most frequent one.
 
 The others share the offset rows of their table. A row that many rare contexts would pull in different
 directions says little about any; and that a context is rare is something to know, too. The shared rows are

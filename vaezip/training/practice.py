@@ -63,7 +63,7 @@ def learned_parameters(
 
 
 def texts_in_time(texts: Sequence[Text], engine: Engine) -> Sequence[Text]:
-    """What there is time to practise on: with the reference, better a little than nothing."""
+    """The texts that there is time for: with the reference, a little of them."""
     return [text[:500] for text in texts[:40]] if engine.name == REFERENCE else texts
 
 
@@ -103,7 +103,7 @@ class _Practice:
             left -= size
 
     def _learn(self, preset: int, texts: Iterable[Text]) -> list[Text]:
-        """Make a preset what it has become after texts, one after the other, at a lower rate; these."""
+        """Let a preset learn from texts, one after the other, at a lower rate; returns these texts."""
         own, rates = self._mixer.presets[preset], self._mixer.learning.copy()
         self._mixer.learning[:] = _RATES
         read = []
@@ -116,7 +116,7 @@ class _Practice:
         return read
 
     def _choices(self, texts: Iterable[Text]) -> tuple[list[Text], Array]:
-        """Texts, and the preset that takes the fewest bits for each one's beginning, int64 (n,)."""
+        """The texts there is time for, and for each the preset that suits its beginning best, int64 (n,)."""
         read, chosen = [], []
         for text in texts:
             widths = self.engine.comparison(self._z, PROBE_BYTES).intervals_by_preset(text[:PROBE_BYTES])[
@@ -127,9 +127,10 @@ class _Practice:
         return read, np.array(chosen, np.int64)
 
     def _drifts(self, texts: Iterable[Text]) -> tuple[list[Text], Array]:
-        """Texts, and where each one moves the weights of the first preset: float64 (n, SETS * INPUTS).
+        """The texts there is time for, and the drift of weights by each: float64 (n, SETS * INPUTS).
 
-        For each set, the mean over those of its rows that the text uses, in standard deviations.
+        A drift is the change of the first preset's weights: for each set, the mean over those of its rows
+        that the text uses, in standard deviations.
         """
         before = self._mixer.presets[0].weights
         sets = [slice(*pair) for pair in itertools.pairwise(SET_OFFSETS)]
@@ -145,14 +146,14 @@ class _Practice:
         return read, clipped
 
     def _learned(self, preset: int, text: Text) -> Learned:
-        """What the mixer has come to after a text."""
+        """The arrays of the mixer after a text."""
         predictor = self.engine.predictor(self._z, preset, len(text))
         predictor.intervals(text)
         return predictor.learned()
 
 
 def _paced(texts: Sequence[Text], seconds: float) -> Iterator[Text]:
-    """Those there is time for, all of them or some of every part: what comes too late is left out."""
+    """The texts there is time for, all or some of every part: what comes too late is left out."""
     total, before, began = sum(map(len, texts)), 0, time.monotonic()
     for text in texts:
         if not before or time.monotonic() - began <= seconds * (before / total):
@@ -174,6 +175,6 @@ def _clusters(points: Array, count: int, rng: np.random.Generator) -> Array:
 
 
 def _distances(points: Array, centres: Array) -> Array:
-    """Squared Euclidean ones, (n, k)."""
+    """Squared Euclidean distances, (n, k)."""
     squared: Array = ((points[:, None] - centres) ** 2).sum(axis=2)
     return squared

@@ -100,7 +100,7 @@ def calibration_texts(corpus: Corpus, seed: int, *, practised: bool) -> tuple[li
 
 
 def _segments(files: list[TextFile], rng: np.random.Generator, least: int) -> tuple[list[Array], list[Array]]:
-    """Pieces of text, long ones and usual ones; `least` of the latter and more, the more text there is."""
+    """Pieces of text, long ones and usual ones: `least` of the latter, and more of both for more text."""
     source = SegmentSource(files)
     count = min(_SEGMENTS, least + sum(len(f.data) for f in files) // _SEGMENT_BYTES)
     longest = [source.draw(rng, 16 * _SEGMENT_BYTES) for _ in range(count // 40)]
@@ -187,7 +187,7 @@ def _posterior_table() -> Array:
 
 
 def _residual_unit(byte: Array, writes: Iterable[tuple[Array, Array]]) -> float:
-    """How many integer steps make 1 in the residual stream; a power of two, as fine as its bounds allow.
+    """The number of integer steps that make 1 in the residual stream; a power of two, as its bounds allow.
 
     byte: the bytes' vectors; writes: weight and bias of all else that is added to the stream, the inputs
     being integers. Normalisation makes the integer network indifferent to the unit.
@@ -233,7 +233,7 @@ def _integers(weight: Array) -> tuple[Array, Array]:
 
 
 def _norm_table(width: int) -> Array:
-    """See `RmsNorm`; entries below 256 are never looked up."""
+    """The table of `RmsNorm`; entries below 256 are never read."""
     table = np.zeros(1024, np.int32)
     table[256:] = np.round(np.sqrt(width / ((np.arange(256, 1024) + 0.5) / 1024)) * 1024)
     return table

@@ -24,7 +24,7 @@ from vaezip.training.devices import CPU, find_device
 
 
 class What(enum.IntEnum):
-    """What the others are to do next."""
+    """Orders to the other processes."""
 
     STEP = enum.auto()
     BEGIN_AGAIN = enum.auto()  # with other weights
@@ -32,7 +32,7 @@ class What(enum.IntEnum):
 
 
 class Order(NamedTuple):
-    """What is to be done, and with which numbers of `Descent.step`."""
+    """An order, with the arguments of `Descent.step`."""
 
     what: What
     kl_weight: float = 0.0
@@ -65,11 +65,11 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the first one."""
+        """True in the first process."""
         return self.rank == 0
 
     def sum(self, gradients: Gradients) -> Gradients:
-        """Those of all processes together."""
+        """The gradients of all processes, summed."""
         if self.count == 1:
             return gradients
         flat = torch.cat([g.flatten() for g in gradients.dense])
@@ -94,7 +94,7 @@ class Ranks:
             self.order(Order(What.STOP))
 
     def next_order(self) -> Order:
-        """What the first process says."""
+        """The next order of the first process."""
         what, kl_weight, rate = self._broadcast(torch.empty(3, dtype=torch.float64)).tolist()
         return Order(What(int(what)), kl_weight, rate)
 
@@ -108,7 +108,7 @@ class Ranks:
             self._broadcast(data)
 
     def take(self) -> dict[str, Any]:
-        """What the first process sends, on the CPU."""
+        """Receive what the first process sends, on the CPU."""
         size = self._broadcast(torch.zeros(1, dtype=torch.int64))
         data = self._broadcast(torch.empty(int(size), dtype=torch.uint8))
         file = io.BytesIO(data.numpy().tobytes())
@@ -138,7 +138,7 @@ def _all_there() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where this process trains, and with whom."""
+    """The device of this process, and the processes it trains with."""
 
     device: torch.device = field(default_factory=lambda: torch.device(CPU))
     ranks: Ranks = field(default_factory=Ranks)
@@ -146,7 +146,7 @@ class Place:
     @classmethod
     @contextmanager
     def found(cls, name: str) -> Iterator[Place]:
-        """By a device's name, see `find_device`, and by what `torchrun` says; raises DeviceError."""
+        """The place by a device's name, see `find_device`, and what `torchrun` says; raises DeviceError."""
         device = find_device(name)
         ranks = Ranks.join(device)
         try:

@@ -1,4 +1,4 @@
-"""How long it takes to end a run: measured on a little text, so that the minutes are kept."""
+"""A rehearsal of a run's end on a little text, to learn how long it takes, so that the minutes are kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEAST_EVALUATION = 0.05  # of the bytes that are evaluated, however little time
 
 @dataclass(frozen=True)
 class Closing:
-    """What it takes to end a run, in seconds, by how fast the machine is now."""
+    """The seconds that the parts of a run's end take, at the machine's speed now."""
 
     quantising: float  # without the mixer's practice
     practising: float  # on all its texts
@@ -35,7 +35,7 @@ class Closing:
 
     @property
     def others(self) -> float:
-        """All but the practice."""
+        """The seconds of all but the practice."""
         return self.quantising + self.evaluating
 
 
@@ -43,7 +43,7 @@ class Rehearsal:
     """A run's end, played through on next to nothing."""
 
     def __init__(self, vae: Vae, corpus: Corpus, seed: int, before: Model | None) -> None:
-        """With the network as it is now; how fast it is does not depend on what it has learned."""
+        """Rehearse with the network as it is now: its speed does not depend on what it has learned."""
         if vae.device.type != CPU:  # a run ends there
             vae = copy.deepcopy(vae).cpu()
         self._vae, self._corpus, self._before = vae, corpus, before
@@ -61,12 +61,12 @@ class Rehearsal:
         self._slow = self._model.engine.name == REFERENCE
 
     def closing(self) -> Closing:
-        """Measured now."""
+        """Measure the seconds now."""
         practising = self._passes * sum(map(len, self._texts)) * self._seconds_per_byte()
         return Closing(_SHORT * self._quantising, _SHORT * practising, _SHORT * self._evaluating())
 
     def _seconds_per_byte(self) -> float:
-        """Of a mixer that reads the last of the texts."""
+        """The seconds per byte of a mixer that reads the last of the texts."""
         last = self._texts[-1 if self._slow else -8 :]
         pieces = [text[: _SLOW_BYTES if self._slow else _FILE_BYTES] for text in last]
         began = time.perf_counter()
@@ -98,7 +98,7 @@ class Timetable:
         self._before: float | None = None  # seconds until the first plan
 
     def plan(self) -> float:
-        """Tell the trainer how long it may train; how long takes what is not training, in seconds."""
+        """Tell the trainer how long it may train; returns the seconds of what is not training."""
         finishing, closing = self._trainer.seconds_to_finish(), self._rehearsal.closing()
         if self._before is None:
             self._before = time.monotonic() - self._began
@@ -107,11 +107,11 @@ class Timetable:
         return self._before + after
 
     def practice_seconds(self) -> float:
-        """For the mixer's practice, once training is over."""
+        """The seconds for the mixer's practice, once training is over."""
         return max(0.0, self._left() - self._rehearsal.closing().others)
 
     def evaluation_bytes(self) -> int:
-        """Of the validation files, what there is time for at the end."""
+        """The bytes of the validation files that there is time for at the end."""
         share = self._left() / self._rehearsal.closing().evaluating
         return int(min(1.0, max(_LEAST_EVALUATION, share)) * self._rehearsal.evaluated_bytes)
 

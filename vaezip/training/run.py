@@ -41,7 +41,7 @@ _PLANNED_AGAIN = (0.5, 0.9)  # shares of training after which the rest is planne
 
 
 class TrainingRun:
-    """One run; its state lives in a folder beside the model file until `finish`, locked until `close`."""
+    """A run; its state lives in a folder beside the model file until `finish`, locked until `close`."""
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class TrainingRun:
     def _begin(
         self, sizes: Mapping[str, Any], options: Mapping[str, Any], init: str | None, teacher: str | None
     ) -> None:
-        """All that may fail comes before what an earlier run has left is removed."""
+        """Begin a run; all that may fail comes before an earlier run's state is removed."""
         gpu_reads = self.corpus.train_bytes if self._place.device.type != CPU else None
         settings = Settings.new(options, fine_tuning=init is not None, gpu_reads=gpu_reads)
         SegmentSource(self.corpus.train, settings.weights)
@@ -239,7 +239,7 @@ class TrainingRun:
             )
 
     def _plan(self, began: float) -> None:
-        """Take what is not training out of the minutes."""
+        """Plan the minutes, of which a part is for what is not training."""
         trainer = self._trainer
         if trainer.settings.minutes is None or trainer.done:
             return

@@ -27,7 +27,7 @@ _MADE = b"folder made by vaezip train\n"
 
 
 def temporary(path: Path) -> Path:
-    """Where a file of the folder is written before it gets its name."""
+    """The path at which a file of the folder is written before it gets its name."""
     return path.with_suffix(".tmp")
 
 
@@ -42,17 +42,17 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """Where the checkpoint is, if there is one."""
+        """The path of the checkpoint, if there is one."""
         return self.path / CHECKPOINT
 
     @property
     def init(self) -> Path:
-        """Where the model is that the run began with, if it did."""
+        """The path of the model that the run fine-tunes, if it does."""
         return self.path / INIT
 
     @property
     def teacher(self) -> Path:
-        """Where the model is that the run learns from, if it does."""
+        """The path of the teacher, if there is one."""
         return self.path / TEACHER
 
     def open(self) -> None:
@@ -111,7 +111,7 @@ class RunFolder:
             return descriptor
 
     def _refuse_others(self) -> None:
-        """Who else may write in the folder could have us write through links into any file of ours."""
+        """Raise FileError for a folder in which others may write: they could put links to our files there."""
         status = os.lstat(self.path)
         if stat.S_ISLNK(status.st_mode):
             raise FileError(f"{self.path}: is a symbolic link, choose another name with -o")

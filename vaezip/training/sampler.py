@@ -248,12 +248,12 @@ class DeviceSampler:
         return torch.where(at < length, text, 0)
 
     def _sent(self, x: Tensor) -> Tensor:
-        """`x` on the device, without waiting for what that is at."""
+        """`x` on the device, without waiting for what that is doing."""
         if self._text.device.type == "cpu":
             return x
         return x.pin_memory().to(self._text.device, non_blocking=True)
 
 
 def _width(view_bytes: NDArray[np.int64]) -> int:
-    """Of the batch's views: that of the longest, and whole patches of patches."""
+    """The width of the batch's views: that of the longest, and whole patches of patches."""
     return -(-int(view_bytes.max()) // 64) * 64

@@ -1,4 +1,4 @@
-"""How to train; the sizes of the network are in `Architecture`."""
+"""Settings of training; the sizes of the network are in `Architecture`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Settings:
     def new(
         cls, options: Mapping[str, Any], *, fine_tuning: bool = False, gpu_reads: int | None = None
     ) -> Settings:
-        """Those of a new run: `options`, and what suits it where they say nothing.
+        """The settings of a new run: `options`, and what suits it where they say nothing.
 
         gpu_reads: bytes of the corpus, if it is a GPU that reads it.
         """
@@ -56,18 +56,18 @@ class Settings:
         return replace(self, **changes)
 
     def differences(self, options: Mapping[str, Any]) -> list[str]:
-        """What of `options` a run with these settings cannot be resumed with."""
+        """The options that a run with these settings cannot be resumed with."""
         fixed = {k: v for k, v in options.items() if k not in _OF_MACHINE + _BUDGET}
         return differences(vars(self), fixed)
 
 
 def differences(ours: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """What of `given` is not as in `ours`, in words."""
+    """The values of `given` that are not as in `ours`, in words."""
     return [f"{k} {ours[k]} (not {v})" for k, v in given.items() if ours[k] != v]
 
 
 def sizes(width: int | None, layers: int | None, table_bits: int | None) -> dict[str, Any]:
-    """Those fields of `Architecture` that are given; `table_bits` is of the largest tables."""
+    """The fields of `Architecture` that are given; `table_bits` is of the largest tables."""
     given: dict[str, Any] = {"width": width, "layers": layers}
     if table_bits is not None:
         usual = Architecture().table_bits
@@ -76,12 +76,12 @@ def sizes(width: int | None, layers: int | None, table_bits: int | None) -> dict
 
 
 def _cores() -> int:
-    """For each of the processes that `torchrun` has started on this machine."""
+    """The cores for each process that `torchrun` has started on this machine."""
     return max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def _lanes_of_gpu(corpus_bytes: int) -> int:
-    """As many as keep it busy, if a corpus is still read in some dozen steps."""
+    """The number of lanes that keep a GPU busy, if the corpus still takes some dozen steps."""
     lanes = corpus_bytes // (Settings.chunk * _LEAST_STEPS)
     return min(_MOST_LANES, max(Settings.lanes, lanes))
 

@@ -148,7 +148,7 @@ class Vae(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """The device of its weights."""
         return self.decoder.tables.device
 
 

@@ -1,4 +1,4 @@
-"""Which network a run ends with: chosen by files kept apart, since a small corpus is soon known by heart.
+"""The choice of the network that a run ends with, by files kept apart: a small corpus is soon overfitted.
 
 A new network is the best one of its run. Fine-tuning reads the corpus in rounds: when the network has learned
 what makes other files larger, it begins anew as it was at first, the origin. The best networks of all
@@ -30,7 +30,7 @@ _SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of the way from the origin to the me
 
 
 class Validation:
-    """Measures a network now and then, and keeps what is worth keeping in a folder."""
+    """Measures networks, and keeps in a folder the origin, the round's best, and the mean of the rounds."""
 
     def __init__(self, files: list[TextFile], folder: Path) -> None:
         """Validate on pieces evenly spaced over `files`."""
@@ -43,7 +43,7 @@ class Validation:
         self.best = load(self._best)["bits_per_byte"] if self._best.exists() else math.inf
 
     def check(self, vae: Vae) -> None:
-        """Raise CheckpointError if what an earlier run has put by are not networks like this one."""
+        """Raise CheckpointError if the networks in the folder are not like this one."""
         ours = {name: x.shape for name, x in vae.state_dict().items()}
         for path in (self._origin, self._best, self._mean):
             if path.exists():
@@ -58,7 +58,7 @@ class Validation:
 
     @property
     def has_origin(self) -> bool:
-        """Whether there can be another round."""
+        """True if there can be another round."""
         return self._origin.exists()
 
     def offer(self, vae: Vae) -> float:
@@ -70,7 +70,7 @@ class Validation:
         return bits_per_byte
 
     def next_round(self, vae: Vae) -> None:
-        """Put the best network of the round by, and make `vae` the one to begin with."""
+        """Add the best network of the round to the mean, and make `vae` the origin."""
         mean, rounds = self._with_best()
         save({"vae": mean, "rounds": rounds}, self._mean)
         self._best.unlink()
@@ -89,7 +89,7 @@ class Validation:
         return least
 
     def seconds_to_finish(self, vae: Vae) -> float:
-        """How long `finish` will take on this machine."""
+        """The seconds that `finish` will take on this machine."""
         null = torch.zeros(1, vae.a.latents)
         text_bits(vae, self._pieces[0], null)  # so that whatever is done but once is done
         began = time.perf_counter()
@@ -97,7 +97,7 @@ class Validation:
         return (time.perf_counter() - began) * (2 * len(_SHARES) if self.has_origin else 1)
 
     def _candidates(self) -> Iterator[dict[str, Tensor]]:
-        """One at a time, since each is as large as the network."""
+        """The candidates, one at a time, since each is as large as the network."""
         means = [load(self._mean)["vae"]] if self._mean.exists() else []
         if self._best.exists():
             means.append(self._with_best()[0])
