@@ -8,7 +8,7 @@ from typing import Any
 
 from vaezip.training.data import SegmentSource, read_corpus
 from vaezip.training.descent import Descent
-from vaezip.training.ranks import Place, What
+from vaezip.training.ranks import Command, Place
 from vaezip.training.run_folder import RunFolder
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae, unpacked
@@ -31,8 +31,8 @@ def follow(
     descent.load_state_dict(state)
     source = SegmentSource(texts.train, settings.weights)
     with descent.reading(source, state["run"]["step"]) as backend:
-        while (order := place.ranks.next_order()).what != What.STOP:
-            if order.what == What.BEGIN_AGAIN:
+        while (order := place.ranks.next_order()).command != Command.STOP:
+            if order.command == Command.BEGIN_AGAIN:
                 vae.load_state_dict(place.ranks.take()["vae"])
                 descent.begin()
             else:

@@ -14,7 +14,7 @@ from vaezip.training.backends import Backend
 from vaezip.training.checkpoint import load, reading, save
 from vaezip.training.data import Corpus, CorpusIdentity, SegmentSource
 from vaezip.training.descent import Descent
-from vaezip.training.ranks import Order, Place, What
+from vaezip.training.ranks import Command, Order, Place
 from vaezip.training.run_folder import CHECKPOINT
 from vaezip.training.settings import Settings, differences
 from vaezip.training.vae import Vae, packed, unpacked
@@ -264,7 +264,7 @@ class Trainer:
         if rounds:
             self._validation.next_round(self.vae)
             self._descent.begin()
-            self._ranks.order(Order(What.BEGIN_AGAIN))
+            self._ranks.order(Order(Command.BEGIN_AGAIN))
             self._ranks.give({"vae": self.vae.state_dict()})
             run.rounds += 1
             run.round = (run.step, run.bytes_read)
@@ -295,7 +295,7 @@ class Trainer:
         s, run = self.settings, self._run
         rate, kl_weight = self._rate(), min(1.0, share / s.kl_warm_up)
         self._stepped = (s.lr * rate, run.rounds)
-        self._ranks.order(Order(What.STEP, kl_weight, rate))
+        self._ranks.order(Order(Command.STEP, kl_weight, rate))
         found = self._descent.step(backend, kl_weight, rate)
         run.step += 1
         run.bytes_read += found.bytes

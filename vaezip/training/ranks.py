@@ -23,7 +23,7 @@ from vaezip.training.backends import Gradients
 from vaezip.training.devices import CPU, find_device
 
 
-class What(enum.IntEnum):
+class Command(enum.IntEnum):
     """Orders to the other processes."""
 
     STEP = enum.auto()
@@ -34,7 +34,7 @@ class What(enum.IntEnum):
 class Order(NamedTuple):
     """An order, with the arguments of `Descent.step`."""
 
-    what: What
+    command: Command
     kl_weight: float = 0.0
     rate: float = 0.0
 
@@ -42,7 +42,7 @@ class Order(NamedTuple):
 class Ranks:
     """The processes of a run, of which this is one; the only one unless `torchrun` says otherwise.
 
-    What needs the others raises DeviceError if one of them is gone.
+    Whatever needs the others raises DeviceError if one of them is gone.
     """
 
     def __init__(self) -> None:
@@ -91,12 +91,12 @@ class Ranks:
     def stop(self) -> None:
         """Tell the others to leave, those that are still there."""
         with suppress(DeviceError):
-            self.order(Order(What.STOP))
+            self.order(Order(Command.STOP))
 
     def next_order(self) -> Order:
         """The next order of the first process."""
-        what, kl_weight, rate = self._broadcast(torch.empty(3, dtype=torch.float64)).tolist()
-        return Order(What(int(what)), kl_weight, rate)
+        command, kl_weight, rate = self._broadcast(torch.empty(3, dtype=torch.float64)).tolist()
+        return Order(Command(int(command)), kl_weight, rate)
 
     def give(self, state: dict[str, Any]) -> None:
         """Send tensors and plain values to the others; for the first process."""
