@@ -32,11 +32,13 @@ from vaezip.block import decode_block, encode_block
 from vaezip.byteio import ByteReader
 from vaezip.container import frame_header, read_header
 from vaezip.kernel import ffi
+from vaezip.kernel import lib as kernel_lib
 from vaezip.kernel.predictor import Kernel
 from vaezip.model import load_model
 from vaezip.workers import in_order, thread_count
 
 KERNEL = Path(__file__).parent.parent / "vaezip" / "kernel"
+PARTS = ("product", "decoder", "contexts", "journal", "history", "evidence", "mixer")
 ROUNDS = 5
 TEXT_BYTES = 64 << 10
 DECLARATIONS = """
@@ -48,7 +50,7 @@ void run_products(uintptr_t network, const int8_t *a, int32_t *product, int time
 """
 LOOPS = """
 #include "contexts.h"
-#include "mixer.h"
+#include "evidence.h"
 
 static void run_contexts(uintptr_t tables, const uint8_t *x, int n, int64_t *rows) {
     const vz_tables *t = (const vz_tables *)tables;
@@ -61,10 +63,18 @@ static void run_contexts(uintptr_t tables, const uint8_t *x, int n, int64_t *row
 
 static void run_network(uintptr_t network, const int32_t *scale, const int32_t *shift, int32_t *state,
                         const uint8_t *x, int n, const int64_t *rows, int32_t *exponentials) {
-    const vz_decoder *net = (const vz_decoder *)network;
+    const vz_decoder *d = (const vz_decoder *)network;
     vz_modulation modulation = {scale, shift};
-    for (int i = 0; i < n; i++, rows += net->contexts, exponentials += 256)
-        vz_network_step(net, &modulation, state, i ? x[i - 1] : 0, rows, exponentials);
+    vz_workspace w;
+    int complete = vz_workspace_init(&w, d);
+    for (int i = 0; complete && i < n; i += VZ_RUN) {
+        uint8_t seen[VZ_RUN];
+        int count = n - i < VZ_RUN ? n - i : VZ_RUN;
+        for (int k = 0; k < count; k++) seen[k] = i + k ? x[i + k - 1] : 0;
+        vz_decoder_run(d, &modulation, &w, state, seen, rows, count, exponentials + i * 256);
+        rows += count * d->contexts;
+    }
+    vz_workspace_free(&w);
 }
 
 static void run_mixer(uintptr_t mixer, const uint8_t *x, int n, const int32_t *e) {
@@ -80,8 +90,8 @@ static void run_mixer(uintptr_t mixer, const uint8_t *x, int n, const int32_t *e
 }
 
 static void run_products(uintptr_t network, const int8_t *a, int32_t *product, int times) {
-    const vz_decoder *net = (const vz_decoder *)network;
-    for (; times; times--) net->path->multiply(product, &net->head.matrix, a);
+    const vz_decoder *d = (const vz_decoder *)network;
+    for (; times; times--) d->path->multiply(product, &d->head.matrix, a, VZ_RUN);
 }
 """
 
@@ -93,9 +103,7 @@ def compiled(folder: str) -> Any:
     builder.set_source(
         "stages",
         LOOPS,
-        sources=[
-            str(KERNEL / f"{part}.c") for part in ("product", "decoder", "contexts", "history", "mixer")
-        ],
+        sources=[str(KERNEL / f"{part}.c") for part in PARTS],
         include_dirs=[str(KERNEL)],
         extra_compile_args=["-O3"],
     )
@@ -126,8 +134,9 @@ def main() -> None:
         partial(decode_block, at_hand(model, None), header),
     )
     coded, cores = compress(text), thread_count(0)
-    a, product = np.zeros(model.decoder.head.weight.shape[1], np.int8), np.empty(256, np.int32)
-    times = size * model.architecture.multiplications // model.decoder.head.weight.size
+    run, inputs = kernel_lib.VZ_RUN, kernel.decoder.head.matrix.inputs
+    a, product = np.zeros((run, inputs), np.int8), np.empty((run, 256), np.int32)
+    times = size * model.architecture.multiplications // (run * model.decoder.head.weight.size)
     with tempfile.TemporaryDirectory() as folder:
         stages = compiled(folder)
         lib, at = stages.lib, stages.ffi.from_buffer
