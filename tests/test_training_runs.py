@@ -86,7 +86,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_a_signal_ends_a_run_with_a_checkpoint_to_go_on_from(texts: Path, tmp_path: Path, run: Run) -> None:
+def test_a_signal_ends_a_run_with_a_checkpoint_to_resume_from(texts: Path, tmp_path: Path, run: Run) -> None:
     command = ("texts", "-o", "my.vzm", *FROM_TINY, "--epochs", 10000, "--lr", 0.003)
     checkpoint = tmp_path / "my.vzm.train" / "checkpoint.pt"
     with started(tmp_path, *command) as process:
