@@ -59,12 +59,12 @@ def engines(model: Model) -> dict[str, Model]:
     for name in available():
         if name == REFERENCE:
             reference = Reference(model.decoder, model.mixer)
-            engine = Engine(name, reference.predictor, reference.comparison)
+            engine = Engine(name, reference.predictor, reference.comparison, reference.decode_ans)
         else:
             from vaezip.kernel.predictor import Kernel
 
             kernel = Kernel(model.decoder, model.mixer, name)
-            engine = Engine(name, kernel.predictor, kernel.comparison)
+            engine = Engine(name, kernel.predictor, kernel.comparison, kernel.decode_ans)
         models[name] = dataclasses.replace(model, engine=engine)
     return models
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaezip.ans import TOTAL, AnsStack, ConstrictionCoder, Decoded, quantise
+from vaezip.ans import TOTAL, AnsStack, ConstrictionCoder, Decoded, pop_bytes, quantise
 from vaezip.coder import Coder
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.rans import PythonCoder
@@ -152,16 +153,16 @@ def test_intervals_are_found_by_their_quantiles(
         plain.push(1, row)
     assert stack.to_bytes() == plain.payload()
 
-    def decode(words: np.ndarray, count: int) -> Decoded:
-        coder = PythonCoder(words)
+    def decode(words: Sequence[np.ndarray], counts: Sequence[int]) -> list[Decoded]:
+        coder = PythonCoder(words[0])
         for i, row in enumerate(rows):
             assert coder.quantile() == plain.state % TOTAL
             assert row[0] <= coder.quantile() < row[0] + row[1]
             assert plain.pop(row) == 1
             assert coder.pop_intervals(intervals[i : i + 1])
-        return bytes(range(count)), intervals
+        return [(bytes(range(counts[0])), intervals)]
 
-    assert stack.pop_bytes(decode, len(rows)) == bytes(range(len(rows)))
+    assert pop_bytes([stack], [len(rows)], decode) == [bytes(range(len(rows)))]
     assert stack.single() == first
 
 
@@ -170,9 +171,9 @@ def test_a_quantile_outside_its_interval_is_refused(stack_type: type[AnsStack]) 
     for interval in ([TOTAL - 2, 1], [1, 1]):
         found = b"?", np.array([interval], np.int32)
         with pytest.raises(IntegrityError):
-            stack_type(TOTAL // 2).pop_bytes(lambda words, count, found=found: found, 1)
+            pop_bytes([stack_type(TOTAL // 2)], [1], lambda words, counts, found=found: [found])
     with pytest.raises(IntegrityError):  # the decoder went no further
-        stack_type(TOTAL // 2).pop_bytes(lambda words, count: (b"", np.zeros((1, 2), np.int32)), 1)
+        pop_bytes([stack_type(TOTAL // 2)], [1], lambda words, counts: [(b"", np.zeros((1, 2), np.int32))])
 
 
 @every_stack

@@ -9,15 +9,17 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from conftest import TINY
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vaezip import bench, bitsback
 from vaezip.ans import AnsStack
-from vaezip.engine import Engine
+from vaezip.bitsback import CodedBlock
+from vaezip.engine import REFERENCE, Engine, available
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.mixing.parameters import PRESETS
-from vaezip.model import Model
+from vaezip.model import Model, load_model
 
 
 def _texts(prose: bytes) -> list[bytes]:
@@ -47,6 +49,28 @@ def test_blocks_decode_and_cost_what_the_model_says(tiny: Model, prose: bytes, l
         assert bits <= account.x_bits + account.z_bits - account.posterior_bits + check + 48
         paid = check + account.x_bits + account.z_bits - block.returned_bits
         assert abs(bits - paid) <= 0.003 * paid + 64
+
+
+@pytest.mark.parametrize("engine", available())
+def test_blocks_are_decoded_in_step(
+    tiny: Model, prose: bytes, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of other lengths, latents and presets each; the first to end is not the first one."""
+    texts = [prose[:900], b"", prose[40:300], prose[:5000] if engine != REFERENCE else prose[:950]]
+    blocks = [
+        CodedBlock(
+            bitsback.encode(tiny, text, latent=i > 1, preset=i).payload, len(text), latent=i > 1, preset=i
+        )
+        for i, text in enumerate(texts)
+    ]
+    monkeypatch.setenv("VAEZIP_ENGINE", engine)
+    model = load_model(TINY)
+    told: list[int] = []
+    assert bitsback.decode_in_step(model, blocks, told.append) == texts
+    assert sum(told) == sum(map(len, texts))
+    damaged = blocks[2]._replace(payload=b"\1" + blocks[2].payload)
+    with pytest.raises(IntegrityError):
+        bitsback.decode_in_step(model, [blocks[0], damaged, blocks[3]])
 
 
 def test_bits_come_back(tiny: Model, prose: bytes) -> None:
@@ -153,7 +177,7 @@ def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:
     def refuse(*arguments: object) -> NoReturn:
         raise AssertionError("a predictor was made")
 
-    model = dataclasses.replace(tiny, engine=Engine("none", refuse, refuse))
+    model = dataclasses.replace(tiny, engine=Engine("none", refuse, refuse, refuse))
     assert bitsback.decode(model, b"", 0, latent=False, preset=0) == b""
     for payload in (b"\1", b"\1\2\3\4\5"):
         with pytest.raises(IntegrityError):

@@ -72,6 +72,7 @@ def test_engines_that_disagree_are_seen(targets: ModuleType, monkeypatch: pytest
         "other",
         lambda z, preset, size: model.engine.predictor(z, (preset + 1) % PRESETS, size),
         model.engine.comparison,
+        model.engine.decode_ans,
     )
     frames = [frame for frame, text in targets.frame_seeds().items() if text]
     coded = next(frame for frame in frames if targets.decoded(frame)[0] == "decoded" and frame[0] > 0xF6)

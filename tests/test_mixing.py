@@ -110,13 +110,14 @@ def test_what_a_stack_holds_is_decoded_as_far_as_it_goes(
     coder.push_intervals(intervals)
     predictor = _predictor(tiny, chosen, len(text))
     for part in (slice(0, 33), slice(33, 34), slice(34, 100)):
-        found, popped = predictor.decode_ans(coder.words(), part.stop - part.start)
+        ((found, popped),) = chosen.decode_ans([predictor], [coder.words()], [part.stop - part.start])
         assert found == text[part].tobytes()
         assert (popped == intervals[part]).all()
         assert coder.pop_intervals(popped)
-    assert predictor.decode_ans(coder.words(), 5)[0] == b""
+    assert chosen.decode_ans([predictor], [coder.words()], [5])[0][0] == b""
     empty = np.zeros(0, np.uint32)
-    assert _predictor(tiny, chosen, 5).decode_ans(empty, 5)[0] == b""  # quantile 0 is nobody's
+    new = _predictor(tiny, chosen, 5)
+    assert chosen.decode_ans([new], [empty], [5])[0][0] == b""  # quantile 0 is nobody's
 
 
 @pytest.mark.parametrize("engine_name", engine.available())

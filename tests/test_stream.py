@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import vaezip
-from vaezip import bench, bitsback, container
+from vaezip import bench, bitsback, block, container
 from vaezip.byteio import ByteReader
 from vaezip.container import Method
 from vaezip.model import Model, parse_model, read_model_file
@@ -100,9 +101,12 @@ def test_without_threads_to_spare_one_does_all_the_work(
     assert vaezip.compress(prose[:2000], model=tiny, block_size=400, threads=2) == one
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_what_lies_before_damage_comes_out(tiny: Model, prose: bytes, threads: int) -> None:
+@pytest.mark.parametrize(("threads", "in_step"), [(1, False), (1, True), (3, False)])
+def test_what_lies_before_damage_comes_out(
+    tiny: Model, prose: bytes, threads: int, in_step: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And of two errors, the first counts, however many blocks are worked on."""
+    monkeypatch.setattr(block, "_MANY", 0 if in_step else 1 << 30)
     text = prose[:1000]
     blob = vaezip.compress(text, model=tiny, block_size=100)
     sink = io.BytesIO()
@@ -217,6 +221,33 @@ def test_public_names() -> None:
         assert name in dir(vaezip)
     with pytest.raises(AttributeError):
         vaezip.no_such_name  # noqa: B018
+
+
+def test_a_wide_model_decodes_two_blocks_in_step(
+    tiny: Model, prose: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = prose[:900] + bytes(np.random.default_rng(0).integers(0, 256, 300, np.uint8)) + prose[:450]
+    blob = vaezip.compress(text, model=tiny, block_size=300)
+    steps: list[int] = []
+    real = bitsback.decode_in_step
+
+    def counted(model: Model, blocks: list[bitsback.CodedBlock], *more: Any) -> list[bytes]:
+        steps.append(len(blocks))
+        return real(model, blocks, *more)
+
+    monkeypatch.setattr(bitsback, "decode_in_step", counted)
+    assert vaezip.decompress(blob, model=tiny) == text
+    assert set(steps) == {1}
+    steps.clear()
+    monkeypatch.setattr(block, "_MANY", 0)
+    assert vaezip.decompress(blob, model=tiny) == text
+    assert steps == [2, 1, 2]  # beside the fourth, which is stored
+    damaged = bytearray(blob)
+    damaged[len(vaezip.compress(text[:300], model=tiny)) + 20] ^= 1  # in the second block
+    sink = io.BytesIO()
+    with pytest.raises(vaezip.IntegrityError):
+        vaezip.decompress_stream(io.BytesIO(damaged), sink, model=tiny)
+    assert sink.getvalue() == text[:300]
 
 
 @pytest.mark.parametrize("threads", [1, 3])

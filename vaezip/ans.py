@@ -10,7 +10,7 @@ its place, the kernel's or, without a kernel, Python's (`vaezip.rans`), and give
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -24,7 +24,7 @@ try:
 except ImportError:
     constriction = None
 
-__all__ = ["PRECISION", "TOTAL", "AnsStack", "ConstrictionCoder", "Decoded", "quantise"]
+__all__ = ["PRECISION", "TOTAL", "AnsStack", "ConstrictionCoder", "Decoded", "pop_bytes", "quantise"]
 
 # Bytes, and their intervals, int32 (n, 2): where each begins, and how wide it is
 Decoded = tuple[bytes, NDArray[np.int32]]
@@ -151,18 +151,6 @@ class AnsStack:
                 raise ValueError("intervals must lie within 1 ... 2**24 - 2")
             self._coder.push_intervals(intervals)
 
-    def pop_bytes(self, decode: Callable[[NDArray[np.uint32], int], Decoded], count: int) -> bytes:
-        """Decode bytes that have been pushed by their intervals.
-
-        decode: the next bytes by the words on the stack, and their intervals; fewer, if a quantile is in
-        none of them. Which intervals there are depends on the bytes before, so that it goes ahead with a
-        coder of its own; what it finds is then popped here. Raises IntegrityError if that cannot be.
-        """
-        found, intervals = decode(self._coder.words(), count)
-        if len(found) < count or not self._coder.pop_intervals(intervals):
-            raise IntegrityError("the data are damaged, or were coded with another model")
-        return found
-
     def pop(self, frequencies: NDArray[np.int32]) -> NDArray[np.int32]:
         """Decode one symbol per frequency row (m, n); an empty stack yields symbol 0 for ever."""
         if not len(frequencies):
@@ -184,6 +172,24 @@ class AnsStack:
         if len(words) > 1:
             return None
         return int(words[0]) if len(words) else 0
+
+
+def pop_bytes(
+    stacks: Sequence[AnsStack],
+    counts: Sequence[int],
+    decode: Callable[[Sequence[NDArray[np.uint32]], Sequence[int]], list[Decoded]],
+) -> list[bytes]:
+    """Decode bytes that have been pushed by their intervals, as many of each stack as `counts` says.
+
+    decode: the next bytes by the words on the stacks, and their intervals; fewer, if a quantile is in none of
+    them. Which intervals there are depends on the bytes before, so that it goes ahead with coders of its
+    own; what it finds is then popped here. Raises IntegrityError if that cannot be.
+    """
+    decoded = decode([stack._coder.words() for stack in stacks], counts)
+    for stack, count, (found, intervals) in zip(stacks, counts, decoded, strict=True):
+        if len(found) < count or not stack._coder.pop_intervals(intervals):
+            raise IntegrityError("the data are damaged, or were coded with another model")
+    return [found for found, _ in decoded]
 
 
 def _check(frequencies: NDArray[np.int32]) -> None:

@@ -8,6 +8,9 @@ anyway: its checksum lies at the bottom of the stack, and must be there again af
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from math import isqrt
 from typing import NamedTuple
 from zlib import crc32
@@ -15,13 +18,12 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.ans import AnsStack
+from vaezip.ans import AnsStack, pop_bytes
 from vaezip.dictionaries.priming import Primed
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.latent import Posterior
 from vaezip.meter import Ticker
 from vaezip.mixing.parameters import PRESETS
-from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 from vaezip.network.ops import Int32
 
@@ -33,6 +35,15 @@ _BEHIND = _BIT // 8  # times the root of the bytes to come: a preset that is so 
 _LATENT_PROBE_BYTES = 128  # the first bytes of a block, by which it is judged whether a latent will pay
 _STEP = 4096  # bytes that are decoded in one go: after each, progress is told, and Python can be interrupted
 _SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
+
+
+class CodedBlock(NamedTuple):
+    """A block to decode."""
+
+    payload: bytes
+    size: int  # bytes of the content
+    latent: bool  # whether it carries one
+    preset: int
 
 
 class Encoded(NamedTuple):
@@ -170,42 +181,57 @@ def decode(
     if the block was coded so; it has the null latent then, and the first preset.
     Raises IntegrityError if the checksum disagrees, FormatError if no encoder can have written the payload.
     """
-    if latent and not can_carry_latent(model, size):
-        raise FormatError("damaged block: too short to carry a latent")
-    if primed is not None and (latent or preset):
-        raise FormatError("damaged block: no encoder has a latent or another preset with a dictionary")
-    stack = AnsStack.from_bytes(payload)
-    z = model.latent.pop_prior(stack) if latent else model.latent.null()
-    # A file may have millions of empty frames, and a predictor is large.
-    text = _pop_text(model, stack, z, preset, size, tick, primed) if size else b""
-    intact = True
-    if latent:
-        q = model.latent.posterior(*model.encoder(np.frombuffer(text, np.uint8)))
-        intact = model.latent.push_posterior(stack, z, q)
-    if not intact or stack.single() != checksum(text):
-        raise IntegrityError("checksum mismatch: the data are damaged, or were coded with another model")
-    return text
+    return decode_in_step(model, [CodedBlock(payload, size, latent, preset)], tick, primed)[0]
 
 
-def _pop_text(
-    model: Model,
-    stack: AnsStack,
-    z: Int32,
-    preset: int,
-    size: int,
-    tick: Ticker | None,
-    primed: Primed | None,
-) -> bytes:
-    if primed is not None:
-        with primed.predictor(size) as predictor:
-            return _pop(stack, predictor, size, tick)
-    return _pop(stack, model.predictor(z, preset, size), size, tick)
+def decode_in_step(
+    model: Model, blocks: Sequence[CodedBlock], tick: Ticker | None = None, primed: Primed | None = None
+) -> list[bytes]:
+    """As `decode`, of several blocks at once: each weight of the model is read once for a byte of each."""
+    with ExitStack() as borrowed:
+        decodings = [_Decoding(model, block, primed, borrowed) for block in blocks]
+        while rest := [decoding for decoding in decodings if decoding.left]:
+            counts = [min(decoding.left, _STEP) for decoding in rest]
+            decode_ans = partial(model.engine.decode_ans, [decoding.predictor for decoding in rest])
+            texts = pop_bytes([decoding.stack for decoding in rest], counts, decode_ans)
+            for decoding, text in zip(rest, texts, strict=True):
+                decoding.text += text
+            if tick is not None:
+                tick(sum(counts))
+    return [decoding.finish() for decoding in decodings]
 
 
-def _pop(stack: AnsStack, predictor: Predictor, size: int, tick: Ticker | None) -> bytes:
-    text = bytearray()
-    while left := size - len(text):
-        text += stack.pop_bytes(predictor.decode_ans, min(left, _STEP))
-        if tick is not None:
-            tick(min(left, _STEP))
-    return bytes(text)
+class _Decoding:
+    """A block that is being decoded."""
+
+    def __init__(self, model: Model, block: CodedBlock, primed: Primed | None, borrowed: ExitStack) -> None:
+        if block.latent and not can_carry_latent(model, block.size):
+            raise FormatError("damaged block: too short to carry a latent")
+        if primed is not None and (block.latent or block.preset):
+            raise FormatError("damaged block: no encoder has a latent or another preset with a dictionary")
+        self._model, self._block = model, block
+        self.stack = AnsStack.from_bytes(block.payload)
+        self._z = model.latent.pop_prior(self.stack) if block.latent else model.latent.null()
+        self.text = bytearray()
+        if not block.size:  # a file may have millions of empty frames, and a predictor is large
+            return
+        if primed is None:
+            self.predictor = model.predictor(self._z, block.preset, block.size)
+        else:
+            self.predictor = borrowed.enter_context(primed.predictor(block.size))
+
+    @property
+    def left(self) -> int:
+        """Bytes that are to be decoded."""
+        return self._block.size - len(self.text)
+
+    def finish(self) -> bytes:
+        """The text, once all of it has been decoded; its checksum must be what chose the latent."""
+        text, latent = bytes(self.text), self._model.latent
+        intact = True
+        if self._block.latent:
+            q = latent.posterior(*self._model.encoder(np.frombuffer(text, np.uint8)))
+            intact = latent.push_posterior(self.stack, self._z, q)
+        if not intact or self.stack.single() != checksum(text):
+            raise IntegrityError("checksum mismatch: the data are damaged, or were coded with another model")
+        return text

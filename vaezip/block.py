@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
 import numpy as np
 
 from vaezip import bitsback, container
@@ -17,6 +20,7 @@ DEFAULT_BLOCK_SIZE = 512 << 10
 # Up to this size a block is coded with the null latent, too, and the smaller result kept: beyond it the few
 # bits that a latent costs cannot matter, and coding twice would take twice the time.
 _TRY_BOTH = 16 << 10
+_MANY = 1 << 20  # weights that a core's second cache cannot hold: blocks in step then wait for them but once
 
 
 def encode_block(
@@ -64,6 +68,22 @@ def methods_to_try(model: Model, content: bytes) -> list[Method]:
     return [Method.VAE] if looks_compressible(content) else []
 
 
+def decode_blocks(
+    at_hand: AtHand, header: Header, blocks: Sequence[Block], tick: Ticker | None = None
+) -> Iterator[bytes]:
+    """As `decode_block`, of several blocks of a frame: in step, where that is faster."""
+    if len(blocks) > 1 and all(block.method != Method.STORED for block in blocks):
+        (model, primed), *others = at_hand.matching(header)
+        if not others and model.architecture.multiplications > _MANY:
+            with suppress(FormatError, IntegrityError):  # which one is damaged shows below
+                contents = bitsback.decode_in_step(model, list(map(_coded, blocks)), tick, primed)
+                blocks = ()
+            if not blocks:
+                yield from contents
+    for block in blocks:
+        yield decode_block(at_hand, header, block, tick)
+
+
 def decode_block(at_hand: AtHand, header: Header, block: Block, tick: Ticker | None = None) -> bytes:
     """The content of a block of a frame; raises as `decompress`.
 
@@ -71,15 +91,17 @@ def decode_block(at_hand: AtHand, header: Header, block: Block, tick: Ticker | N
     """
     if block.method == Method.STORED:
         return container.stored_content(block)
-    latent, preset = block.method == Method.VAE, block.preset
+    coded = _coded(block)
     failure: FormatError | IntegrityError | None = None
     for model, primed in at_hand.matching(header):
         told = tick if failure is None else None
         try:
-            return bitsback.decode(
-                model, block.payload, block.size, latent=latent, preset=preset, tick=told, primed=primed
-            )
+            return bitsback.decode_in_step(model, [coded], told, primed)[0]
         except (FormatError, IntegrityError) as error:  # a short frame says but one byte of a fingerprint
             failure = failure or error
     assert failure is not None
     raise failure
+
+
+def _coded(block: Block) -> bitsback.CodedBlock:
+    return bitsback.CodedBlock(block.payload, block.size, block.method == Method.VAE, block.preset)

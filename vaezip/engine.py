@@ -6,12 +6,16 @@ The environment variable VAEZIP_ENGINE chooses: `python`, or one of the kernel's
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vaezip.errors import EngineError
 
 if TYPE_CHECKING:  # so that `vaezip --version` can name the engine without loading numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vaezip.ans import Decoded
     from vaezip.mixing.parameters import MixerParameters
     from vaezip.mixing.predictor import Comparison, Predictor
     from vaezip.network.decoder import Decoder
@@ -28,6 +32,10 @@ class Engine(NamedTuple):
     predictor: Callable[[Int32, int, int], Predictor]
     # Makes the comparison of all presets for a block, given its latent and its size in bytes
     comparison: Callable[[Int32, int], Comparison]
+    # Decodes the next bytes of blocks in step, so that the model's weights are read once for all, given their
+    # predictors, the words of the ANS stacks that hold the bytes, and how many; fewer come out where a
+    # quantile is in none of the intervals
+    decode_ans: Callable[[Sequence[Any], Sequence[NDArray[np.uint32]], Sequence[int]], list[Decoded]]
 
 
 def available() -> list[str]:
@@ -65,8 +73,8 @@ def load_engine(decoder: Decoder, mixer: MixerParameters) -> Engine:
         from vaezip.mixing.predictor import Reference
 
         reference = Reference(decoder, mixer)
-        return Engine(name, reference.predictor, reference.comparison)
+        return Engine(name, reference.predictor, reference.comparison, reference.decode_ans)
     from vaezip.kernel.predictor import Kernel
 
     kernel = Kernel(decoder, mixer, name)
-    return Engine(name, kernel.predictor, kernel.comparison)
+    return Engine(name, kernel.predictor, kernel.comparison, kernel.decode_ans)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from vaezip import container
 from vaezip.at_hand import AtHand, at_hand
-from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
+from vaezip.block import DEFAULT_BLOCK_SIZE, decode_blocks
 from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
 from vaezip.container import Block, Header
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
@@ -17,7 +18,9 @@ from vaezip.errors import LimitError, TruncatedError
 from vaezip.frame import FrameEncoder
 from vaezip.known_models import ModelLike, Models, loaded
 from vaezip.meter import Meter, Part, Ticker
-from vaezip.workers import in_order, thread_count
+from vaezip.workers import batches, in_order, thread_count
+
+_IN_STEP = 2  # blocks that one thread decodes together: as much memory as two threads take
 
 
 class Sizes(NamedTuple):
@@ -147,7 +150,7 @@ def decompress_stream(
     while (header := container.read_header(reader)) is not None:
         blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
         decode = functools.partial(_decode, known, header, meter)
-        for content in in_order(decode, blocks, workers):
+        for content in _contents(decode, blocks, workers):
             if writer is not None:
                 writer.write(content)
             written += len(content)
@@ -157,11 +160,18 @@ def decompress_stream(
     return Sizes(reader.position, written)
 
 
-def _decode(known: AtHand, header: Header, meter: Meter, block: Block) -> bytes:
-    part = Part(meter, len(block.payload), block.size)
-    content = decode_block(known, header, block, part.tick)
+def _contents(
+    decode: Callable[[Sequence[Block]], Iterator[bytes]], blocks: Iterator[Block], workers: int
+) -> Iterator[bytes]:
+    if workers == 1:
+        return itertools.chain.from_iterable(map(decode, batches(blocks, _IN_STEP)))
+    return itertools.chain.from_iterable(in_order(lambda block: list(decode([block])), blocks, workers))
+
+
+def _decode(known: AtHand, header: Header, meter: Meter, blocks: Sequence[Block]) -> Iterator[bytes]:
+    part = Part(meter, sum(len(block.payload) for block in blocks), sum(block.size for block in blocks))
+    yield from decode_blocks(known, header, blocks, part.tick)
     part.finish()
-    return content
 
 
 def _limited(blocks: Iterator[Block], limit: int | None, before: int) -> Iterator[Block]:

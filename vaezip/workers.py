@@ -69,6 +69,23 @@ class Queue(Generic[T, R]):
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of so many items, the last of fewer; those before an error come before it."""
+    batch: list[T] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
 def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
     """Like `map`, but in threads; at most one item more than there are threads is ahead of the caller.
 

@@ -160,20 +160,32 @@ static vz_predictor *predictor(const vz_mixer_model *const *mixer, int mixers, i
     exit(2);
 }
 
-/* Whether the words, coded with the mixer's preset z, are those of the text, above a single word 1. */
+/* Whether the words, coded with the mixer's preset z, are those of the text, above a single word 1: of all of it and, in step with
+ * that, of its first half. */
 static int decodes(const uint32_t *words, uint32_t count, const uint8_t *text, uint32_t size, int z) {
     const vz_mixer_model *mixer = model.mixer + z;
-    vz_predictor *p = predictor(&mixer, 1, z, size);
-    vz_ans *stack = vz_ans_new(words, count);
-    uint8_t *found = memory(size);
-    int32_t *intervals = memory(2 * (size_t)size * sizeof *intervals);
-    int same = stack && vz_predictor_decode_ans(p, stack, size, found, intervals) == size && !memcmp(found, text, size);
-    uint32_t bottom = 0;
-    if (same && vz_ans_size(stack) == 1) vz_ans_words(stack, &bottom);
-    free(found);
-    free(intervals);
-    vz_ans_free(stack);
-    vz_predictor_free(p);
+    const uint32_t sizes[2] = {size, size / 2};
+    vz_predictor *p[2];
+    vz_ans *stack[2];
+    uint8_t *found[2];
+    int32_t *intervals[2];
+    uint32_t done[2], bottom = 0;
+    for (int i = 0; i < 2; i++) {
+        p[i] = predictor(&mixer, 1, z, size);
+        stack[i] = vz_ans_new(words, count);
+        found[i] = memory(size);
+        intervals[i] = memory(2 * (size_t)size * sizeof **intervals);
+    }
+    int same = stack[0] && stack[1];
+    if (same) vz_predictors_decode_ans(p, stack, 2, sizes, found, intervals, done);
+    for (int i = 0; i < 2; i++) same = same && done[i] == sizes[i] && !memcmp(found[i], text, sizes[i]);
+    if (same && vz_ans_size(stack[0]) == 1) vz_ans_words(stack[0], &bottom);
+    for (int i = 0; i < 2; i++) {
+        free(found[i]);
+        free(intervals[i]);
+        vz_ans_free(stack[i]);
+        vz_predictor_free(p[i]);
+    }
     return same && bottom == 1;
 }
 

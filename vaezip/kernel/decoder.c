@@ -43,11 +43,12 @@ VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, 
 
 /* RMSNorm, then scale and shift of that site. No sum leaves 32 bits: |y| < 3 * 2^15 after the norm (its table is
  * checked for that, network/ops.py), |scale| < 2^14 and |shift| < 2^29. */
-VZ_INLINE void modulate(const vz_decoder *d, const vz_modulation *modulation, int site, const int32_t *restrict x,
-                        int8_t *restrict a, int count) {
+VZ_INLINE void modulate(const vz_decoder *d, const vz_position *at, int site, const int32_t *restrict x, int8_t *restrict a,
+                        int count) {
     const int width = d->width, padded = VZ_PADDED(width);
-    const int32_t *restrict scale = modulation->scale + site * width, *restrict shift = modulation->shift + site * width;
     for (int p = 0; p < count; p++, x += padded, a += padded) {
+        const vz_modulation *modulation = at[p].modulation;
+        const int32_t *restrict scale = modulation->scale + site * width, *restrict shift = modulation->shift + site * width;
         int64_t squares = 0;
         for (int i = 0; i < width; i++) squares += (int64_t)x[i] * x[i];
         squares |= 1;
@@ -84,9 +85,11 @@ VZ_INLINE void step(int32_t *restrict h, const int32_t *restrict f, const int32_
     }
 }
 
-VZ_INLINE void recur(const vz_decoder *d, const vz_layer *layer, const int32_t *u, int32_t *h, int8_t *a, int count) {
+VZ_INLINE void recur(const vz_decoder *d, int number, const vz_position *at, const int32_t *u, int8_t *a, int count) {
+    const vz_layer *layer = &d->layer[number];
     const int width = d->width;
-    for (int p = 0; p < count; p++, u += layer->gates.matrix.outputs, a += VZ_PADDED(width))
+    for (int p = 0; p < count; p++, u += layer->gates.matrix.outputs, a += VZ_PADDED(width)) {
+        int32_t *h = at[p].state + number * width;
         for (int i = 0; i < width; i += PIECE) {
             const int n = width - i < PIECE ? width - i : PIECE;
             int32_t f[PIECE], c[PIECE], o[PIECE];
@@ -95,6 +98,7 @@ VZ_INLINE void recur(const vz_decoder *d, const vz_layer *layer, const int32_t *
             gates(d->sigmoid, u + 2 * width + i, o, n);
             step(h + i, f, c, o, layer->out_scale + i, a + i, n);
         }
+    }
 }
 
 VZ_INLINE void relu(const int32_t *restrict y, int8_t *restrict a, int n) {
@@ -109,11 +113,16 @@ VZ_INLINE void add_byte(int32_t *restrict x, const int16_t *restrict byte, int n
     for (int i = 0; i < n; i++) x[i] += byte[i];
 }
 
-VZ_INLINE void look_up(const vz_decoder *d, const int64_t *rows, int8_t *found, int count) {
+VZ_INLINE const int8_t *row(const vz_decoder *d, const vz_position *at, int context) {
+    return d->tables + (size_t)at->rows[context] * (size_t)d->table_dim;
+}
+
+VZ_INLINE void look_up(const vz_decoder *d, const vz_position *at, int8_t *found, int count) {
     const size_t dim = (size_t)d->table_dim, padded = (size_t)features(d);
-    for (int i = 0; i < count * d->contexts; i++) VZ_PREFETCH(d->tables + (size_t)rows[i] * dim);
-    for (int p = 0; p < count; p++, rows += d->contexts, found += padded)
-        for (int i = 0; i < d->contexts; i++) memcpy(found + (size_t)i * dim, d->tables + (size_t)rows[i] * dim, dim);
+    for (int p = 0; p < count; p++)
+        for (int i = 0; i < d->contexts; i++) VZ_PREFETCH(row(d, at + p, i));
+    for (int p = 0; p < count; p++, found += padded)
+        for (int i = 0; i < d->contexts; i++) memcpy(found + (size_t)i * dim, row(d, at + p, i), dim);
 }
 
 VZ_INLINE void exponentiate(const int32_t *restrict table, const int32_t *restrict logits, int32_t *restrict exponentials) {
@@ -124,26 +133,25 @@ VZ_INLINE void exponentiate(const int32_t *restrict table, const int32_t *restri
     for (int i = 0; i < 256; i++) exponentials[i] = table[below[i]];
 }
 
-VZ_EVERY_CPU void vz_decoder_run(const vz_decoder *d, const vz_modulation *modulation, vz_workspace *w, int32_t *state,
-                                 const uint8_t *seen, const int64_t *rows, int count, int32_t *exponentials) {
+VZ_EVERY_CPU void vz_decoder_run(const vz_decoder *d, vz_workspace *w, const vz_position *at, int count, int32_t *exponentials) {
     const int width = d->width, padded = VZ_PADDED(width), wide = VZ_PADDED(hidden(d));
-    look_up(d, rows, w->found, count);
+    look_up(d, at, w->found, count);
     linear(d->path, &d->features, w->found, w->x, count);
-    for (int p = 0; p < count; p++) add_byte(w->x + p * padded, d->byte + seen[p] * width, width);
+    for (int p = 0; p < count; p++) add_byte(w->x + p * padded, d->byte + at[p].seen * width, width);
     for (int i = 0; i < d->layers; i++) {
         const vz_layer *layer = &d->layer[i];
-        modulate(d, modulation, 2 * i, w->x, w->a, count);
+        modulate(d, at, 2 * i, w->x, w->a, count);
         linear(d->path, &layer->gates, w->a, w->y, count);
-        recur(d, layer, w->y, state + i * width, w->a, count);
+        recur(d, i, at, w->y, w->a, count);
         linear(d->path, &layer->out, w->a, w->y, count);
         add(w->x, w->y, count * padded);
-        modulate(d, modulation, 2 * i + 1, w->x, w->a, count);
+        modulate(d, at, 2 * i + 1, w->x, w->a, count);
         linear(d->path, &layer->up, w->a, w->y, count);
         relu(w->y, w->wide, count * wide);
         linear(d->path, &layer->down, w->wide, w->y, count);
         add(w->x, w->y, count * padded);
     }
-    modulate(d, modulation, 2 * d->layers, w->x, w->a, count);
+    modulate(d, at, 2 * d->layers, w->x, w->a, count);
     linear(d->path, &d->head, w->a, w->y, count);
     for (int p = 0; p < count; p++) exponentiate(d->exp, w->y + 256 * p, exponentials + 256 * p);
 }

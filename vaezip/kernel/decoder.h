@@ -41,7 +41,15 @@ typedef struct {
     const int32_t *scale, *shift; /* (2 * layers + 1, width) */
 } vz_modulation;
 
-/* Bytes that are predicted at once, if they are known: each weight is then read once for several of them. */
+/* A byte to predict: what z and the bytes before it have set. */
+typedef struct {
+    const vz_modulation *modulation;
+    int32_t *state;      /* (layers, width), of its text; this byte moves it on */
+    const int64_t *rows; /* (contexts,) */
+    uint8_t seen;        /* the byte before it */
+} vz_position;
+
+/* Bytes that are predicted at once, at most: each weight is then read once for several of them. */
 #define VZ_RUN 32
 
 /* Room for what a run of the network computes on its way. */
@@ -55,9 +63,8 @@ typedef struct {
 int vz_workspace_init(vz_workspace *w, const vz_decoder *d);
 void vz_workspace_free(vz_workspace *w);
 
-/* Runs the decoder over `count` bytes, at most VZ_RUN: `seen` are the bytes before each, `rows`, (count, contexts), those of their
- * contexts, `state` is (layers, width). Writes exp(logit - highest), unit 2^-24, of the 256 values of each: (count, 256). */
-void vz_decoder_run(const vz_decoder *d, const vz_modulation *modulation, vz_workspace *w, int32_t *state,
-                    const uint8_t *seen, const int64_t *rows, int count, int32_t *exponentials);
+/* Runs the decoder over `count` bytes, at most VZ_RUN: of one text in their order, of several texts, or both. Writes
+ * exp(logit - highest), unit 2^-24, of the 256 values of each: (count, 256). */
+void vz_decoder_run(const vz_decoder *d, vz_workspace *w, const vz_position *at, int count, int32_t *exponentials);
 
 #endif

@@ -18,6 +18,7 @@ struct vz_predictor {
     int mixers; /* in use, the first ones */
     vz_evidence *evidence;
     int32_t *scale, *shift, *state, *marked_state;
+    vz_modulation modulation; /* by scale and shift */
     vz_workspace workspace;
     uint32_t size;
     int begun; /* the network has predicted the next byte */
@@ -47,6 +48,7 @@ vz_predictor *vz_predictor_new(const vz_decoder *decoder, const vz_tables *table
     p->scale = copy(scale, sites * width);
     p->shift = copy(shift, sites * width);
     p->state = copy(initial_state, layers * width);
+    p->modulation = (vz_modulation){p->scale, p->shift};
     if (!complete || !p->scale || !p->shift || !p->state) {
         vz_predictor_free(p);
         return NULL;
@@ -69,6 +71,7 @@ vz_predictor *vz_predictor_copy(const vz_predictor *from, uint32_t more) {
     p->scale = copy(from->scale, sites * width);
     p->shift = copy(from->shift, sites * width);
     p->state = copy(from->state, state_size(from));
+    p->modulation = (vz_modulation){p->scale, p->shift};
     if (p->mixer && (p->mixer[0] = vz_mixer_copy(from->mixer[0]))) p->mixers = 1;
     if (!p->mixers || !p->evidence || !p->scale || !p->shift || !p->state ||
         !vz_workspace_init(&p->workspace, p->decoder)) {
@@ -106,26 +109,41 @@ void vz_predictor_free(vz_predictor *p) {
     free(p);
 }
 
+/* A byte that comes after these contexts and that byte. */
+static vz_position position(const vz_predictor *p, const vz_context_state *contexts, uint8_t seen, int64_t *rows) {
+    vz_context_state_rows(contexts, p->tables, rows);
+    return (vz_position){&p->modulation, p->state, rows, seen};
+}
+
 /* The network's part of the next bytes, of which all but the last are known: `text`. */
 static void run(vz_predictor *p, const uint8_t *text, int count, int32_t *exponentials) {
-    int64_t rows[VZ_RUN * VZ_MAX_CONTEXTS];
-    uint8_t seen[VZ_RUN];
-    vz_modulation modulation = {p->scale, p->shift};
+    int64_t rows[VZ_RUN][VZ_MAX_CONTEXTS];
+    vz_position at[VZ_RUN];
     vz_context_state contexts = p->now.contexts;
     for (int i = 0; i < count; i++) {
         if (i) vz_context_state_push(&contexts, p->tables, text[i - 1]);
-        vz_context_state_rows(&contexts, p->tables, rows + i * p->decoder->contexts);
-        seen[i] = i ? text[i - 1] : p->now.seen;
+        at[i] = position(p, &contexts, i ? text[i - 1] : p->now.seen, rows[i]);
     }
-    vz_decoder_run(p->decoder, &modulation, &p->workspace, p->state, seen, rows, count, exponentials);
+    vz_decoder_run(p->decoder, &p->workspace, at, count, exponentials);
 }
 
-static void begin_byte(vz_predictor *p) {
-    if (p->begun) return;
-    int32_t exponentials[256];
-    run(p, NULL, 1, exponentials);
-    vz_evidence_begin(p->evidence, exponentials);
-    p->begun = 1;
+/* The network's part of the next byte of each of several predictors of one model, at most VZ_RUN. */
+static void begin_bytes(vz_predictor *const *p, int count) {
+    int64_t rows[VZ_RUN][VZ_MAX_CONTEXTS];
+    vz_position at[VZ_RUN];
+    vz_predictor *which[VZ_RUN];
+    int32_t exponentials[VZ_RUN * 256];
+    int n = 0;
+    for (int i = 0; i < count; i++) {
+        if (p[i]->begun) continue;
+        at[n] = position(p[i], &p[i]->now.contexts, p[i]->now.seen, rows[n]);
+        which[n++] = p[i];
+    }
+    if (n) vz_decoder_run(which[0]->decoder, &which[0]->workspace, at, n, exponentials);
+    for (int i = 0; i < n; i++) {
+        vz_evidence_begin(which[i]->evidence, exponentials + 256 * i);
+        which[i]->begun = 1;
+    }
 }
 
 static void end_byte(vz_predictor *p, uint8_t byte) {
@@ -169,18 +187,32 @@ void vz_predictor_drop(vz_predictor *p, int mixer) {
 uint8_t vz_predictor_symbol(vz_predictor *p, int32_t quantile, int32_t *interval) {
     interval[0] = interval[1] = 0;
     if (p->now.position == p->size) return 0;
-    begin_byte(p);
+    begin_bytes(&p, 1);
     uint8_t byte = vz_mixer_symbol(p->mixer[0], p->evidence, quantile, interval);
     end_byte(p, byte);
     return byte;
 }
 
-uint32_t vz_predictor_decode_ans(vz_predictor *p, vz_ans *stack, uint32_t count, uint8_t *text, int32_t *intervals) {
-    for (uint32_t done = 0; done < count; done++, intervals += 2) {
-        text[done] = vz_predictor_symbol(p, vz_ans_quantile(stack), intervals);
-        if (!vz_ans_pop(stack, intervals, 1)) return done;
+void vz_predictors_decode_ans(vz_predictor *const *p, vz_ans *const *stack, int predictors, const uint32_t *count,
+                              uint8_t *const *text, int32_t *const *intervals, uint32_t *done) {
+    vz_predictor *next[VZ_RUN] = {NULL};
+    int which[VZ_RUN], n = predictors;
+    for (int i = 0; i < predictors; i++) done[i] = 0;
+    for (uint32_t step = 0; n; step++) {
+        n = 0;
+        for (int i = 0; i < predictors; i++)
+            if (done[i] == step && step < count[i] && p[i]->now.position < p[i]->size) {
+                which[n] = i;
+                next[n++] = p[i];
+            }
+        begin_bytes(next, n);
+        for (int k = 0; k < n; k++) {
+            const int i = which[k];
+            int32_t *interval = intervals[i] + 2 * (size_t)step;
+            text[i][step] = vz_predictor_symbol(p[i], vz_ans_quantile(stack[i]), interval);
+            done[i] += (uint32_t)vz_ans_pop(stack[i], interval, 1);
+        }
     }
-    return count;
 }
 
 uint32_t vz_predictor_decode_range(vz_predictor *p, vz_range *range, uint32_t count, int end, uint8_t *text) {
@@ -195,7 +227,7 @@ uint32_t vz_predictor_decode_range(vz_predictor *p, vz_range *range, uint32_t co
 
 int vz_predictor_distribution(vz_predictor *p, int32_t *widths) {
     if (p->now.position == p->size) return 1;
-    begin_byte(p);
+    begin_bytes(&p, 1);
     return vz_mixer_distribution(p->mixer[0], p->evidence, widths);
 }
 

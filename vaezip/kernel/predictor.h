@@ -37,10 +37,13 @@ void vz_predictor_drop(vz_predictor *p, int mixer);
 
 /* The next byte by the first mixer: that whose interval, (2,), holds `quantile`. After the last byte, 0 and zeros. */
 uint8_t vz_predictor_symbol(vz_predictor *p, int32_t quantile, int32_t *interval);
-/* Decodes the next bytes, which a stack holds, by the first mixer: `text`, (count,), and their intervals, (count, 2). Returns how
- * many: fewer than `count` after the last byte, or where a quantile is in none of the intervals. */
-uint32_t vz_predictor_decode_ans(vz_predictor *p, vz_ans *stack, uint32_t count, uint8_t *text, int32_t *intervals);
-/* Likewise, bytes that a range coder holds, up to and with the first that is `end`; -1 for none. */
+/* Decodes the next bytes of several blocks, at most VZ_RUN and of one model, in step, so that its weights are read once for all, each
+ * by its first mixer: a block's stack holds them; `text`, (count,), and `intervals`, (count, 2), get them. Sets `done` to how many of
+ * each: fewer than `count` after the last byte, or where a quantile is in none of the intervals. */
+void vz_predictors_decode_ans(vz_predictor *const *p, vz_ans *const *stack, int predictors, const uint32_t *count,
+                              uint8_t *const *text, int32_t *const *intervals, uint32_t *done);
+/* Decodes the next bytes by the first mixer, which a range coder holds, up to and with the first that is `end`; -1 for none.
+ * Returns how many, likewise. */
 uint32_t vz_predictor_decode_range(vz_predictor *p, vz_range *range, uint32_t count, int end, uint8_t *text);
 
 /* The widths, (256,), that the intervals of all values of the next byte would have, by the first mixer.

@@ -49,6 +49,27 @@ class Kernel:
         """See `vaezip.engine.Engine`."""
         return self._predictor(z, range(PRESETS), size)
 
+    def decode_ans(
+        self,
+        predictors: Sequence[KernelPredictor],
+        words: Sequence[NDArray[np.uint32]],
+        counts: Sequence[int],
+    ) -> list[Decoded]:
+        """See `vaezip.engine.Engine`."""
+        coders = [KernelCoder(one) for one in words]
+        found = [(np.empty(count, np.uint8), np.empty((count, 2), np.int32)) for count in counts]
+        done = np.empty(len(counts), np.uint32)
+        _lib.vz_predictors_decode_ans(
+            [predictor.handle for predictor in predictors],
+            [coder.handle for coder in coders],
+            len(counts),
+            list(counts),
+            [_ffi.from_buffer("uint8_t[]", text) for text, _ in found],
+            [_ffi.from_buffer("int32_t[]", intervals) for _, intervals in found],
+            _ffi.from_buffer("uint32_t[]", done),
+        )
+        return [(text[:n].tobytes(), rows) for (text, rows), n in zip(found, done.tolist(), strict=True)]
+
     def _predictor(self, z: Int32, presets: Sequence[int], size: int) -> KernelPredictor:
         arrays = [np.ascontiguousarray(part[0], np.int32) for part in self._modulation(z[None])]
         pointers = [_ffi.from_buffer("int32_t[]", array) for array in arrays]
@@ -140,7 +161,7 @@ class KernelPredictor:
     def __init__(self, kernel: Kernel, made: Any, presets: int, size: int) -> None:
         """made: a `vz_predictor *` of so many presets and, from here on, bytes."""
         self._kernel = kernel  # whose memory it uses
-        self._handle = _ffi.gc(made, _lib.vz_predictor_free)
+        self.handle = _ffi.gc(made, _lib.vz_predictor_free)
         self._presets, self._left, self._marked_left = presets, size, size
         self._interval = _ffi.new("int32_t[2]")
 
@@ -157,7 +178,7 @@ class KernelPredictor:
         for at in range(0, len(text), _CHUNK):
             part = text[at : at + _CHUNK]
             target = _ffi.from_buffer("int32_t[]", intervals[at:])
-            _lib.vz_predictor_intervals(self._handle, _ffi.from_buffer("uint8_t[]", part), len(part), target)
+            _lib.vz_predictor_intervals(self.handle, _ffi.from_buffer("uint8_t[]", part), len(part), target)
             if tick is not None:
                 tick(len(part))
         return intervals
@@ -166,21 +187,13 @@ class KernelPredictor:
         """See `Comparison.drop`."""
         if not 0 <= preset < self._presets or self._presets == 1:
             raise ValueError("there is no such preset, or no other")
-        _lib.vz_predictor_drop(self._handle, preset)
+        _lib.vz_predictor_drop(self.handle, preset)
         self._presets -= 1
 
     def symbol(self, quantile: int) -> tuple[int, tuple[int, int]]:
         """See `Predictor.symbol`."""
         interval = self._interval
-        return _lib.vz_predictor_symbol(self._handle, quantile, interval), (interval[0], interval[1])
-
-    def decode_ans(self, words: NDArray[np.uint32], count: int) -> Decoded:
-        """See `Predictor.decode_ans`."""
-        found, intervals = np.empty(count, np.uint8), np.empty((count, 2), np.int32)
-        coder = KernelCoder(words)
-        pointers = _ffi.from_buffer("uint8_t[]", found), _ffi.from_buffer("int32_t[]", intervals)
-        done = _lib.vz_predictor_decode_ans(self._handle, coder.handle, count, *pointers)
-        return found[:done].tobytes(), intervals
+        return _lib.vz_predictor_symbol(self.handle, quantile, interval), (interval[0], interval[1])
 
     def decode_range(self, decoder: RangeState, count: int, end: int | None) -> bytes:
         """See `Predictor.decode_range`."""
@@ -190,7 +203,7 @@ class KernelPredictor:
         state = _ffi.new("vz_range *", (decoder.code, decoder.range, data, len(decoder.data), decoder.at))
         last = -1 if end is None else end
         done = _lib.vz_predictor_decode_range(
-            self._handle, state, count, last, _ffi.from_buffer("uint8_t[]", found)
+            self.handle, state, count, last, _ffi.from_buffer("uint8_t[]", found)
         )
         decoder.code, decoder.range, decoder.at = state.code, state.range, state.at
         return found[:done].tobytes()
@@ -198,32 +211,32 @@ class KernelPredictor:
     def distribution(self) -> Int32:
         """See `Predictor.distribution`."""
         widths = np.zeros(256, np.int32)
-        if not _lib.vz_predictor_distribution(self._handle, _ffi.from_buffer("int32_t[]", widths)):
+        if not _lib.vz_predictor_distribution(self.handle, _ffi.from_buffer("int32_t[]", widths)):
             raise MemoryError("no memory for what changes")
         return widths
 
     def copy(self, more: int) -> KernelPredictor:
         """See `Predictor.copy`."""
-        made = _lib.vz_predictor_copy(self._handle, more)
+        made = _lib.vz_predictor_copy(self.handle, more)
         if made == _ffi.NULL:
             raise MemoryError(f"no memory to code a text of {more} bytes")
         return KernelPredictor(self._kernel, made, 1, more)
 
     def mark(self, limit: int) -> None:
         """See `Predictor.mark`."""
-        if not _lib.vz_predictor_mark(self._handle, limit):
+        if not _lib.vz_predictor_mark(self.handle, limit):
             raise MemoryError("no memory for what changes")
         self._marked_left = self._left
 
     def rewind(self) -> bool:
         """See `Predictor.rewind`."""
         self._left = self._marked_left
-        return bool(_lib.vz_predictor_rewind(self._handle))
+        return bool(_lib.vz_predictor_rewind(self.handle))
 
     def learned(self) -> Learned:
         """See `Predictor.learned`."""
         learned = self._kernel.parameters.presets[0].copy()
         kinds = ("int32_t[]", "int32_t[]", "uint32_t[]", "uint32_t[]")
         pointers = [_ffi.from_buffer(kind, part) for kind, part in zip(kinds, learned, strict=True)]
-        _lib.vz_predictor_learned(self._handle, *pointers)
+        _lib.vz_predictor_learned(self.handle, *pointers)
         return learned

@@ -139,6 +139,10 @@ VNNI static void multiply_vnni(int32_t *product, const vz_matrix *m, const int8_
         for (int o = 0; o < pairs; o += 2 * VZ_TILE) block_vnni(product, m, o, a, 2, 8, 1);
         if (pairs < m->outputs) block_vnni(product, m, pairs, a, 1, 8, 1);
     }
+    for (; count >= 2; count -= 2, a += 2 * m->inputs, product += 2 * m->outputs) {
+        for (int o = 0; o < pairs; o += 2 * VZ_TILE) block_vnni(product, m, o, a, 2, 2, 4);
+        if (pairs < m->outputs) block_vnni(product, m, pairs, a, 1, 2, 4);
+    }
     for (; count; count--, a += m->inputs, product += m->outputs) {
         for (int o = 0; o < pairs; o += 2 * VZ_TILE) block_vnni(product, m, o, a, 2, 1, 4);
         if (pairs < m->outputs) block_vnni(product, m, pairs, a, 1, 1, 4);

@@ -60,10 +60,6 @@ class Predictor(Protocol):
         """
         ...
 
-    def decode_ans(self, words: NDArray[np.uint32], count: int) -> Decoded:
-        """The next bytes, coded on the ANS stack that `words` hold; fewer, if a quantile is in none."""
-        ...
-
     def distribution(self) -> Int32:
         """The widths, int32 (256,), that the intervals of all values of the next byte would have.
 
@@ -117,6 +113,17 @@ def decode_symbols(predictor: Predictor, decoder: SymbolDecoder, count: int, end
     return bytes(text)
 
 
+def decode_ans(predictor: Predictor, words: NDArray[np.uint32], count: int) -> Decoded:
+    """The next bytes, coded on the ANS stack that `words` hold; fewer, if a quantile is in no interval."""
+    coder, found, intervals = PythonCoder(words), bytearray(), np.zeros((count, 2), np.int32)
+    for i in range(count):
+        byte, intervals[i] = predictor.symbol(coder.quantile())
+        if not coder.pop_intervals(intervals[i : i + 1]):
+            break
+        found.append(byte)
+    return bytes(found), intervals
+
+
 class Reference:
     """A model's decoder and mixer in numpy and Python: slow and clear."""
 
@@ -130,6 +137,12 @@ class Reference:
     def comparison(self, z: Int32, size: int) -> ReferencePredictor:
         """See `vaezip.engine.Engine`."""
         return ReferencePredictor(self, z, range(PRESETS), size)
+
+    def decode_ans(
+        self, predictors: Sequence[Predictor], words: Sequence[NDArray[np.uint32]], counts: Sequence[int]
+    ) -> list[Decoded]:
+        """See `vaezip.engine.Engine`."""
+        return list(map(decode_ans, predictors, words, counts))
 
 
 class ReferencePredictor:
@@ -193,16 +206,6 @@ class ReferencePredictor:
         self._begun = False
         self._push(np.uint8(byte))
         return byte, interval
-
-    def decode_ans(self, words: NDArray[np.uint32], count: int) -> Decoded:
-        """See `Predictor`."""
-        coder, found, intervals = PythonCoder(words), bytearray(), np.zeros((count, 2), np.int32)
-        for i in range(count):
-            byte, intervals[i] = self.symbol(coder.quantile())
-            if not coder.pop_intervals(intervals[i : i + 1]):
-                break
-            found.append(byte)
-        return bytes(found), intervals
 
     def decode_range(self, decoder: RangeState, count: int, end: int | None) -> bytes:
         """See `Predictor`."""
