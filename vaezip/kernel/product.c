@@ -94,23 +94,26 @@ static void pack_vnni(vz_matrix *m, const int8_t *rows) {
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vnni")))
 
-/* 128 times the sum of a vector, in every element. */
-VNNI VZ_INLINE __m512i excess_vnni(const int8_t *a, int inputs) {
+/* 128 times the sum of a vector. */
+VNNI VZ_INLINE int32_t excess_vnni(const int8_t *a, int inputs) {
     __m128i sum = _mm_setzero_si128();
     const __m128i flip = _mm_set1_epi8(-128);
     for (int i = 0; i < inputs; i += 16)
         sum = _mm_add_epi64(sum, _mm_sad_epu8(_mm_xor_si128(_mm_loadu_si128((const __m128i *)(a + i)), flip), _mm_setzero_si128()));
-    int total = _mm_cvtsi128_si32(sum) + _mm_cvtsi128_si32(_mm_unpackhi_epi64(sum, sum)) - 128 * inputs;
-    return _mm512_set1_epi32(128 * total);
+    return 128 * (_mm_cvtsi128_si32(sum) + _mm_cvtsi128_si32(_mm_unpackhi_epi64(sum, sum)) - 128 * inputs);
 }
 
 /* `tiles` tiles of outputs of `vectors` vectors: each weight and each input is loaded once. `chains` independent sums per output,
  * since the instruction takes as long as several of them can be begun in. */
-VNNI VZ_INLINE void block_vnni(int32_t *product, const vz_matrix *m, int o, const int8_t *a, const int tiles, const int vectors,
-                               const int chains) {
+VNNI VZ_INLINE void block_vnni(int32_t *product, const vz_matrix *m, int o, const int8_t *a, const int32_t *excess, const int tiles,
+                               const int vectors, const int chains) {
     const int8_t *w = m->weight + o * m->inputs;
     __m512i sum[16];
-    for (int k = 0; k < tiles * vectors * chains; k++) sum[k] = _mm512_setzero_si512();
+    for (int p = 0; p < vectors; p++)
+        for (int t = 0; t < tiles; t++) {
+            sum[p * tiles + t] = _mm512_set1_epi32(-excess[p]);
+            for (int c = 1; c < chains; c++) sum[(c * vectors + p) * tiles + t] = _mm512_setzero_si512();
+        }
     for (int i = 0; i < m->inputs; i += 4 * chains)
         for (int c = 0; c < chains; c++) {
             __m512i weight[2];
@@ -123,30 +126,26 @@ VNNI VZ_INLINE void block_vnni(int32_t *product, const vz_matrix *m, int o, cons
                 }
             }
         }
-    for (int p = 0; p < vectors; p++) {
-        const __m512i excess = excess_vnni(a + p * m->inputs, m->inputs);
+    for (int p = 0; p < vectors; p++)
         for (int t = 0; t < tiles; t++) {
             __m512i all = sum[p * tiles + t];
             for (int c = 1; c < chains; c++) all = _mm512_add_epi32(all, sum[(c * vectors + p) * tiles + t]);
-            _mm512_storeu_si512(product + p * m->outputs + o + t * VZ_TILE, _mm512_sub_epi32(all, excess));
+            _mm512_storeu_si512(product + p * m->outputs + o + t * VZ_TILE, all);
         }
-    }
+}
+
+VNNI VZ_INLINE void vectors_vnni(int32_t *product, const vz_matrix *m, const int8_t *a, const int vectors, const int chains) {
+    const int pairs = m->outputs / (2 * VZ_TILE) * 2 * VZ_TILE;
+    int32_t excess[8];
+    for (int p = 0; p < vectors; p++) excess[p] = excess_vnni(a + p * m->inputs, m->inputs);
+    for (int o = 0; o < pairs; o += 2 * VZ_TILE) block_vnni(product, m, o, a, excess, 2, vectors, chains);
+    if (pairs < m->outputs) block_vnni(product, m, pairs, a, excess, 1, vectors, chains);
 }
 
 VNNI static void multiply_vnni(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
-    const int pairs = m->outputs / (2 * VZ_TILE) * 2 * VZ_TILE;
-    for (; count >= 8; count -= 8, a += 8 * m->inputs, product += 8 * m->outputs) {
-        for (int o = 0; o < pairs; o += 2 * VZ_TILE) block_vnni(product, m, o, a, 2, 8, 1);
-        if (pairs < m->outputs) block_vnni(product, m, pairs, a, 1, 8, 1);
-    }
-    for (; count >= 2; count -= 2, a += 2 * m->inputs, product += 2 * m->outputs) {
-        for (int o = 0; o < pairs; o += 2 * VZ_TILE) block_vnni(product, m, o, a, 2, 2, 4);
-        if (pairs < m->outputs) block_vnni(product, m, pairs, a, 1, 2, 4);
-    }
-    for (; count; count--, a += m->inputs, product += m->outputs) {
-        for (int o = 0; o < pairs; o += 2 * VZ_TILE) block_vnni(product, m, o, a, 2, 1, 4);
-        if (pairs < m->outputs) block_vnni(product, m, pairs, a, 1, 1, 4);
-    }
+    for (; count >= 8; count -= 8, a += 8 * m->inputs, product += 8 * m->outputs) vectors_vnni(product, m, a, 8, 1);
+    for (; count >= 2; count -= 2, a += 2 * m->inputs, product += 2 * m->outputs) vectors_vnni(product, m, a, 2, 4);
+    if (count) vectors_vnni(product, m, a, 1, 4);
 }
 #endif
 
@@ -211,7 +210,7 @@ VNNI static void multiply_amx(int32_t *product, const vz_matrix *m, const int8_t
     for (; count >= 32; count -= 32) {
         tiles_amx(product, m, a);
         for (int p = 0; p < 32; p++, a += m->inputs, product += m->outputs) {
-            const __m512i excess = excess_vnni(a, m->inputs);
+            const __m512i excess = _mm512_set1_epi32(excess_vnni(a, m->inputs));
             for (int o = 0; o < m->outputs; o += VZ_TILE)
                 _mm512_storeu_si512(product + o, _mm512_sub_epi32(_mm512_loadu_si512(product + o), excess));
         }
