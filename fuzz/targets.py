@@ -30,6 +30,7 @@ from vaezip.byteio import ByteReader
 from vaezip.dictionaries.dictionary import make_dictionary, parse_dictionary
 from vaezip.engine import REFERENCE, Engine, available
 from vaezip.errors import ModelError, VaezipError
+from vaezip.listing import list_frames
 from vaezip.messages.codec import MessageCodec
 from vaezip.mixing.parameters import PRESETS
 from vaezip.mixing.predictor import Reference
@@ -220,9 +221,9 @@ def check_model(model: Model) -> None:
 
 
 def frame_seeds() -> dict[bytes, bytes]:
-    """Frames and what they hold: the golden files, and short ones with every method and preset."""
-    paths = [path for path in sorted(TINY.parent.glob("*.vz")) if path.name != "format-1-dictionary.vz"]
-    golden = [path.read_bytes() for path in paths]
+    """Frames and what they hold: golden files of one frame, and short ones with every method and preset."""
+    paths = [path for path in sorted(TINY.parent.glob("*.vz")) if "dictionary" not in path.name]
+    golden = [path.read_bytes() for path in paths if len(list(list_frames(path))) == 1]
     seeds = {frame: stream.decompress(frame, model=FASTEST) for frame in golden}
     for i in range(2 * PRESETS):
         text, preset, latent = TEXT[: 20 + i], i % PRESETS, i >= PRESETS

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import DATA, ROOT, TINY
-from test_golden import MESSAGE_OPTIONS, cases
+from test_golden import DICTIONARY, LINES, MESSAGE_OPTIONS, PACKS, cases, golden_file
 
 import vaezip
 from vaezip import bitsback, container
@@ -22,20 +22,7 @@ from vaezip.container import Method
 from vaezip.model import Model
 
 SCRIPT = ROOT / "docs" / "decoder.py"
-DICTIONARY = DATA / "format-1.vzd"
 MODELS = [path for path in sorted((ROOT / "models").glob("*.vzm")) if path.stem in vaezip.shipped_models()]
-LINES = [b"alpha 12", b"", b"beta,2", b"beta,2", b"two\nlines", b"a line\n", b"\xff\xfe\x00", b"alpha 13"]
-FILES = {"a/one.txt": b"one\n", "two": b"", "three\udcff": b"three\x00", "one": b"one\n"}
-PACKS: dict[str, tuple[list[bytes] | dict[str, bytes], dict[str, Any]]] = {
-    "in order": (LINES, {}),
-    "in groups": (LINES, {"group": 3}),
-    "unordered": (LINES, {"unordered": True}),
-    "without a dictionary": (LINES, {"dictionary_size": 0}),
-    "with another's dictionary": (LINES, {"dictionary": DICTIONARY, "group": 5}),
-    "of files": (FILES, {"group": 3}),
-    "of files, unordered": (FILES, {"unordered": True}),
-    "of nothing": ([], {}),
-}
 
 
 def _module() -> Any:
@@ -74,16 +61,16 @@ def _run(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, env=environment, check=False, timeout=600)
 
 
-@pytest.mark.parametrize("name", sorted(cases()))
-def test_golden_files_decode(alone: Any, name: str) -> None:
-    assert alone.file((DATA / f"format-1-{name}.vz").read_bytes()) == cases()[name][0]
+@pytest.mark.parametrize("name", cases())
+def test_golden_files_decode(alone: Any, after_a_dictionary: Any, name: str) -> None:
+    case = cases()[name]
+    reader = after_a_dictionary if case.dictionary else alone
+    assert reader.file(golden_file(f"{name}.vz")) == case.content
 
 
-def test_a_golden_file_with_a_dictionary_decodes(alone: Any, after_a_dictionary: Any) -> None:
-    data = (DATA / "format-1-dictionary.vz").read_bytes()
-    assert after_a_dictionary.file(data) == (DATA / "golden.txt").read_bytes()[:300]
+def test_a_dictionary_that_a_file_needs_is_asked_for(alone: Any) -> None:
     with pytest.raises(ValueError, match="dictionary"):
-        alone.file(data)
+        alone.file(golden_file("dictionary.vz"))
 
 
 def test_golden_messages_decode(alone: Any, after_a_dictionary: Any) -> None:
@@ -99,16 +86,6 @@ def test_golden_messages_decode(alone: Any, after_a_dictionary: Any) -> None:
 )
 def test_messages_of_all_kinds_decode(alone: Any, text: bytes) -> None:
     assert alone.message(vaezip.MessageCodec(TINY, check_bytes=1).encode(text), 1) == text
-
-
-@pytest.mark.parametrize("preset", range(4))
-@pytest.mark.parametrize("latent", [False, True])
-def test_blocks_with_every_preset_decode(
-    alone: Any, tiny: Model, prose: bytes, preset: int, latent: bool
-) -> None:
-    payload = bitsback.encode(tiny, prose[:100], latent=latent, preset=preset).payload
-    block = container.Block(Method.VAE if latent else Method.VAE_NULL, 100, payload, preset)
-    assert alone.file(container.short_frame(tiny.fingerprint, block)) == prose[:100]
 
 
 @pytest.mark.parametrize("size", [16, 100, 4096, 5000, 100_000])
@@ -147,16 +124,16 @@ def test_texts_that_reach_far_corners_of_the_mixer_decode(alone: Any, tiny: Mode
 
 
 @pytest.mark.parametrize("name", PACKS)
-def test_packs_decode(alone: Any, after_a_dictionary: Any, name: str) -> None:
+def test_golden_packs_decode(alone: Any, after_a_dictionary: Any, name: str) -> None:
     records, options = PACKS[name]
-    data = vaezip.pack_records(records, model=TINY, **options)
     reader = after_a_dictionary if "dictionary" in options else alone
     expected = [[record] for record in records]
     if isinstance(records, dict):
         expected = [[os.fsencode(name), content] for name, content in records.items()]
     separator = b"\0" if isinstance(records, dict) else b"\n"
     ordered = sorted(expected) if options.get("unordered") else expected
-    assert reader.pack(data) == b"".join(text + separator for record in ordered for text in record)
+    written = b"".join(text + separator for record in ordered for text in record)
+    assert reader.pack(golden_file(f"{name}.vzp")) == written
 
 
 def _changed(data: bytes) -> Iterator[bytes]:

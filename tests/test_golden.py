@@ -1,4 +1,4 @@
-"""Files of every released format version decode for ever, and are written as they were.
+"""Files of every released format version decode for ever, and are written as they were; tests/data/README.md lists them.
 
 `python tests/test_golden.py` makes them anew, which is right only before a release, or for a new version.
 """
@@ -6,54 +6,150 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+from bisect import bisect
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 import pytest
 
 import vaezip
+from vaezip import bitsback, container
+from vaezip.byteio import ByteReader
+from vaezip.container import Method
+from vaezip.mixing.parameters import PRESETS
 
 DATA = Path(__file__).parent / "data"
 TINY = DATA / "tiny.vzm"
+DICTIONARY = DATA / "format-1.vzd"
+TEXT = (DATA / "golden.txt").read_bytes()
+NOISE = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(10))
 
 
-def cases() -> dict[str, tuple[bytes, int]]:
-    """Content and block size of every golden file."""
-    text = (DATA / "golden.txt").read_bytes()
-    noise = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(10))
-    return {
+class Case(NamedTuple):
+    """A golden file: what it holds, how it is written, and with what it is read."""
+
+    content: bytes
+    write: Callable[[], bytes]
+    dictionary: Path | None = None
+
+
+def cases() -> dict[str, Case]:
+    """All golden files that hold frames, by name."""
+    latent = (DATA / "golden-latent.txt").read_bytes()
+    alone = {
         "empty": (b"", 100),
         "one-byte": (b"v", 100),
-        "latent": ((DATA / "golden-latent.txt").read_bytes(), 1000),
-        "null-latent": (text, 4096),
-        "stored": (noise, 1000),
-        "blocks": (text + noise + text[:7], 300),
+        "latent": (latent, 1000),
+        "null-latent": (TEXT, 4096),
+        "stored": (NOISE, 1000),
+        "blocks": (TEXT + NOISE + TEXT[:7], 300),
+        "latent-blocks": (latent + TEXT[:20], len(latent)),
+    }
+    after_a_dictionary = {
+        "dictionary": (TEXT[:300], 200),
+        "dictionary-short": (TEXT[:100], 200),
+        "dictionary-stored": (NOISE[:40], 200),
+        "dictionary-blocks": (TEXT[:60] + NOISE[:60], 60),
+    }
+    cases = {name: Case(content, _writer(content, size)) for name, (content, size) in alone.items()}
+    for name, (content, size) in after_a_dictionary.items():
+        cases[name] = Case(content, _writer(content, size, dictionary=DICTIONARY), DICTIONARY)
+    kinds = b"".join(map(_kind_content, range(2 * PRESETS)))
+    return {
+        **cases,
+        "piped": Case(TEXT[:200], _piped),
+        "kinds": Case(kinds, lambda: b"".join(_kinds())),
+        "foreign": Case(kinds + TEXT[:200], _foreign),
     }
 
 
-def messages() -> dict[str, str]:
-    """Golden messages in hexadecimal, by what they say and how."""
-    texts = [
-        "Check channel 5",
-        "It was the best of times.",
-        "a line\n",
-        "two\nlines",
-        "größer als 日本",
-        "\x00\xff\xfe",
-    ]
-    written = {}
-    for name, options in MESSAGE_OPTIONS.items():
-        codec = vaezip.MessageCodec(TINY, **options)
-        written |= {f"{name}: {text}": codec.encode(text.encode()).hex() for text in texts}
-    return written
+def _writer(content: bytes, block_size: int, **options: Any) -> Callable[[], bytes]:
+    return lambda: vaezip.compress(content, model=TINY, block_size=block_size, **options)
+
+
+def _piped() -> bytes:
+    """Several blocks, of which the header could not know how many would come."""
+    compressor = vaezip.VaezipCompressor(model=TINY, block_size=64)
+    return compressor.compress(TEXT[:200]) + compressor.flush()
+
+
+def _kind_content(number: int) -> bytes:
+    return TEXT[40 * number :][: 60 + number]
+
+
+def _kinds() -> Iterator[bytes]:
+    """A frame of each first byte from F8 to FF: with and without a latent, and with every preset."""
+    model = vaezip.load_model(TINY)
+    for number, (method, preset) in enumerate(product((Method.VAE, Method.VAE_NULL), range(PRESETS))):
+        content = _kind_content(number)
+        payload = bitsback.encode(model, content, latent=method == Method.VAE, preset=preset).payload
+        block = container.Block(method, len(content), payload, preset)
+        yield container.short_frame(model.fingerprint, block)
+
+
+def _foreign() -> bytes:
+    """What vaezip does not write, but reads: short headers in their longer form, and ignorable flags."""
+    written, blocks = b"", _piped()
+    for frame in _kinds():
+        header = bytes([container.MAGIC, 32 + frame[0] % 16]) + frame[1:4]
+        written += header + _crc(header)[:1] + frame[5:]
+    flagged = bytes([blocks[0], blocks[1] | 3]) + blocks[2:12]
+    return written + flagged + _crc(flagged) + blocks[16:]
+
+
+def _crc(data: bytes) -> bytes:
+    return crc32(data).to_bytes(4, "little")
 
 
 MESSAGE_OPTIONS: dict[str, dict[str, Any]] = {
     "alone": {},
     "checked": {"check_bytes": 3},
-    "after a dictionary": {"dictionary": DATA / "format-1.vzd"},
+    "after a dictionary": {"dictionary": DICTIONARY},
 }
+MESSAGES = {
+    "Check channel 5": "ended",
+    "It was the best of times.": "ended",
+    "a line\n": "a line",
+    "two\nlines": "counted",
+    "größer als 日本": "ended",
+    "\x00\xff\xfe": "as it is",
+}
+
+
+def messages() -> dict[str, str]:
+    """Golden messages in hexadecimal, by what they say and how."""
+    written = {}
+    for name, options in MESSAGE_OPTIONS.items():
+        codec = vaezip.MessageCodec(TINY, **options)
+        written |= {f"{name}: {text}": codec.encode(text.encode()).hex() for text in MESSAGES}
+    return written
+
+
+LINES = [b"alpha 12", b"", b"beta,2", b"beta,2", b"two\nlines", b"a line\n", b"\xff\xfe\x00", b"alpha 13"]
+FILES = {"a/one.txt": b"one\n", "two": b"", "three\udcff": b"three\x00", "one": b"one\n"}
+PACKS: dict[str, tuple[list[bytes] | dict[str, bytes], dict[str, Any]]] = {
+    "in-order": (LINES, {}),
+    "in-groups": (LINES, {"group": 3}),
+    "unordered": (LINES, {"unordered": True}),
+    "without-a-dictionary": (LINES, {"dictionary_size": 0}),
+    "with-another-dictionary": (LINES, {"dictionary": DICTIONARY, "group": 5}),
+    "of-files": (FILES, {"group": 3}),
+    "of-files-unordered": (FILES, {"unordered": True}),
+    "of-nothing": ([], {}),
+}
+
+
+def packs() -> dict[str, bytes]:
+    """Golden packs, by name."""
+    return {
+        name: vaezip.pack_records(records, model=TINY, **options)
+        for name, (records, options) in PACKS.items()
+    }
 
 
 def golden() -> dict[str, str]:
@@ -61,13 +157,42 @@ def golden() -> dict[str, str]:
     return recorded
 
 
-@pytest.mark.parametrize("name", sorted(cases()))
-def test_golden_files(name: str) -> None:
-    content, block_size = cases()[name]
-    blob = (DATA / f"format-1-{name}.vz").read_bytes()
+def golden_file(name: str) -> bytes:
+    """A golden file, which nobody has changed."""
+    blob = (DATA / f"format-1-{name}").read_bytes()
     assert hashlib.sha256(blob).hexdigest() == golden()[name]
-    assert vaezip.decompress(blob, model=TINY) == content
-    assert vaezip.compress(content, model=TINY, block_size=block_size) == blob
+    return blob
+
+
+@pytest.mark.parametrize("name", cases())
+def test_golden_files(name: str) -> None:
+    case, blob = cases()[name], golden_file(f"{name}.vz")
+    assert vaezip.decompress(blob, model=TINY, dictionary=case.dictionary) == case.content
+    assert case.write() == blob
+
+
+def test_there_is_a_golden_file_of_every_kind_of_frame() -> None:
+    found = {kind for name in cases() for kind in _kinds_of_frames(golden_file(f"{name}.vz"))}
+    stored, vae, null = Method
+    plain = {(container.MAGIC, short, method) for short in (True, False) for method in Method}
+    after_a_dictionary = {
+        (container.WITH_DICTIONARY, short, method) for short in (True, False) for method in (stored, null)
+    }
+    abbreviated = {
+        (0xF0 + 4 * method + preset, True, method) for method in (vae, null) for preset in range(PRESETS)
+    }
+    assert found == plain | after_a_dictionary | abbreviated
+
+
+def _kinds_of_frames(data: bytes) -> Iterator[tuple[int, bool, Method]]:
+    """The first byte of each frame, whether it is in the short form, and the method of each of its blocks."""
+    reader = ByteReader(io.BytesIO(data))
+    while reader.position < len(data):
+        first = data[reader.position]
+        header = container.read_header(reader)
+        assert header is not None
+        for block in container.read_blocks(reader, header):
+            yield first, header.is_short, block.method
 
 
 def test_the_model_of_the_golden_files_is_untouched() -> None:
@@ -78,29 +203,42 @@ def test_golden_messages() -> None:
     assert messages() == json.loads((DATA / "format-1-messages.json").read_text(encoding="utf-8"))
 
 
+def test_there_is_a_golden_message_of_every_kind() -> None:
+    """The first byte tells (docs/format.md, "Messages"): s units are for ended ones, 4 for lines."""
+    shares = dict.fromkeys(MESSAGE_OPTIONS, 200)
+    shares["after a dictionary"] = vaezip.load_dictionary(DICTIONARY).ended
+    for name, message in messages().items():
+        how, text = name.split(": ", 1)
+        first, share = int(message[:2], 16), shares[how]
+        kind = ("ended", "a line", "counted", "as it is")[bisect((share, share + 4, 255), first)]
+        assert kind == MESSAGES[text], name
+
+
 def test_golden_dictionary() -> None:
-    dictionary = vaezip.load_dictionary(DATA / "format-1.vzd")
-    assert dictionary.fingerprint.hex() == golden()["dictionary"]
-    text = (DATA / "golden.txt").read_bytes()[:300]
-    blob = (DATA / "format-1-dictionary.vz").read_bytes()
-    assert vaezip.decompress(blob, model=TINY, dictionary=dictionary) == text
-    assert vaezip.compress(text, model=TINY, dictionary=dictionary, block_size=200) == blob
+    assert vaezip.load_dictionary(DICTIONARY).fingerprint.hex() == golden()["dictionary"]
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_golden_packs(name: str) -> None:
+    (records, options), blob = PACKS[name], golden_file(f"{name}.vzp")
+    with vaezip.Records(io.BytesIO(blob), model=TINY, dictionary=options.get("dictionary")) as pack:
+        if isinstance(records, dict):
+            assert {record: pack[record] for record in pack.names()} == records
+        else:
+            assert list(pack) == (sorted(records) if options.get("unordered") else records)
+    assert vaezip.pack_records(records, model=TINY, **options) == blob
 
 
 if __name__ == "__main__":
-    digests = {"model": hashlib.sha256(TINY.read_bytes()).hexdigest()}
-    for key, (data, size) in cases().items():
-        written = vaezip.compress(data, model=TINY, block_size=size)
-        (DATA / f"format-1-{key}.vz").write_bytes(written)
-        digests[key] = hashlib.sha256(written).hexdigest()
-    lines = (DATA / "golden.txt").read_bytes().splitlines()
+    lines = TEXT.splitlines()
     made = vaezip.make_dictionary([b"It was the worst of times.", b"Check channel 7", *lines])
-    (DATA / "format-1.vzd").write_bytes(made.to_bytes())
-    digests["dictionary"] = made.fingerprint.hex()
-    content = (DATA / "golden.txt").read_bytes()[:300]
-    frame = vaezip.compress(content, model=TINY, dictionary=made, block_size=200)
-    (DATA / "format-1-dictionary.vz").write_bytes(frame)
-    (DATA / "format-1-messages.json").write_text(
-        json.dumps(messages(), indent=2) + "\n", encoding="utf-8", newline="\n"
-    )
-    (DATA / "format-1.json").write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8", newline="\n")
+    DICTIONARY.write_bytes(made.to_bytes())
+    files = {f"{name}.vz": case.write() for name, case in cases().items()}
+    files |= {f"{name}.vzp": data for name, data in packs().items()}
+    digests = {"model": hashlib.sha256(TINY.read_bytes()).hexdigest(), "dictionary": made.fingerprint.hex()}
+    for key, written in files.items():
+        (DATA / f"format-1-{key}").write_bytes(written)
+        digests[key] = hashlib.sha256(written).hexdigest()
+    for key, record in (("-messages", messages()), ("", digests)):
+        text = json.dumps(record, indent=2) + "\n"
+        (DATA / f"format-1{key}.json").write_text(text, encoding="utf-8", newline="\n")

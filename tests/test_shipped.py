@@ -13,6 +13,7 @@ from texts import DATA, texts
 
 import vaezip
 from vaezip.engine import REFERENCE, available
+from vaezip.levels import LEVELS
 from vaezip.model import DEFAULT, LARGE, Model, parse_model, read_model_file
 
 RECORD = DATA / "shipped.json"
@@ -43,6 +44,15 @@ def test_a_shipped_model_writes_what_is_recorded(
     assert model.fingerprint.hex() == recorded["model"]
     names = [text for text in recorded["texts"] if engine != REFERENCE or text in FEW]
     assert digests(model, names) == {text: recorded["texts"][text] for text in names}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_level_writes_what_its_model_does(level: int) -> None:
+    name, block_size = LEVELS[level].model or DEFAULT, LEVELS[level].block_size
+    recorded = json.loads(RECORD.read_text(encoding="utf-8"))[name]["texts"]
+    for text in FEW:
+        written = vaezip.compress(texts()[text], model=name, block_size=block_size)
+        assert hashlib.sha256(written).hexdigest() == recorded[text]
 
 
 if __name__ == "__main__":
