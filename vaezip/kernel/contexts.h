@@ -6,7 +6,7 @@
 
 #include "decoder.h"
 
-#define VZ_MAX_WORDS 4
+#define VZ_MAX_WORDS 4 /* as network/architecture.py has it */
 
 typedef struct {
     int order_count, words;

@@ -1,10 +1,7 @@
 #include "evidence.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MARKED offsetof(vz_history, followers)
 
 vz_evidence *vz_evidence_new(uint32_t size) {
     vz_evidence *e = calloc(1, sizeof *e);
@@ -31,22 +28,6 @@ void vz_evidence_free(vz_evidence *e) {
     free(e->journal);
     free(e->marked);
     free(e);
-}
-
-int vz_evidence_mark(vz_evidence *e, size_t limit) {
-    if (!e->journal) e->journal = calloc(1, sizeof *e->journal);
-    if (!e->marked) e->marked = malloc(MARKED);
-    if (!e->journal || !e->marked || (!e->journal->capacity && !vz_journal_init(e->journal, limit))) return 0;
-    e->journal->size = 0;
-    memcpy(e->marked, &e->history, MARKED);
-    return 1;
-}
-
-int vz_evidence_rewind(vz_evidence *e) {
-    if (!e->journal || e->journal->overrun) return 0;
-    vz_journal_rewind(e->journal, 0);
-    memcpy(&e->history, e->marked, MARKED);
-    return 1;
 }
 
 void vz_evidence_begin_nibble(vz_evidence *e, vz_journal *j) {
@@ -89,7 +70,7 @@ void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
     plant(e, exponentials);
     uint64_t total = (uint64_t)e->tree[2] + e->tree[3]; /* 2^32 and more, if all bytes are equally likely */
     uint32_t share = (uint32_t)(((uint64_t)e->tree[256 + e->guess[0]] << 8) / total);
-    for (e->byte_share = 0; e->byte_share < 7 && share >= byte_share_limits[e->byte_share];) e->byte_share++;
+    for (e->byte_share = 0; e->byte_share < VZ_BYTE_SHARES - 1 && share >= byte_share_limits[e->byte_share];) e->byte_share++;
     e->node = 1;
     e->depth = 0;
     vz_evidence_begin_nibble(e, e->journal ? vz_journal_ready(e->journal) : NULL);

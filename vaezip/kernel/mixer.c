@@ -5,28 +5,17 @@
 
 #include "arithmetic.h"
 #include "evidence.h"
+#include "mixer_state.h"
 
 #define DOMAIN_LIMIT 32767 /* logistic domain in units of 1/4096 */
 #define WEIGHT_LIMIT 262143
 #define COUNT_LIMIT 255 /* of the entries of history and match map */
-#define APM_BUCKETS 33  /* of an adaptive probability map (APM) */
-#define APM_SHIFT 6     /* by which an APM's entry moves after a bit */
+#define APM_SHIFT 6     /* by which the entry of an adaptive probability map (APM) moves after a bit */
 #define NETWORK 0
 #define BIAS 1
 #define FIRST_MATCH 2
-#define FIRST_HISTORY 4
+#define FIRST_HISTORY (FIRST_MATCH + VZ_MATCHES)
 #define WALK_LIMIT ((size_t)1 << 16) /* bytes; what seven bits and a nibble change takes a fifth */
-
-enum {
-    SET_NODE = 0,
-    SET_MATCH = 256,
-    SET_BYTE = 360,
-    SET_ORDER = 2408,
-    SET_BYTE_SHARE = 2792,
-    SET_FIELD = 3944,
-    SET_BEFORE = 4712
-};
-enum { FINAL_MATCH = 0, FINAL_BYTE = 104, FINAL_NODE = 360, FINAL_BEFORE = 616 };
 
 static const int16_t node_margin_limits[] = {64, 160, 320, 512, 768, 1024, 1400};
 static const uint16_t match_class_limits[] = {4, 6, 8, 12, 16, 24, 32, 64, 128, VZ_LONGEST_MATCH};
@@ -43,17 +32,6 @@ typedef struct {
     int probability; /* of a one, 16 bits */
 } prediction;
 
-struct vz_mixer {
-    const vz_mixer_model *model;
-    int32_t weights[VZ_WEIGHT_ROWS][VZ_INPUTS], final_weights[VZ_FINAL_ROWS][VZ_SETS];
-    uint32_t history_map[VZ_HISTORIES][VZ_STATES], match_map[VZ_MATCHES][VZ_MATCH_LENGTHS];
-    uint16_t apm_node[3 * 256][APM_BUCKETS], apm_order2[1 << 12][APM_BUCKETS];
-    int rate; /* of learning the weights, for this byte */
-
-    vz_mixer *marked; /* as it was at the mark; NULL if there is none */
-    uint8_t changed[VZ_WEIGHT_ROWS], changed_apm[1 << 12]; /* since then: rows of the two largest tables */
-};
-
 vz_mixer *vz_mixer_new(const vz_mixer_model *model) {
     vz_mixer *m = malloc(sizeof *m);
     if (!m) return NULL;
@@ -64,7 +42,7 @@ vz_mixer *vz_mixer_new(const vz_mixer_model *model) {
     memcpy(m->history_map, model->history_map, sizeof m->history_map);
     memcpy(m->match_map, model->match_map, sizeof m->match_map);
     for (int j = 0; j < APM_BUCKETS; j++) m->apm_node[0][j] = (uint16_t)model->squash[j * 128];
-    for (int i = 1; i < 3 * 256; i++) memcpy(m->apm_node[i], m->apm_node[0], sizeof *m->apm_node);
+    for (int i = 1; i < VZ_EXPECTED * VZ_NODES; i++) memcpy(m->apm_node[i], m->apm_node[0], sizeof *m->apm_node);
     for (int i = 0; i < 1 << 12; i++) memcpy(m->apm_order2[i], m->apm_node[0], sizeof *m->apm_order2);
     return m;
 }
@@ -81,31 +59,6 @@ vz_mixer *vz_mixer_copy(const vz_mixer *from) {
 void vz_mixer_free(vz_mixer *m) {
     if (m) free(m->marked);
     free(m);
-}
-
-int vz_mixer_mark(vz_mixer *m) {
-    free(m->marked);
-    m->marked = vz_mixer_copy(m);
-    memset(m->changed, 0, sizeof m->changed);
-    memset(m->changed_apm, 0, sizeof m->changed_apm);
-    return m->marked != NULL;
-}
-
-/* Copies back those rows of a table that have changed since the mark. */
-static void bring_back(void *rows, const void *marked, uint8_t *changed, size_t count, size_t size) {
-    for (size_t i = 0; i < count; i++)
-        if (changed[i]) memcpy((uint8_t *)rows + i * size, (const uint8_t *)marked + i * size, size);
-    memset(changed, 0, count);
-}
-
-void vz_mixer_rewind(vz_mixer *m) {
-    const vz_mixer *from = m->marked;
-    bring_back(m->weights, from->weights, m->changed, VZ_WEIGHT_ROWS, sizeof *m->weights);
-    bring_back(m->apm_order2, from->apm_order2, m->changed_apm, 1 << 12, sizeof *m->apm_order2);
-    memcpy(m->final_weights, from->final_weights, sizeof m->final_weights);
-    memcpy(m->history_map, from->history_map, sizeof m->history_map);
-    memcpy(m->match_map, from->match_map, sizeof m->match_map);
-    memcpy(m->apm_node, from->apm_node, sizeof m->apm_node);
 }
 
 VZ_INLINE int squash(const vz_mixer *m, int x) {
@@ -131,7 +84,7 @@ static int length_class(uint32_t length) {
 /* The class of a match that expects a bit, 2 to 12; 0 is for none. */
 static int match_class(uint32_t length) {
     int i = 0;
-    while (i < 10 && length >= match_class_limits[i]) i++;
+    while (i < VZ_MATCH_CLASSES - 3 && length >= match_class_limits[i]) i++;
     return 2 + i;
 }
 
@@ -171,7 +124,7 @@ VZ_INLINE void consult(const vz_mixer *m, const uint8_t *restrict state, predict
     for (int i = 0; i < VZ_HISTORIES; i++) input[i] = (int16_t)(logit[i] & p->mask[i]);
 }
 
-/* The sum of weights, in eighths, times inputs: at most 24 * 2^15 * 2047. */
+/* The sum of weights, in eighths, times inputs: at most 32 * 2^15 * 2047. */
 VZ_INLINE int32_t dot(const int32_t *restrict weights, const int16_t *restrict input) {
     int16_t eighths[VZ_INPUTS];
     int32_t sum = 0;
@@ -201,20 +154,22 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *s
     }
 
     int node_margin = 0;
-    while (node_margin < 7 && (network < 0 ? -network : network) >= node_margin_limits[node_margin]) node_margin++;
+    while (node_margin < VZ_NODE_MARGINS - 1 && (network < 0 ? -network : network) >= node_margin_limits[node_margin]) node_margin++;
     int expected = p->match_bit[0] + 1, match = expected ? match_class(h->match[0].length) : 0;
-    int last = (int)(h->recent & 255), before = byte_kind((int)(h->recent >> 8 & 255)) * 8 + depth;
-    p->row[0] = SET_NODE + node;
-    p->row[1] = SET_MATCH + match * 8 + depth;
-    p->row[2] = SET_BYTE + last * 8 + depth;
-    p->row[3] = SET_ORDER + (e->order * 8 + node_margin) * 8 + depth;
-    p->row[4] = SET_BYTE_SHARE + (expected * 6 + e->order) * 64 + e->byte_share * 8 + node_margin;
-    p->row[5] = SET_FIELD + ((h->fields < 11 ? h->fields : 11) * 8 + (h->word_length < 7 ? h->word_length : 7)) * 8 + depth;
-    p->row[6] = SET_BEFORE + before;
-    p->final_row[0] = FINAL_MATCH + match * 8 + e->byte_share;
-    p->final_row[1] = FINAL_BYTE + last;
-    p->final_row[2] = FINAL_NODE + node;
-    p->final_row[3] = FINAL_BEFORE + before;
+    int last = (int)(h->recent & 255), before = byte_kind((int)(h->recent >> 8 & 255)) * VZ_DEPTHS + depth;
+    int doubt = (expected * VZ_ORDERS + e->order) * VZ_BYTE_SHARES + e->byte_share;
+    int fields = vz_clip(h->fields, 0, VZ_FIELDS - 1), word_length = vz_clip(h->word_length, 0, VZ_WORD_LENGTHS - 1);
+    p->row[0] = VZ_SET_NODE + node;
+    p->row[1] = VZ_SET_MATCH + match * VZ_DEPTHS + depth;
+    p->row[2] = VZ_SET_BYTE + last * VZ_DEPTHS + depth;
+    p->row[3] = VZ_SET_ORDER + (e->order * VZ_NODE_MARGINS + node_margin) * VZ_DEPTHS + depth;
+    p->row[4] = VZ_SET_BYTE_SHARE + doubt * VZ_NODE_MARGINS + node_margin;
+    p->row[5] = VZ_SET_FIELD + (fields * VZ_WORD_LENGTHS + word_length) * VZ_DEPTHS + depth;
+    p->row[6] = VZ_SET_BEFORE + before;
+    p->final_row[0] = VZ_FINAL_MATCH + match * VZ_BYTE_SHARES + e->byte_share;
+    p->final_row[1] = VZ_FINAL_BYTE + last;
+    p->final_row[2] = VZ_FINAL_NODE + node;
+    p->final_row[3] = VZ_FINAL_BEFORE + before;
     p->apm[0] = expected * 256 + node;
     p->apm[1] = (int)(vz_hash64((h->recent & 0xFFFF) << 8 | (uint64_t)node) >> 52);
     for (int s = 0; s < VZ_SETS; s++) {

@@ -8,13 +8,48 @@
 #define VZ_TOTAL 16777216                /* 2^24: what the intervals of bytes share out, but for its two ends */
 #define VZ_HISTORIES 20                  /* contexts with bit histories */
 #define VZ_MATCHES 2                     /* of a few bytes and more, and of many */
-#define VZ_INPUTS 24                     /* network, bias, matches, histories */
-#define VZ_SETS 7                        /* weight sets that see every bit */
-#define VZ_WEIGHT_ROWS 5224              /* of all sets together */
-#define VZ_FINAL_SETS 4                  /* whose mean weighs the outputs of those */
-#define VZ_FINAL_ROWS 1128
 #define VZ_MATCH_LENGTHS 32              /* classes of match length */
 #define VZ_STATES 256                    /* bit histories */
+
+enum { VZ_INPUTS = 2 + VZ_MATCHES + VZ_HISTORIES }; /* network, bias, matches, histories; 32 at most */
+
+/* How many values that has by which a row of weights is chosen (mixing/parameters.py). */
+enum {
+    VZ_NODES = 256,
+    VZ_BYTES = 256,
+    VZ_DEPTHS = 8,         /* bits of a byte that come before one of them: 0 to 7 */
+    VZ_EXPECTED = 3,       /* the bit that the first match expects: none, zero, one */
+    VZ_MATCH_CLASSES = 13, /* of the first match's length: 0 if it expects nothing, else 2 to 12 */
+    VZ_ORDERS = 6,         /* how many of the contexts of orders 1, 2, 3, 4 and 6 have come before */
+    VZ_NODE_MARGINS = 8,
+    VZ_BYTE_SHARES = 8,
+    VZ_FIELDS = 12,        /* separators in the line so far, the last value for all beyond */
+    VZ_WORD_LENGTHS = 8,   /* letters of the word so far, likewise */
+    VZ_BYTE_KINDS = 64
+};
+
+/* The first row of each set of weights, all of which see every bit; and of all sets together. */
+enum {
+    VZ_SET_NODE = 0,
+    VZ_SET_MATCH = VZ_SET_NODE + VZ_NODES,
+    VZ_SET_BYTE = VZ_SET_MATCH + VZ_MATCH_CLASSES * VZ_DEPTHS,
+    VZ_SET_ORDER = VZ_SET_BYTE + VZ_BYTES * VZ_DEPTHS,
+    VZ_SET_BYTE_SHARE = VZ_SET_ORDER + VZ_ORDERS * VZ_NODE_MARGINS * VZ_DEPTHS,
+    VZ_SET_FIELD = VZ_SET_BYTE_SHARE + VZ_EXPECTED * VZ_ORDERS * VZ_BYTE_SHARES * VZ_NODE_MARGINS,
+    VZ_SET_BEFORE = VZ_SET_FIELD + VZ_FIELDS * VZ_WORD_LENGTHS * VZ_DEPTHS,
+    VZ_WEIGHT_ROWS = VZ_SET_BEFORE + VZ_BYTE_KINDS * VZ_DEPTHS,
+    VZ_SETS = 7
+};
+
+/* Likewise of the final sets; the mean of four weighs the outputs of those above. */
+enum {
+    VZ_FINAL_MATCH = 0,
+    VZ_FINAL_BYTE = VZ_FINAL_MATCH + VZ_MATCH_CLASSES * VZ_BYTE_SHARES,
+    VZ_FINAL_NODE = VZ_FINAL_BYTE + VZ_BYTES,
+    VZ_FINAL_BEFORE = VZ_FINAL_NODE + VZ_NODES,
+    VZ_FINAL_ROWS = VZ_FINAL_BEFORE + VZ_BYTE_KINDS * VZ_DEPTHS,
+    VZ_FINAL_SETS = 4
+};
 
 /* The tables of a model file, and one preset; the arrays belong to the caller. */
 typedef struct {

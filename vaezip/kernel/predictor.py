@@ -16,6 +16,7 @@ from vaezip.kernel import ffi as _ffi
 from vaezip.kernel import lib as _lib
 from vaezip.kernel import paths
 from vaezip.kernel.ans import KernelCoder
+from vaezip.kernel.constants import check
 from vaezip.meter import Ticker
 from vaezip.mixing.parameters import PRESETS, Learned, MixerParameters
 from vaezip.mixing.predictor import RangeState
@@ -30,7 +31,8 @@ class Kernel:
     """A model's decoder and mixer as the C code wants them."""
 
     def __init__(self, decoder: Decoder, mixer: MixerParameters, path: str | None = None) -> None:
-        """path: one of `paths()`, by default the fastest."""
+        """path: one of `paths()`, by default the fastest. EngineError: it is of other sources."""
+        check()
         self._keep: list[object] = []  # what the C structures point to
         self.path = path or paths()[0]
         if self.path not in paths():
@@ -111,7 +113,8 @@ class Kernel:
     def _linear(self, path: Any, target: Any, linear: Linear) -> None:
         """Pads the weights and packs them in the order that the path wants."""
         outputs, inputs = linear.weight.shape
-        padded = np.zeros((-(-outputs // 16) * 16, -(-inputs // 16) * 16), np.int8)
+        tile = _lib.VZ_TILE
+        padded = np.zeros((-(-outputs // tile) * tile, -(-inputs // tile) * tile), np.int8)
         padded[:outputs, :inputs] = linear.weight
         matrix = target.matrix
         matrix.outputs, matrix.inputs = padded.shape

@@ -7,7 +7,7 @@
 
 /* Outputs are computed in tiles of 16; rows are padded with zeros to a multiple of 16 inputs. */
 #define VZ_TILE 16
-#define VZ_PADDED(n) (((n) + 15) & ~15)
+#define VZ_PADDED(n) (((n) + VZ_TILE - 1) / VZ_TILE * VZ_TILE)
 
 typedef struct {
     int outputs, inputs; /* padded */

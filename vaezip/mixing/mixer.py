@@ -23,14 +23,22 @@ from numpy.typing import NDArray
 from vaezip.ans import TOTAL
 from vaezip.mixing.history import LONGEST_MATCH, History, Match, hash64, shape_class
 from vaezip.mixing.parameters import (
+    BYTE_SHARES,
+    DEPTHS,
+    EXPECTED,
+    FIELDS,
     FINAL_OFFSETS,
     FINAL_SETS,
     HISTORIES,
     INPUTS,
     MATCHES,
+    NODE_MARGINS,
+    NODES,
+    ORDERS,
     SET_OFFSETS,
     SETS,
     WEIGHT_LIMIT,
+    WORD_LENGTHS,
     MixerParameters,
 )
 from vaezip.network.ops import Int32
@@ -72,7 +80,7 @@ class Mixer:
         self._history = History(size)
         self.learned = parameters.presets[preset].copy()
         identity = parameters.squash[:: 4096 // (_APM_BUCKETS - 1)].astype(np.int32)
-        self._apm_node = np.tile(identity, (3 * 256, 1))
+        self._apm_node = np.tile(identity, (EXPECTED * NODES, 1))
         self._apm_order2 = np.tile(identity, (1 << 12, 1))
         self._tree = [0] * 512
         self._guess = (0, 0)  # the network's best and second best byte
@@ -191,18 +199,20 @@ class Mixer:
         node_margin = bisect_right(_NODE_MARGIN_LIMITS, abs(network))
         expected = match_bits[0] + 1  # by the first match: 0 nothing, 1 a zero, 2 a one
         match_class = 2 + bisect_right(_MATCH_CLASS_LIMITS, history.matches[0].length) if expected else 0
-        last, before = history.last_two & 255, _byte_kind(history.last_two >> 8) * 8 + depth
+        last, before = history.last_two & 255, _byte_kind(history.last_two >> 8) * DEPTHS + depth
+        doubt = (expected * ORDERS + self._order) * BYTE_SHARES + self._byte_share
+        fields, word_length = min(history.fields, FIELDS - 1), min(history.word_length, WORD_LENGTHS - 1)
         rows = [
             _SET_NODE + node,
-            _SET_MATCH + match_class * 8 + depth,
-            _SET_BYTE + last * 8 + depth,
-            _SET_ORDER + (self._order * 8 + node_margin) * 8 + depth,
-            _SET_BYTE_SHARE + (expected * 6 + self._order) * 64 + self._byte_share * 8 + node_margin,
-            _SET_FIELD + (min(history.fields, 11) * 8 + min(history.word_length, 7)) * 8 + depth,
+            _SET_MATCH + match_class * DEPTHS + depth,
+            _SET_BYTE + last * DEPTHS + depth,
+            _SET_ORDER + (self._order * NODE_MARGINS + node_margin) * DEPTHS + depth,
+            _SET_BYTE_SHARE + doubt * NODE_MARGINS + node_margin,
+            _SET_FIELD + (fields * WORD_LENGTHS + word_length) * DEPTHS + depth,
             _SET_BEFORE + before,
         ]
         final_rows = [
-            _FINAL_MATCH + match_class * 8 + self._byte_share,
+            _FINAL_MATCH + match_class * BYTE_SHARES + self._byte_share,
             _FINAL_BYTE + last,
             _FINAL_NODE + node,
             _FINAL_BEFORE + before,
@@ -306,6 +316,3 @@ def _length_class(length: int) -> int:
     if length < 64:
         return 20 + (length - 32) // 8
     return 24 + (length - 64) // 48 if length < LONGEST_MATCH else 31
-
-
-assert _FIRST_HISTORY + HISTORIES == INPUTS

@@ -6,6 +6,7 @@ A preset is what weights and maps are before a block's first byte, learned befor
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +17,36 @@ from vaezip.tensors import Tensors
 
 HISTORIES = 20  # contexts with bit histories
 MATCHES = 2  # of a few bytes and more, and of many
-INPUTS = 24  # network, bias, matches, histories
-SETS = 7  # weight sets that see every bit
-SET_OFFSETS = (0, 256, 360, 2408, 2792, 3944, 4712, 5224)  # first row of each set, and the end of the last
+INPUTS = 2 + MATCHES + HISTORIES  # network, bias, matches, histories
+
+# How many values that has by which a row of weights is chosen; kernel/mixer.h has the same.
+NODES = BYTES = 256
+DEPTHS = 8  # bits of a byte that come before one of them: 0 to 7
+EXPECTED = 3  # the bit that the first match expects: none, zero, one
+MATCH_CLASSES = 13  # of the first match's length: 0 if it expects nothing, else 2 to 12
+ORDERS = 6  # how many of the contexts of orders 1, 2, 3, 4 and 6 have come before
+NODE_MARGINS = BYTE_SHARES = 8
+FIELDS = 12  # separators in the line so far, the last value for all beyond
+WORD_LENGTHS = 8  # letters of the word so far, likewise
+BYTE_KINDS = 64
+SET_ROWS = (
+    NODES,
+    MATCH_CLASSES * DEPTHS,
+    BYTES * DEPTHS,  # the last byte
+    ORDERS * NODE_MARGINS * DEPTHS,
+    EXPECTED * ORDERS * BYTE_SHARES * NODE_MARGINS,
+    FIELDS * WORD_LENGTHS * DEPTHS,
+    BYTE_KINDS * DEPTHS,  # the byte before the last
+)
+"""Rows of each set of weights; all sets see every bit."""
+SETS = len(SET_ROWS)
+SET_OFFSETS = tuple(itertools.accumulate(SET_ROWS, initial=0))
+"""The first row of each set, and the number of all rows."""
 WEIGHT_ROWS = SET_OFFSETS[-1]
-FINAL_SETS = 4  # whose mean weighs the outputs of those
-FINAL_OFFSETS = (0, 104, 360, 616, 1128)
+FINAL_SET_ROWS = (MATCH_CLASSES * BYTE_SHARES, BYTES, NODES, BYTE_KINDS * DEPTHS)
+"""Rows of each final set; the mean of the sets weighs the outputs of those above."""
+FINAL_SETS = len(FINAL_SET_ROWS)
+FINAL_OFFSETS = tuple(itertools.accumulate(FINAL_SET_ROWS, initial=0))
 FINAL_ROWS = FINAL_OFFSETS[-1]
 MATCH_LENGTHS = 32  # classes of match length
 STATES = 256  # bit histories

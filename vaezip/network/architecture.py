@@ -9,6 +9,22 @@ from typing import Any
 
 from vaezip.errors import ModelError
 
+# The least and the most that each size may be: a model file may come from strangers, and the kernel has room
+# for so much on its stack (VZ_MAX_WIDTH and so on, in kernel/decoder.h and contexts.h).
+LIMITS = {
+    "width": (1, 256),
+    "layers": (1, 16),
+    "expansion": (1, 8),
+    "word_contexts": (1, 4),
+    "table_dim": (1, 64),
+    "latents": (1, 64),
+    "patch": (1, 8),
+    "encoder_width": (4, 256),
+}
+MAX_ORDERS = 16  # how many of them
+MAX_ORDER = 7
+TABLE_BITS = (9, 22)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
@@ -17,7 +33,7 @@ class Architecture:
     width: int = 96  # H, channels of the residual stream
     layers: int = 2  # {gated linear recurrence, feed-forward}, each
     expansion: int = 2  # hidden channels of a feed-forward, in units of H
-    orders: tuple[int, ...] = (2, 3, 4, 5, 6)  # hashed contexts: the last n bytes; n <= 7
+    orders: tuple[int, ...] = (2, 3, 4, 5, 6)  # hashed contexts: the last n bytes
     word_contexts: int = 2  # hashed contexts: the word so far, with 0, 1, ... words before it
     table_bits: tuple[int, ...] = (15, 17, 18, 18, 18, 17, 18)  # each context has a table of 2**bits rows
     table_dim: int = 16  # channels of a row
@@ -57,18 +73,11 @@ class Architecture:
         except (KeyError, TypeError) as error:
             raise ModelError(f"damaged or unknown model architecture: {error}") from error
         in_range = (
-            0 < a.width <= 256
-            and 0 < a.layers <= 16
-            and 0 < a.expansion <= 8
-            and 0 < len(a.orders) <= 16
-            and all(0 < n <= 7 for n in a.orders)
-            and 0 < a.word_contexts <= 4
+            all(least <= getattr(a, name) <= most for name, (least, most) in LIMITS.items())
+            and 0 < len(a.orders) <= MAX_ORDERS
+            and all(0 < n <= MAX_ORDER for n in a.orders)
             and len(a.table_bits) == a.contexts
-            and all(8 < bits <= 22 for bits in a.table_bits)
-            and 0 < a.table_dim <= 64
-            and 0 < a.latents <= 64
-            and 0 < a.patch <= 8
-            and 4 <= a.encoder_width <= 256
+            and all(TABLE_BITS[0] <= bits <= TABLE_BITS[1] for bits in a.table_bits)
             and a.encoder_width % 4 == 0
         )
         if not in_range:
