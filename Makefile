@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := README.md
 MINUTES := 5
+C_FILES := $(wildcard vaezip/kernel/*.c) tests/arch/harness.c
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Werror
 TRAINING = --minutes $(MINUTES) --rescript 0.04 --weight english_prose=2
 model large: MINUTES := 360
 
@@ -41,10 +43,11 @@ demo: $(VENV)/run  ## Install, compress a real file, decompress it, compare size
 test: $(VENV)/dev  ## Install what the tests need (PyTorch's CPU build included) and run them all
 	$(BIN)/python -m pytest -n auto
 
-lint: $(VENV)/dev  ## Check format, style and types
+lint: $(VENV)/dev  ## Check format, style and types, of Python and C
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(CC) -std=c11 -fsyntax-only $(WARNINGS) -Ivaezip/kernel $(C_FILES)
 
 # Not with --quiet: warnings would no longer be errors.
 docs: $(VENV)/docs  ## Build the documentation's site in build/site; a wrong link in it is an error

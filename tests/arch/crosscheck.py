@@ -31,7 +31,7 @@ RECORD = HERE / "record.json"
 MODELS = {"tiny": ROOT / "tests" / "data" / "tiny.vzm", "standard": ROOT / "models" / "standard.vzm"}
 TEXTS = ("english", "python", "csv", "chinese")  # of tests/data/texts
 LATENTS = (0, 1)  # in all coordinates; number z comes with the mixer's preset z
-WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
+WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 
 
 class Target(NamedTuple):
