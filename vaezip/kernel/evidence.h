@@ -15,7 +15,7 @@ struct vz_evidence {
     int depth;          /* how many they are */
 
     vz_journal *journal;  /* since the mark; NULL if there is none */
-    vz_history *marked;   /* the history's beginning, up to what the journal keeps */
+    uint8_t *marked;      /* the history's beginning, up to what the journal keeps; NULL if there is no mark */
 };
 
 /* The evidence of a block of `size` bytes; or a copy of another's, between two bytes, with room for `more`. NULL if there is no
