@@ -4,6 +4,21 @@ Asymmetric numeral systems (Duda 2013, arXiv:1311.2540) as a stack of bits: `pus
 `pop` decodes them in reverse order, and popping from arbitrary bits is a way to *draw* symbols that
 `push` undoes exactly, which is what bits-back coding rests on.
 
+A symbol is an interval of 2**24, as wide as it is likely. The state is one large number; its remainder, the
+quantile, tells in which interval the symbol on top of the stack lies:
+
+    0            below                below + width             2**24
+    ├──────────────┼────────────────────────┼─────────────────────┤
+                   │◄─────── width ────────►│
+                             ▲
+                   quantile = state % 2**24
+
+    push: state = state // width * 2**24 + below + state % width
+    pop:  state = state // 2**24 * width + quantile - below
+
+So push makes the state 2**24 / width times as large, and pop as much smaller. Of what would not fit into 64
+bits, 32 go to a list of words below the state, and come back from there.
+
 The coder is constriction's. It is not built for every machine: where it cannot be imported, a twin takes
 its place, the kernel's or, without a kernel, Python's (`vaezip.rans`), and gives the same words.
 """
