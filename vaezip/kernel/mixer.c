@@ -133,17 +133,14 @@ VZ_INLINE int32_t dot(const int32_t *restrict weights, const int16_t *restrict i
     return sum;
 }
 
-VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *state, prediction *p) {
-    const vz_history *h = &e->history;
+VZ_INLINE void set_inputs(const vz_mixer *m, const vz_evidence *e, const uint8_t *state, prediction *p) {
     const int node = e->node, depth = e->depth;
-    consult(m, state, p);
     int32_t network = (logarithm(m, e->tree[2 * node + 1]) - logarithm(m, e->tree[2 * node])) >> 8;
-    network = vz_clip(network, -2047, 2047);
-    p->input[NETWORK] = (int16_t)network;
+    p->input[NETWORK] = (int16_t)vz_clip(network, -2047, 2047);
     p->input[BIAS] = 256;
     for (int i = 0; i < VZ_MATCHES; i++) {
-        const vz_match *match = h->match + i;
-        int byte = match->length ? h->text[match->position] | 256 : 0;
+        const vz_match *match = e->history.match + i;
+        int byte = match->length ? e->history.text[match->position] | 256 : 0;
         p->match_bit[i] = -1;
         p->input[FIRST_MATCH + i] = 0;
         if (byte >> (8 - depth) == node) {
@@ -152,32 +149,38 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *s
             p->input[FIRST_MATCH + i] = p->match_bit[i] ? s : (int16_t)-s;
         }
     }
+    consult(m, state, p);
+}
 
-    int node_margin = 0;
-    while (node_margin < VZ_NODE_MARGINS - 1 && (network < 0 ? -network : network) >= node_margin_limits[node_margin]) node_margin++;
+VZ_INLINE void choose_rows(const vz_mixer *m, const vz_evidence *e, prediction *p) {
+    const vz_history *h = &e->history;
+    const int node = e->node, depth = e->depth, order = e->order, share = e->byte_share;
+    int margin = 0, network = p->input[NETWORK] < 0 ? -p->input[NETWORK] : p->input[NETWORK];
+    while (margin < VZ_NODE_MARGINS - 1 && network >= node_margin_limits[margin]) margin++;
     int expected = p->match_bit[0] + 1, match = expected ? match_class(h->match[0].length) : 0;
-    int last = (int)(h->recent & 255), before = byte_kind((int)(h->recent >> 8 & 255)) * VZ_DEPTHS + depth;
-    int doubt = (expected * VZ_ORDERS + e->order) * VZ_BYTE_SHARES + e->byte_share;
-    int fields = vz_clip(h->fields, 0, VZ_FIELDS - 1), word_length = vz_clip(h->word_length, 0, VZ_WORD_LENGTHS - 1);
+    int fields = vz_clip(h->fields, 0, VZ_FIELDS - 1), letters = vz_clip(h->word_length, 0, VZ_WORD_LENGTHS - 1);
+    int last = (int)(h->recent & 255), before = byte_kind((int)(h->recent >> 8 & 255));
     p->row[0] = VZ_SET_NODE + node;
     p->row[1] = VZ_SET_MATCH + match * VZ_DEPTHS + depth;
     p->row[2] = VZ_SET_BYTE + last * VZ_DEPTHS + depth;
-    p->row[3] = VZ_SET_ORDER + (e->order * VZ_NODE_MARGINS + node_margin) * VZ_DEPTHS + depth;
-    p->row[4] = VZ_SET_BYTE_SHARE + doubt * VZ_NODE_MARGINS + node_margin;
-    p->row[5] = VZ_SET_FIELD + (fields * VZ_WORD_LENGTHS + word_length) * VZ_DEPTHS + depth;
-    p->row[6] = VZ_SET_BEFORE + before;
-    p->final_row[0] = VZ_FINAL_MATCH + match * VZ_BYTE_SHARES + e->byte_share;
+    p->row[3] = VZ_SET_ORDER + (order * VZ_NODE_MARGINS + margin) * VZ_DEPTHS + depth;
+    p->row[4] = VZ_SET_BYTE_SHARE + ((expected * VZ_ORDERS + order) * VZ_BYTE_SHARES + share) * VZ_NODE_MARGINS + margin;
+    p->row[5] = VZ_SET_FIELD + (fields * VZ_WORD_LENGTHS + letters) * VZ_DEPTHS + depth;
+    p->row[6] = VZ_SET_BEFORE + before * VZ_DEPTHS + depth;
+    p->final_row[0] = VZ_FINAL_MATCH + match * VZ_BYTE_SHARES + share;
     p->final_row[1] = VZ_FINAL_BYTE + last;
     p->final_row[2] = VZ_FINAL_NODE + node;
-    p->final_row[3] = VZ_FINAL_BEFORE + before;
-    p->apm[0] = expected * 256 + node;
+    p->final_row[3] = VZ_FINAL_BEFORE + before * VZ_DEPTHS + depth;
+    p->apm[0] = expected * VZ_NODES + node;
     p->apm[1] = (int)(vz_hash64((h->recent & 0xFFFF) << 8 | (uint64_t)node) >> 52);
     for (int s = 0; s < VZ_SETS; s++) {
         VZ_PREFETCH(m->weights[p->row[s]]);
         VZ_PREFETCH(m->weights[p->row[s]] + VZ_INPUTS - 1);
     }
     VZ_PREFETCH(m->apm_order2[p->apm[1]] + APM_BUCKETS / 2);
+}
 
+VZ_INLINE void mix(const vz_mixer *m, prediction *p) {
     int64_t mixed = 0;
     for (int s = 0; s < VZ_SETS; s++) {
         p->output[s] = vz_clip(dot(m->weights[p->row[s]], p->input) >> 9, -DOMAIN_LIMIT, DOMAIN_LIMIT);
@@ -187,13 +190,21 @@ VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *s
     }
     mixed >>= 14; /* 12, and 2 for the mean of four */
     p->mixed = mixed < -DOMAIN_LIMIT ? -DOMAIN_LIMIT : mixed > DOMAIN_LIMIT ? DOMAIN_LIMIT : (int)mixed;
+}
 
-    int at = p->mixed + DOMAIN_LIMIT + 1, f = at & 2047;
-    p->bucket = at >> 11;
-    const uint16_t *a = m->apm_node[p->apm[0]] + p->bucket, *b = m->apm_order2[p->apm[1]] + p->bucket;
+VZ_INLINE void refine(const vz_mixer *m, prediction *p) {
+    int at = p->mixed + DOMAIN_LIMIT + 1, bucket = at >> 11, f = at & 2047;
+    const uint16_t *a = m->apm_node[p->apm[0]] + bucket, *b = m->apm_order2[p->apm[1]] + bucket;
     int refined = ((a[0] + b[0]) * (2048 - f) + (a[1] + b[1]) * f) >> 11;
     p->probability = vz_clip((2 * squash(m, p->mixed) + refined) >> 2, 16, 65520);
-    p->bucket += f >= 1024;
+    p->bucket = bucket + (f >= 1024);
+}
+
+VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *state, prediction *p) {
+    set_inputs(m, e, state, p);
+    choose_rows(m, e, p);
+    mix(m, p);
+    refine(m, p);
 }
 
 /* An entry of a map after a bit. (d * rate) >> 16 of |d| <= 2^22 and 0 <= rate <= 2^16, in 32 bits. */
@@ -224,7 +235,7 @@ VZ_INLINE void adapt_histories(vz_mixer *restrict m, const prediction *restrict 
     }
 }
 
-VZ_INLINE void refine(uint16_t *probability, int bit, vz_journal *j) {
+VZ_INLINE void adapt_apm(uint16_t *probability, int bit, vz_journal *j) {
     vz_journal_keep(j, probability, sizeof *probability);
     *probability = (uint16_t)(*probability + (((bit ? 65535 : 0) - *probability) >> APM_SHIFT));
 }
@@ -247,8 +258,8 @@ VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int
         for (int s = 0; s < VZ_SETS; s++)
             w[s] = vz_clip(w[s] + (((p->output[s] >> 4) * step + 32768) >> 16), -WEIGHT_LIMIT, WEIGHT_LIMIT);
     }
-    refine(&m->apm_node[p->apm[0]][p->bucket], bit, j);
-    refine(&m->apm_order2[p->apm[1]][p->bucket], bit, j);
+    adapt_apm(&m->apm_node[p->apm[0]][p->bucket], bit, j);
+    adapt_apm(&m->apm_order2[p->apm[1]][p->bucket], bit, j);
     if (marked) m->changed_apm[p->apm[1]] = 1;
     for (int i = 0; i < VZ_MATCHES; i++)
         if (p->match_bit[i] >= 0)

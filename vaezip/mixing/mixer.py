@@ -181,66 +181,76 @@ class Mixer:
             yield slot, prediction.index
 
     def _predict(self, node: int, depth: int) -> _Prediction:
-        p, history = self._p, self._history
         index = (1 << depth % 4 | node & ((1 << depth % 4) - 1)) - 1  # of the histories in a slot
+        match_bits = [
+            _expected_bit(match, self._history.text, node, depth) for match in self._history.matches
+        ]
+        expected = match_bits[0] + 1  # by the first match: 0 nothing, 1 a zero, 2 a one
+        inputs = self._inputs(node, index, match_bits)
+        rows, final_rows = self._choose_rows(node, depth, expected, abs(int(inputs[_NETWORK])))
+        outputs, mixed = self._mix(inputs, rows, final_rows)
+        apm = expected * NODES + node, hash64((self._history.last_two << 8) | node) >> 52
+        probability, bucket = self._refine(mixed, apm)
+        return _Prediction(
+            index, inputs, rows, final_rows, outputs, mixed, apm, bucket, match_bits, probability
+        )
+
+    def _inputs(self, node: int, index: int, match_bits: list[int]) -> Int32:
+        """What network, matches and histories say of the bit, int32 (INPUTS,), unit 1/256."""
+        stretch, learned = self._p.stretch, self.learned
         inputs = np.zeros(INPUTS, np.int32)
         network = (self._logarithm(self._tree[2 * node + 1]) - self._logarithm(self._tree[2 * node])) >> 8
-        inputs[_NETWORK] = network = max(-2047, min(2047, network))
+        inputs[_NETWORK] = max(-2047, min(2047, network))
         inputs[_BIAS] = 256
-        match_bits = [_expected_bit(match, history.text, node, depth) for match in history.matches]
-        for i, (match, bit) in enumerate(zip(history.matches, match_bits, strict=True)):
+        for i, (match, bit) in enumerate(zip(self._history.matches, match_bits, strict=True)):
             if bit >= 0:
-                trust = int(p.stretch[self.learned.match_map[i, _length_class(match.length)] >> 20])
+                trust = int(stretch[learned.match_map[i, _length_class(match.length)] >> 20])
                 inputs[_FIRST_MATCH + i] = trust if bit else -trust
-        for i, slot in enumerate(history.slots):
+        for i, slot in enumerate(self._history.slots):
             if slot[index]:
-                inputs[_FIRST_HISTORY + i] = p.stretch[self.learned.history_map[i, slot[index]] >> 20]
+                inputs[_FIRST_HISTORY + i] = stretch[learned.history_map[i, slot[index]] >> 20]
+        return inputs
 
-        node_margin = bisect_right(_NODE_MARGIN_LIMITS, abs(network))
-        expected = match_bits[0] + 1  # by the first match: 0 nothing, 1 a zero, 2 a one
-        match_class = 2 + bisect_right(_MATCH_CLASS_LIMITS, history.matches[0].length) if expected else 0
-        last, before = history.last_two & 255, _byte_kind(history.last_two >> 8) * DEPTHS + depth
-        doubt = (expected * ORDERS + self._order) * BYTE_SHARES + self._byte_share
-        fields, word_length = min(history.fields, FIELDS - 1), min(history.word_length, WORD_LENGTHS - 1)
+    def _choose_rows(self, node: int, depth: int, expected: int, network: int) -> tuple[list[int], list[int]]:
+        """Rows of the weights, one per set, and of the final weights; `network` is its input, sign aside."""
+        history, order, share = self._history, self._order, self._byte_share
+        margin = bisect_right(_NODE_MARGIN_LIMITS, network)
+        match = 2 + bisect_right(_MATCH_CLASS_LIMITS, history.matches[0].length) if expected else 0
+        fields, letters = min(history.fields, FIELDS - 1), min(history.word_length, WORD_LENGTHS - 1)
+        last, before = history.last_two & 255, _byte_kind(history.last_two >> 8)
         rows = [
             _SET_NODE + node,
-            _SET_MATCH + match_class * DEPTHS + depth,
+            _SET_MATCH + match * DEPTHS + depth,
             _SET_BYTE + last * DEPTHS + depth,
-            _SET_ORDER + (self._order * NODE_MARGINS + node_margin) * DEPTHS + depth,
-            _SET_BYTE_SHARE + doubt * NODE_MARGINS + node_margin,
-            _SET_FIELD + (fields * WORD_LENGTHS + word_length) * DEPTHS + depth,
-            _SET_BEFORE + before,
+            _SET_ORDER + (order * NODE_MARGINS + margin) * DEPTHS + depth,
+            _SET_BYTE_SHARE + ((expected * ORDERS + order) * BYTE_SHARES + share) * NODE_MARGINS + margin,
+            _SET_FIELD + (fields * WORD_LENGTHS + letters) * DEPTHS + depth,
+            _SET_BEFORE + before * DEPTHS + depth,
         ]
         final_rows = [
-            _FINAL_MATCH + match_class * BYTE_SHARES + self._byte_share,
+            _FINAL_MATCH + match * BYTE_SHARES + share,
             _FINAL_BYTE + last,
             _FINAL_NODE + node,
-            _FINAL_BEFORE + before,
+            _FINAL_BEFORE + before * DEPTHS + depth,
         ]
+        return rows, final_rows
+
+    def _mix(self, inputs: Int32, rows: list[int], final_rows: list[int]) -> tuple[list[int], int]:
+        """The outputs of all sets, and what the final ones make of them: logistic domain, unit 1/4096."""
         sums = ((self.learned.weights[rows] >> 3) * inputs).sum(axis=1) >> 9
         outputs = np.clip(sums, -_DOMAIN_LIMIT, _DOMAIN_LIMIT).tolist()
         final = self.learned.final_weights[final_rows].sum(axis=0).tolist()
         mixed = sum(w * (x >> 4) for w, x in zip(final, outputs, strict=True)) >> 14
-        mixed = max(-_DOMAIN_LIMIT, min(_DOMAIN_LIMIT, mixed))
+        return outputs, max(-_DOMAIN_LIMIT, min(_DOMAIN_LIMIT, mixed))
 
+    def _refine(self, mixed: int, apm: tuple[int, int]) -> tuple[int, int]:
+        """The probability of a one, 16 bits, after both APMs have had their say, and their nearest bucket."""
         bucket, fraction = divmod(mixed + _DOMAIN_LIMIT + 1, 2048)
-        apm = expected * 256 + node, hash64((history.last_two << 8) | node) >> 52
         low = int(self._apm_node[apm[0], bucket]) + int(self._apm_order2[apm[1], bucket])
         high = int(self._apm_node[apm[0], bucket + 1]) + int(self._apm_order2[apm[1], bucket + 1])
         refined = (low * (2048 - fraction) + high * fraction) >> 11
         probability = (2 * self._squash(mixed) + refined) >> 2
-        return _Prediction(
-            index,
-            inputs,
-            rows,
-            final_rows,
-            outputs,
-            mixed,
-            apm,
-            bucket + (fraction >= 1024),
-            match_bits,
-            max(16, min(65520, probability)),
-        )
+        return max(16, min(65520, probability)), bucket + (fraction >= 1024)
 
     def _learn(self, prediction: _Prediction, bit: int) -> None:
         history, target = self._history, bit << 16
