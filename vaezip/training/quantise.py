@@ -245,11 +245,7 @@ def _numpy(t: Tensor) -> Array:
 
 def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]:
     decoder, a = vae.decoder, vae.a
-    tables = _numpy(decoder.tables)
-    largest = np.maximum.reduceat(np.abs(tables).max(axis=1), a.table_offsets[:-1])
-    table_scale = np.maximum(largest, 1e-12) / ACTIVATION_MAX
-    row_scale = np.repeat(table_scale, np.diff(a.table_offsets))[:, None]
-    features = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
+    layers = [layer for layer in decoder.layers if isinstance(layer, Layer)]
     # One int8 step of what a layer's second maps read.
     out_steps = [
         np.maximum(maxima[f"decoder.layers.{i}.out"], _LEAST_OUT) / ACTIVATION_MAX for i in range(a.layers)
@@ -257,77 +253,89 @@ def _decoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]
     up_steps = [
         np.maximum(maxima[f"decoder.layers.{i}.down"], 1e-3) / ACTIVATION_MAX for i in range(a.layers)
     ]
-    writes = {"features": (features, np.zeros(a.width))}
-    for i, layer in enumerate(decoder.layers):
-        assert isinstance(layer, Layer)
-        writes[f"layers.{i}.out"] = _numpy(layer.out.weight) * out_steps[i], _numpy(layer.out.bias)
-        writes[f"layers.{i}.down"] = _numpy(layer.down.weight) * up_steps[i], _numpy(layer.down.bias)
-    byte = _numpy(decoder.byte.weight)
-    residual = _residual_unit(byte, writes.values())
-    out: dict[str, Array] = {
-        "decoder.tables": np.round(tables / row_scale).astype(np.int8),
-        "decoder.tags": decoder.tags.numpy(),
-        "decoder.byte": np.round(byte * residual).astype(np.int16),
-    }
-    for name, (weight, bias) in writes.items():
-        out |= _linear(f"decoder.{name}", weight, bias, residual)
-    sites = [f"layers.{i}.{part}" for i in range(a.layers) for part in ("gates", "up")] + ["head"]
-    scale, shift = _numpy(decoder.scale), _numpy(decoder.shift)
     # One int8 step of every normalised activation; no finer than its scale's 14 bits can express.
+    sites = [f"layers.{i}.{part}" for i in range(a.layers) for part in ("gates", "up")] + ["head"]
     step = np.stack([maxima[f"decoder.{s}"] for s in sites]) / ACTIVATION_MAX
-    step = np.maximum(np.maximum(step, np.abs(scale) / 100), 1e-6)
-    z_step = grid.step[:, None, None]
-    z_scale = _numpy(decoder.z_scale)[grid.active] * z_step * scale
-    z_shift = _numpy(decoder.z_shift)[grid.active] * z_step
-    per_scale, per_shift = 2.0 ** (MODULATION_SHIFT - NORM_BITS) / step, 2.0**MODULATION_SHIFT / step
-    latents = len(grid.active)
-    out |= {
-        "decoder.scale": np.round(scale * per_scale).astype(np.int32),
-        "decoder.shift": np.round(shift * per_shift + 2 ** (MODULATION_SHIFT - 1)).astype(np.int32),
-        "decoder.z_scale": np.clip(np.round(z_scale * per_scale), -32767, 32767)
-        .astype(np.int16)
-        .reshape(latents, -1),
-        "decoder.z_shift": np.round(z_shift * per_shift).astype(np.int32).reshape(latents, -1),
-    }
-    gate = 1 << GATE_BITS
-    z_start = _numpy(decoder.z_start)[grid.active] * z_step
-    out |= {
-        "decoder.start": np.clip(np.round(_numpy(decoder.start) * gate), -32767, 32767).astype(np.int16),
-        "decoder.z_start": np.clip(np.round(z_start * gate), -32767, 32767)
-        .astype(np.int16)
-        .reshape(latents, -1),
-    }
-    for i, layer in enumerate(decoder.layers):
-        assert isinstance(layer, Layer)
-        name = f"decoder.layers.{i}"
-        out |= {
-            f"{name}.out_scale": np.round(2.0 ** (OUT_SHIFT - VALUE_BITS) / out_steps[i]).astype(np.int32),
-            **_linear(
-                f"{name}.gates", _numpy(layer.gates.weight) * step[2 * i], _numpy(layer.gates.bias), gate
-            ),
-            **_linear(
-                f"{name}.up",
-                _numpy(layer.up.weight) * step[2 * i + 1],
-                _numpy(layer.up.bias),
-                1 / up_steps[i],
-            ),
-        }
-    out |= _linear(
-        "decoder.head", _numpy(decoder.head.weight) * step[-1], _numpy(decoder.head.bias), LOGIT_UNIT
-    )
-    position = (np.arange(GATE_ENTRIES) - GATE_ENTRIES // 2) / gate
-    out |= {
-        "decoder.norm": _norm_table(a.width),
-        "decoder.sigmoid": np.round(2**VALUE_BITS / (1 + np.exp(-position))).astype(np.int32),
-        "decoder.tanh": np.round(2**VALUE_BITS * np.tanh(position)).astype(np.int32),
-        "decoder.exp": np.round(np.exp(-np.arange(EXP_ENTRIES) / LOGIT_UNIT) * 2**24).astype(np.int32),
-        "training.residual_unit": np.array([residual], np.float32),
-        "training.table_step": table_scale.astype(np.float32),
+    step = np.maximum(np.maximum(step, np.abs(_numpy(decoder.scale)) / 100), 1e-6)
+    tensors = {
+        **_residual_stream(vae, layers, out_steps, up_steps),
+        **_modulation(vae, step, grid),
+        **_functions(a.width),
+        **_linear(
+            "decoder.head", _numpy(decoder.head.weight) * step[-1], _numpy(decoder.head.bias), LOGIT_UNIT
+        ),
         "training.norm_step": step.astype(np.float32),
         "training.up_step": np.stack(up_steps).astype(np.float32),
         "training.latent_step": grid.step.astype(np.float32),
     }
-    return out
+    for i, layer in enumerate(layers):
+        name, gates, up = f"decoder.layers.{i}", layer.gates, layer.up
+        out_scale = np.round(2.0 ** (OUT_SHIFT - VALUE_BITS) / out_steps[i])
+        tensors[f"{name}.out_scale"] = out_scale.astype(np.int32)
+        weights = _numpy(gates.weight) * step[2 * i], _numpy(up.weight) * step[2 * i + 1]
+        tensors |= _linear(f"{name}.gates", weights[0], _numpy(gates.bias), 1 << GATE_BITS)
+        tensors |= _linear(f"{name}.up", weights[1], _numpy(up.bias), 1 / up_steps[i])
+    return tensors
+
+
+def _residual_stream(
+    vae: Vae, layers: list[Layer], out_steps: list[Array], up_steps: list[Array]
+) -> dict[str, Array]:
+    """All that is added to the residual stream: bytes, tables, and the last map of each layer's halves."""
+    decoder, a = vae.decoder, vae.a
+    tables, byte = _numpy(decoder.tables), _numpy(decoder.byte.weight)
+    largest = np.maximum.reduceat(np.abs(tables).max(axis=1), a.table_offsets[:-1])
+    table_scale = np.maximum(largest, 1e-12) / ACTIVATION_MAX
+    row_scale = np.repeat(table_scale, np.diff(a.table_offsets))[:, None]
+    features = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
+    writes = {"features": (features, np.zeros(a.width))}
+    for i, layer in enumerate(layers):
+        writes[f"layers.{i}.out"] = _numpy(layer.out.weight) * out_steps[i], _numpy(layer.out.bias)
+        writes[f"layers.{i}.down"] = _numpy(layer.down.weight) * up_steps[i], _numpy(layer.down.bias)
+    unit = _residual_unit(byte, writes.values())
+    tensors: dict[str, Array] = {
+        "decoder.tables": np.round(tables / row_scale).astype(np.int8),
+        "decoder.tags": decoder.tags.numpy(),
+        "decoder.byte": np.round(byte * unit).astype(np.int16),
+        "training.residual_unit": np.array([unit], np.float32),
+        "training.table_step": table_scale.astype(np.float32),
+    }
+    for name, (weight, bias) in writes.items():
+        tensors |= _linear(f"decoder.{name}", weight, bias, unit)
+    return tensors
+
+
+def _modulation(vae: Vae, step: Array, grid: Grid) -> dict[str, Array]:
+    """What z sets; `step` is one int8 step of every normalised activation, (sites, width)."""
+    decoder, latents, z_step = vae.decoder, len(grid.active), grid.step[:, None, None]
+    per_scale, per_shift = 2.0 ** (MODULATION_SHIFT - NORM_BITS) / step, 2.0**MODULATION_SHIFT / step
+    scale, shift, start = _numpy(decoder.scale), _numpy(decoder.shift), _numpy(decoder.start)
+    z_scale = _numpy(decoder.z_scale)[grid.active] * z_step * scale
+    z_shift = _numpy(decoder.z_shift)[grid.active] * z_step
+    z_start = _numpy(decoder.z_start)[grid.active] * z_step
+    return {
+        "decoder.scale": np.round(scale * per_scale).astype(np.int32),
+        "decoder.shift": np.round(shift * per_shift + 2 ** (MODULATION_SHIFT - 1)).astype(np.int32),
+        "decoder.z_scale": _int16(z_scale * per_scale).reshape(latents, -1),
+        "decoder.z_shift": np.round(z_shift * per_shift).astype(np.int32).reshape(latents, -1),
+        "decoder.start": _int16(start * (1 << GATE_BITS)),
+        "decoder.z_start": _int16(z_start * (1 << GATE_BITS)).reshape(latents, -1),
+    }
+
+
+def _int16(values: Array) -> NDArray[np.int16]:
+    return np.clip(np.round(values), -32767, 32767).astype(np.int16)
+
+
+def _functions(width: int) -> dict[str, Array]:
+    """The decoder's functions as tables."""
+    position = (np.arange(GATE_ENTRIES) - GATE_ENTRIES // 2) / (1 << GATE_BITS)
+    return {
+        "decoder.norm": _norm_table(width),
+        "decoder.sigmoid": np.round(2**VALUE_BITS / (1 + np.exp(-position))).astype(np.int32),
+        "decoder.tanh": np.round(2**VALUE_BITS * np.tanh(position)).astype(np.int32),
+        "decoder.exp": np.round(np.exp(-np.arange(EXP_ENTRIES) / LOGIT_UNIT) * 2**24).astype(np.int32),
+    }
 
 
 def _encoder(vae: Vae, maxima: dict[str, Array], grid: Grid) -> dict[str, Array]:
