@@ -168,3 +168,20 @@ def texts(tmp_path: Path) -> Path:
     for i in range(8):
         (folder / f"{i}.txt").write_bytes(PROSE[3000 * i : 3000 * (i + 1)])
     return folder
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of processes that find vaezip installed as pyproject.toml says now."""
+    folder = tmp_path_factory.mktemp("installed")
+    setup = [sys.executable, "-W", "ignore", "setup.py", "-q", "egg_info", "--egg-base", str(folder)]
+    subprocess.run(setup, cwd=ROOT, check=True)
+    (folder / "vaezip").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vaezip "$@"\n')
+    (folder / "vaezip").chmod(0o755)
+    return {
+        **os.environ,
+        **{f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "PATH": os.pathsep.join([str(folder), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
+    }

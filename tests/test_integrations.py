@@ -1,18 +1,14 @@
-"""What docs/recipes.md and others show, and what fsspec, Dask, shutil and the like may expect of `.vz` files."""
+"""What fsspec, smart_open, pandas and Dask may expect of `.vz` files."""
 
 from __future__ import annotations
 
 import importlib.util
 import io
-import logging.handlers
 import os
 import pickle
-import re
 import shutil
 import subprocess
 import sys
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +28,6 @@ FILES = {
 }
 MODEL = {"model": str(TINY)}
 needs_fsspec = pytest.mark.skipif(not importlib.util.find_spec("fsspec"), reason="needs fsspec")
-needs_links = pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
 
 
 def write_files(folder: Path, model: Path | None) -> None:
@@ -64,23 +59,6 @@ def here(tiny_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def files(here: Path) -> Any:
     """The file system `vz://`."""
     return pytest.importorskip("fsspec").filesystem("vz", **MODEL)
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of processes that find vaezip installed as pyproject.toml says now."""
-    folder = tmp_path_factory.mktemp("installed")
-    setup = [sys.executable, "-W", "ignore", "setup.py", "-q", "egg_info", "--egg-base", str(folder)]
-    subprocess.run(setup, cwd=ROOT, check=True)
-    (folder / "vaezip").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vaezip "$@"\n')
-    (folder / "vaezip").chmod(0o755)
-    return {
-        **os.environ,
-        **{f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "PATH": os.pathsep.join([str(folder), os.environ["PATH"]]),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
-    }
 
 
 @pytest.mark.parametrize("missing", [[], ["fsspec"], ["smart_open"], ["fsspec", "smart_open"]])
@@ -327,175 +305,3 @@ def test_processes_and_workers_of_a_cluster_need_to_import_nothing(
         command, env=installed, stdout=subprocess.PIPE, text=True, timeout=600, check=True
     ).stdout
     assert shown.split() == ["400", "400", str(sum(range(400))), "150"]
-
-
-@needs_links
-def test_shutil_makes_and_unpacks_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "folder"
-    (folder / "deep").mkdir(parents=True)
-    (folder / "notes.txt").write_text("It was the best of times")
-    (folder / "deep" / "link").symlink_to("../notes.txt")
-    made = shutil.make_archive("out/backup", "vztar", "folder", owner="root", group="no such group")
-    assert made == str(tmp_path / "out" / "backup.tar.vz")
-    assert shutil.make_archive("whole", "vztar", None, "folder", dry_run=True) == "whole.tar.vz"
-    assert not Path("whole.tar.vz").exists()
-    shutil.make_archive("whole", "vztar", None, str(folder))
-    with vaezip.open(made) as packed, tarfile.open(fileobj=packed) as archive:
-        assert {member.uname for member in archive} == {"root"}
-        assert sorted(archive.getnames()) == [".", "./deep", "./deep/link", "./notes.txt"]
-    shutil.unpack_archive(Path(made), "back")
-    assert Path("back/deep/link").read_text() == "It was the best of times"
-    shutil.unpack_archive("whole.tar.vz", "whole", filter="tar")
-    assert (tmp_path / "whole").joinpath(*folder.parts[1:], "deep", "link").is_symlink()
-
-
-def test_an_archive_may_lie_in_the_folder_and_is_replaced_only_when_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "notes.txt").write_text("first")
-    for _ in range(2):
-        made = Path(shutil.make_archive(str(tmp_path / "backup"), "vztar", tmp_path))
-        with vaezip.open(made) as packed, tarfile.open(fileobj=packed) as archive:
-            assert sorted(archive.getnames()) == [".", "./notes.txt"]
-    before = made.read_bytes()
-
-    def fail(*arguments: object) -> None:
-        raise OSError("gone")
-
-    monkeypatch.setattr(tarfile.TarFile, "addfile", fail)
-    with pytest.raises(OSError, match="gone"):
-        shutil.make_archive(str(tmp_path / "backup"), "vztar", tmp_path)
-    assert made.read_bytes() == before
-    assert sorted(os.listdir(tmp_path)) == ["backup.tar.vz", "notes.txt"]
-
-
-@pytest.mark.parametrize("name", ["../outside.txt", "/outside.txt"])
-def test_nothing_is_extracted_to_outside_of_the_folder(tmp_path: Path, name: str) -> None:
-    with (
-        vaezip.open(tmp_path / "evil.tar.vz", "wb") as packed,
-        tarfile.open(fileobj=packed, mode="w|") as archive,
-    ):
-        archive.addfile(tarfile.TarInfo(name))
-    try:
-        shutil.unpack_archive(tmp_path / "evil.tar.vz", tmp_path / "folder")
-    except tarfile.FilterError:
-        pass
-    else:  # a leading slash is dropped
-        assert (tmp_path / "folder" / "outside.txt").exists()
-    assert not (tmp_path / "outside.txt").exists()
-    assert not Path("/outside.txt").exists()
-
-
-def test_what_is_no_whole_archive_is_said_to_be_none(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "random").write_bytes(os.urandom(30_000))
-    made = Path(shutil.make_archive(str(tmp_path / "backup"), "vztar", tmp_path / "folder"))
-    whole = made.read_bytes()
-    for content in (b"", b"plain", vaezip.compress(b"no tar"), whole[:-200]):
-        made.write_bytes(content)
-        with pytest.raises(shutil.ReadError, match=r"backup\.tar\.vz is not a whole \.tar\.vz"):
-            shutil.unpack_archive(made, tmp_path / "folder")
-
-
-# What a recipe prints, or which files it makes.
-EXPECTED = {
-    "tar 0": ["folder/notes.txt", "folder.tar.vz"],
-    "tar 1": ["folder/notes.txt 24", "folder.tar.vz"],
-    "shutil 0": ["backup.tar.vz", "restored/notes.txt"],
-    "Backups 0": ["restored/folder/notes.txt"],
-    "Log files 0": ["request", "app.log.1.vz", "app.log.2.vz"],
-    "pandas 0": ["Grace", "people.csv.vz"],
-    "pandas 1": ["copy.csv.vz"],
-    "Dask 0": ["400", "150", "parts/0.csv.vz"],
-    "fsspec 0": ["It was the best of times", "logs/b.log", str(len(FILES["table.csv"]))],
-    "smart_open 0": ["It was the best of times"],
-    "Rows of a database 0": ["neighbour at 5 o'clock", "orders.db"],
-    "Messages and dictionaries 0": ["note.msg", "back.txt"],
-    "Dictionaries 0": ["sensors.vzd", "new.msg"],
-    "Dictionaries 1": ["states.vzd"],
-    "Letters 0": ["url.b64", "url.b45"],
-    "Checksums 0": ["checksum mismatch"],
-    "Files with a dictionary 0": ["one.xml.vz", "<order id='777' state='back'/>"],
-    "Many files, many machines 0": ["12\n", "texts/1.txt.vz"],
-    "git 0": ["-It was the best of times", "+It was the worst of times"],
-}
-
-
-def recipes() -> Iterator[Any]:
-    """The code of the documents, by the title above it and a number."""
-    pages = ("recipes.md", "scale.md", "messages.md")
-    page = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in pages)
-    for title, body in re.findall(r"^##? (.*?)\n(.*?)(?=^##? |\Z)", page, re.MULTILINE | re.DOTALL):
-        fenced = re.findall(r"(<!-- not run -->\n)?^```(\w+)\n(.*?)```", body, re.MULTILINE | re.DOTALL)
-        for number, (language, code) in enumerate((rest for mark, *rest in fenced if not mark)):
-            yield pytest.param(f"{title} {number}", language, code, id=f"{title} {number}")
-
-
-@pytest.fixture(scope="module")
-def standard_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same files as everybody makes them, and a folder to be packed."""
-    folder = tmp_path_factory.mktemp("standard")
-    write_files(folder, None)
-    (folder / "folder").mkdir()
-    (folder / "folder" / "notes.txt").write_text("It was the best of times")
-    (folder / "texts").mkdir()
-    for number in range(2):
-        (folder / "texts" / f"{number}.txt").write_text("It was the best of times")
-    return folder
-
-
-@pytest.mark.parametrize(("title", "language", "code"), list(recipes()))
-def test_recipes_run(
-    title: str, language: str, code: str, standard_files: Path, tmp_path: Path, installed: dict[str, str]
-) -> None:
-    here = tmp_path / "here"
-    shutil.copytree(standard_files, here)
-    if title == "git 0":
-        commit_and_change(here, installed)
-    if language == "python":
-        for name in re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE):
-            pytest.importorskip(name)
-        if "::" in code and not importlib.import_module("vaezip.integrations.filesystem").CHAINS:
-            pytest.skip("needs a newer fsspec")
-        command = [sys.executable, "-c", code]
-    else:
-        if os.name == "nt" or not all(map(shutil.which, ("bash", "tar", "git"))):
-            pytest.skip("needs bash, tar and git")
-        command = ["bash", "-euo", "pipefail", "-c", re.sub(r"^\$ ", "", code, flags=re.MULTILINE)]
-    shown = subprocess.run(
-        command, cwd=here, env=installed, stdout=subprocess.PIPE, text=True, timeout=600, check=True
-    )
-    made = "\n".join(path.relative_to(here).as_posix() for path in here.rglob("*"))
-    missing = [text for text in EXPECTED.get(title, []) if text not in shown.stdout + made]
-    assert not missing
-
-
-def test_logs_rotated_by_time_are_compressed_and_old_ones_deleted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (code,) = (recipe.values[2] for recipe in recipes() if recipe.values[0] == "Log files 0")
-    names: dict[str, Any] = {}
-    exec(code.partition("\nhandler =")[0], names)
-    for year in range(2001, 2005):
-        Path(f"app.log.{year}-01-01_00-00-00.vz").touch()
-    handler = logging.handlers.TimedRotatingFileHandler("app.log", when="S", backupCount=2)
-    handler.namer = lambda name: name + ".vz"
-    handler.rotator = names["rotator"]
-    handler.emit(logging.makeLogRecord({"msg": "It was the best of times"}))
-    handler.doRollover()
-    handler.close()
-    current, older, newer = sorted(os.listdir(), key=lambda name: (name != "app.log", name))
-    assert (current, older) == ("app.log", "app.log.2004-01-01_00-00-00.vz")
-    assert vaezip.decompress(Path(newer).read_bytes()) == b"It was the best of times" + os.linesep.encode()
-
-
-def commit_and_change(folder: Path, environment: dict[str, str]) -> None:
-    """Make it a repository in which a compressed file was changed since the last commit."""
-    if shutil.which("git") is None:
-        pytest.skip("needs git")
-    (folder / "notes.txt.vz").write_bytes(vaezip.compress(b"It was the best of times\n"))
-    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
-        subprocess.run(["git", *words], cwd=folder, env=environment, check=True)
-    (folder / "notes.txt.vz").write_bytes(vaezip.compress(b"It was the worst of times\n"))

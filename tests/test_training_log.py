@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT, TINY, Run
-from test_training_runs import FROM_TINY, OPTIONS, contents, started, training_run, wait_for
+from runs import FROM_TINY, OPTIONS, contents, started, training_run, wait_for
 
 from vaezip.cli import cli
 from vaezip.errors import FileError

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import PROSE, ROOT, TINY, Run
+from runs import OPTIONS, contents, interrupted, training_run
 from test_training_gpu import SIZES, SMALL, owners
-from test_training_runs import OPTIONS, contents, interrupted, training_run
 
 from vaezip.errors import CheckpointError, FileError, ModelError
 from vaezip.model import load_model
