@@ -165,16 +165,20 @@ def main() -> None:
                 began = time.perf_counter()
                 run()
                 seconds[name].append(time.perf_counter() - began)
+    multiplications = model.architecture.multiplications
+    print(f"engine {kernel.path}, {size} bytes, {multiplications} multiplications per byte\n")
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    print(
-        f"engine {kernel.path}, {size} bytes, {model.architecture.multiplications} multiplications per byte\n"
-    )
+    report(medians, cores, size, multiplications)
+
+
+def report(medians: dict[str, float], cores: int, size: int, multiplications: int) -> None:
+    """Print what the stages took, in seconds, for a text of `size` bytes."""
     print("| stage | KB/s | µs per byte |\n|---|--:|--:|")
     for name, value in medians.items():
         value /= cores if name.endswith("all cores") else 1
         print(f"| {name} | {size / value / 1e3:.0f} | {value / size * 1e6:.2f} |")
     share = medians["products alone"] / medians["network"]
-    rate = model.architecture.multiplications * size / medians["network"] / 1e9
+    rate = multiplications * size / medians["network"] / 1e9
     print(f"\nThe network multiplies at {rate:.1f} billion a second, {100 * share:.0f} % of products alone.")
 
 

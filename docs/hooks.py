@@ -22,6 +22,7 @@ ADDED = {
     "models/sources.md": "models/sources.md",
     "models/sources.csv": "models/sources.csv",
     "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
 }
 ELSEWHERE = {**ADDED, "README.md": "index.md"}  # paths in the repository, and on the site
