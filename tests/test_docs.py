@@ -126,6 +126,10 @@ def test_the_changelog_knows_this_version() -> None:
     assert "### Format" in changelog
 
 
+def test_whoever_cites_vaezip_cites_this_version() -> None:
+    assert f"\nversion: {vaezip.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
 def test_the_example_of_the_package_runs() -> None:
     import doctest
 
