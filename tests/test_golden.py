@@ -44,7 +44,7 @@ def cases() -> dict[str, Case]:
     alone = {
         "empty": (b"", 100),
         "one-byte": (b"v", 100),
-        "latent": (latent, 1000),
+        "latent": (latent, 2000),
         "null-latent": (TEXT, 4096),
         "stored": (NOISE, 1000),
         "blocks": (TEXT + NOISE + TEXT[:7], 300),

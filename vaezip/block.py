@@ -20,6 +20,9 @@ DEFAULT_BLOCK_SIZE = 512 << 10
 # Up to this size a block is coded with the null latent, too, and the smaller result kept: beyond it the few
 # bits that a latent costs cannot matter, and coding twice would take twice the time.
 _TRY_BOTH = 16 << 10
+# Up to this size no latent is tried: the checksum has but 24 bits then, none of which a latent can be drawn
+# with, and to try one is a sixth of the work (docs/experiments.md).
+_NO_LATENT = 1024
 _MANY = 1 << 20  # weights that a core's second cache cannot hold: blocks in step then wait for them but once
 
 
@@ -61,7 +64,7 @@ def methods_to_try(model: Model, content: bytes) -> list[Method]:
     """The methods that `encode_block` tries for a block, beside storing it."""
     if not content:
         return []
-    if not bitsback.can_carry_latent(model, len(content)):
+    if len(content) <= _NO_LATENT or not bitsback.can_carry_latent(model, len(content)):
         return [Method.VAE_NULL]
     if len(content) <= _TRY_BOTH:
         return [Method.VAE_NULL, Method.VAE]
