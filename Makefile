@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := README.md
 MINUTES := 5
-C_FILES := $(wildcard vaezip/kernel/*.c) tests/arch/harness.c
+C_FILES := $(wildcard vaezip/kernel/*.c vaezip/training/*.c) tests/arch/harness.c
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Werror
 TRAINING = --minutes $(MINUTES) --rescript 0.04 --weight english_prose=2
 model large: MINUTES := 360
@@ -14,7 +14,7 @@ model large: MINUTES := 360
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
 
-$(VENV)/run: pyproject.toml setup.py $(wildcard vaezip/kernel/*.[ch])
+$(VENV)/run: pyproject.toml setup.py $(wildcard vaezip/kernel/*.[ch] vaezip/training/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
@@ -47,7 +47,7 @@ lint: $(VENV)/dev  ## Check format, style and types, of Python and C
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(CC) -std=c11 -fsyntax-only $(WARNINGS) -Ivaezip/kernel $(C_FILES)
+	$(CC) -std=c11 -fsyntax-only $(WARNINGS) -Ivaezip/kernel -Ivaezip/training $(C_FILES)
 
 # Not with --quiet: warnings would no longer be errors.
 docs: $(VENV)/docs  ## Build the documentation's site in build/site; a wrong link in it is an error

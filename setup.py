@@ -10,17 +10,14 @@ from pathlib import Path
 from cffi import FFI
 from setuptools import setup
 
-FOLDER = Path("vaezip/kernel")
-HEADERS = (
-    "ans",
-    "range",
-    "product",
-    "decoder",
-    "contexts",
-    "mixer",
-    "predictor",
-    "training",
-)  # what Python sees
+KERNEL, TRAINING = Path("vaezip/kernel"), Path("vaezip/training")
+HEADERS = [  # what Python sees
+    *(
+        KERNEL / f"{part}.h"
+        for part in ("ans", "range", "product", "decoder", "contexts", "mixer", "predictor")
+    ),
+    TRAINING / "passes.h",
+]
 REQUIREMENTS = [
     "cffi>=1.16",
     "click>=8.2",
@@ -45,8 +42,8 @@ def unknown_to_markers() -> bool:
 def declarations() -> str:
     """The headers without what only a preprocessor understands: cffi reads them."""
     lines = []
-    for part in HEADERS:
-        for line in (FOLDER / f"{part}.h").read_text(encoding="utf-8").splitlines():
+    for header in HEADERS:
+        for line in header.read_text(encoding="utf-8").splitlines():
             if not re.match(r"#(include|ifndef|endif|define \w+_H$|define \w+\()", line):
                 lines.append(re.sub(r"^(#define \w+ \w+).*", r"\1", line))
     return "\n".join(lines)
@@ -56,10 +53,10 @@ ffi = FFI()
 ffi.cdef(declarations())
 ffi.set_source(
     "vaezip.kernel._kernel",
-    "\n".join(f'#include "{part}.h"' for part in HEADERS),
-    sources=sorted(map(str, FOLDER.glob("*.c"))),
-    depends=[str(header) for header in FOLDER.glob("*.h")],
-    include_dirs=[str(FOLDER)],
+    "\n".join(f'#include "{header.name}"' for header in HEADERS),
+    sources=sorted(str(source) for folder in (KERNEL, TRAINING) for source in folder.glob("*.c")),
+    depends=[str(header) for folder in (KERNEL, TRAINING) for header in folder.glob("*.h")],
+    include_dirs=[str(KERNEL), str(TRAINING)],
     extra_compile_args=["/O2" if sysconfig.get_platform().startswith("win") else "-O3"],
 )
 kernel = ffi.distutils_extension()

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vaezip.bench import network_bits
 from vaezip.bitsback import checksum, encode
 from vaezip.container import Block, Method, short_frame
+from vaezip.information import network_bits
 from vaezip.model import Model, load_model
 from vaezip.network.architecture import Architecture
 from vaezip.tensors import read_tensors

@@ -36,7 +36,7 @@ import click
 import numpy as np
 
 import vaezip
-from vaezip.bench import Compressor
+from vaezip.bench.compressors import Compressor
 from vaezip.coder import TOTAL
 from vaezip.dictionaries.dictionary import MAX_TEXT
 from vaezip.dictionaries.selection import choose_texts

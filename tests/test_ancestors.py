@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaezip.huffman import huffman_compress, huffman_decompress
-from vaezip.lzw import lzw_compress, lzw_decompress
+from vaezip.bench.huffman import huffman_compress, huffman_decompress
+from vaezip.bench.lzw import lzw_compress, lzw_decompress
 
 
 @given(data=st.binary(max_size=2000) | st.text("ab").map(str.encode))

@@ -14,11 +14,12 @@ from conftest import TINY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaezip import bench, bitsback
+from vaezip import bitsback
 from vaezip.ans import PRECISION, AnsStack, pop_bytes
 from vaezip.bitsback import CodedBlock
 from vaezip.engine import REFERENCE, Engine, available
 from vaezip.errors import FormatError, IntegrityError
+from vaezip.information import account
 from vaezip.mixing.parameters import PRESETS
 from vaezip.model import Model, load_model
 
@@ -68,12 +69,12 @@ def test_blocks_decode_and_cost_what_the_model_says(tiny: Model, prose: bytes, l
     for preset, text in zip(itertools.cycle(range(PRESETS)), texts):
         block = bitsback.encode(tiny, text, latent=latent, preset=preset)
         assert bitsback.decode(tiny, block.payload, len(text), latent=latent, preset=preset) == text
-        account = bench.account(tiny, text, block, preset)
+        bill = account(tiny, text, block, preset)
         bits = 8 * len(block.payload)
         check = bitsback.checksum(text).bit_length()
-        told = check + account.x_bits + account.z_bits
+        told = check + bill.x_bits + bill.z_bits
         # What drew z comes back but for what a stack of so few bits cannot give with a row's precision.
-        assert bits <= told - account.posterior_bits + PRECISION
+        assert bits <= told - bill.posterior_bits + PRECISION
         # Nothing else is lost but what fills the last byte, and what rounding to whole bits hides.
         assert abs(bits - (told - block.returned_bits)) < 2 * BYTE_BITS
 
@@ -104,9 +105,7 @@ def test_bits_come_back(tiny: Model, prose: bytes) -> None:
     blocks = [prose[i : i + 1100] for i in range(0, 4000, 400)]
     encoded = [bitsback.encode(tiny, block, latent=True, preset=1) for block in blocks]
     returned = np.mean([e.returned_bits for e in encoded])
-    possible = np.mean(
-        [bench.account(tiny, b, e, 1).posterior_bits for b, e in zip(blocks, encoded, strict=True)]
-    )
+    possible = np.mean([account(tiny, b, e, 1).posterior_bits for b, e in zip(blocks, encoded, strict=True)])
     # What lies above a row's precision can come back, but for the odd bit.
     assert returned >= min(CHECK_BITS - PRECISION - 2, 0.7 * possible)
     assert [bitsback.decode(tiny, e.payload, 1100, latent=True, preset=1) for e in encoded] == blocks

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import PROSE, ROOT, TINY, Run
 
-from vaezip.bench import Measurement, read_measurements, totals
+from vaezip.bench.measurement import Measurement, read_measurements, totals
 from vaezip.errors import FileError
 from vaezip.training.log import Row, read_log
 

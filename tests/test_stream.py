@@ -13,9 +13,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import vaezip
-from vaezip import bench, bitsback, block, container
+from vaezip import bitsback, block, container
+from vaezip.bench.compressors import Compressor, measure
 from vaezip.byteio import ByteReader
 from vaezip.container import Method
+from vaezip.information import account
 from vaezip.model import Model, parse_model, read_model_file
 
 from conftest import TINY  # isort: skip
@@ -148,7 +150,7 @@ def test_overhead_of_a_short_message(tiny: Model, prose: bytes) -> None:
     """Eight bytes, checksum included, and the last byte of the payload rounded up."""
     text = prose[:200]
     preset = bitsback.PresetChoice(tiny, text).preset
-    null = bench.account(tiny, text, bitsback.encode(tiny, text, latent=False, preset=preset), preset)
+    null = account(tiny, text, bitsback.encode(tiny, text, latent=False, preset=preset), preset)
     assert len(vaezip.compress(text, model=tiny)) <= null.x_bits / 8 + 9
 
 
@@ -291,4 +293,4 @@ def test_a_compressor_that_loses_the_text_is_not_compared(back: bytes | None) ->
         return back
 
     with pytest.raises(vaezip.IntegrityError, match=r"a\.txt: lossy does not give the text back"):
-        bench.measure(bench.Compressor("lossy", lambda data: data, decompress), "a.txt", b"text")
+        measure(Compressor("lossy", lambda data: data, decompress), "a.txt", b"text")

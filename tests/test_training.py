@@ -16,7 +16,8 @@ import torch
 from conftest import DATA, PROSE, TINY, Run
 
 import vaezip
-from vaezip import bench, bitsback
+from vaezip import bitsback
+from vaezip.information import network_bits
 from vaezip.mixing.parameters import PRESETS, MixerParameters
 from vaezip.model import parse_model, read_model_file
 from vaezip.network.architecture import Architecture
@@ -128,12 +129,12 @@ def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
     parts = pieces("x", text.tobytes(), 1000)
     again = parse_model(quantise(vae, Corpus(parts, parts, []), {}), "again")
     for model in (tiny, again):
-        null = bench.network_bits(model, text, model.latent.null())
+        null = network_bits(model, text, model.latent.null())
         assert null == pytest.approx(null_bits, rel=0.003)
     step = safetensors.numpy.load(data)["training.latent_step"]
     drawn = bitsback.encode(tiny, text.tobytes(), latent=True, preset=0)
     (given,) = text_bits(vae, text, torch.from_numpy(drawn.z * step)[None].float())
-    assert bench.network_bits(tiny, text, drawn.z) == pytest.approx(given, rel=0.003)
+    assert network_bits(tiny, text, drawn.z) == pytest.approx(given, rel=0.003)
     assert np.abs(tiny.encoder(text)[0] / 8 - posterior(vae, text).mean[0].numpy() / step).max() < 1
 
 

@@ -31,7 +31,7 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("a plot needs Matplotlib: pip install 'vaezip-text[plot]'") from error
 
 if TYPE_CHECKING:
-    from vaezip.bench import Measurement, Total
+    from vaezip.bench.measurement import Measurement, Total
     from vaezip.training.log import Row
 
 _GREY = "#7b7b7b"  # as far from white as from the black of dark pages

@@ -15,7 +15,8 @@ from vaezip.cli.report import STDIO, Report, note, say
 from vaezip.errors import FileError, printable
 
 if TYPE_CHECKING:
-    from vaezip.bench import Compressor, Measurement, Total
+    from vaezip.bench.compressors import Compressor
+    from vaezip.bench.measurement import Measurement, Total
     from vaezip.model import Model
 
 
@@ -80,34 +81,41 @@ def bench(
         raise click.UsageError("standard output takes either --json or --plot.")
     if plot is not None:
         from vaezip.plots import comparison_plot, plot_target
-    from vaezip import bench as library
+    from vaezip.bench.compressors import compressors
+    from vaezip.bench.measurement import totals
     from vaezip.byteio import ByteWriter
 
     report = Report(quiet=False)
     chosen = _load(models, model)
     if ablation or shares:
         (loaded,) = chosen.values()
-        account: Any = library.ablate if ablation else library.shares
-        rows = [account(loaded, name, text)._asdict() for name, text in _texts(files, report)]
-        if as_json:
-            _say_json(rows)
-        else:
-            (_show_ablation if ablation else _show_shares)(rows)
+        _say_where_bits_go(loaded, _texts(files, report), ablation, as_json)
         return report.exit_code
     inputs = [path for path in (*files, *models, model) if path is not None and path != STDIO]
     with nullcontext() if plot is None else plot_target(plot, inputs=inputs, overwrite=force) as sink:
-        compressors = library.compressors(chosen)
-        measurements = _measure(compressors, _texts(files, report), report, quiet=as_json)
-        totals = library.totals(measurements)
+        measurements = _measure(compressors(chosen), _texts(files, report), report, quiet=as_json)
+        sums = totals(measurements)
         if as_json:
             _say_json([m._asdict() for m in measurements])
         elif plot != STDIO:
-            _show_comparison(measurements, totals)
+            _show_comparison(measurements, sums)
         if sink is not None and not measurements:
             raise FileError(f"{plot}: not written, since nothing was measured")
         if sink is not None:
-            ByteWriter(sink).write(comparison_plot(measurements, totals))
+            ByteWriter(sink).write(comparison_plot(measurements, sums))
     return report.exit_code
+
+
+def _say_where_bits_go(
+    model: Model, texts: Iterable[tuple[str, bytes]], ablation: bool, as_json: bool
+) -> None:
+    from vaezip.bench.ablation import ablate, shares
+
+    rows = [(ablate if ablation else shares)(model, name, text)._asdict() for name, text in texts]
+    if as_json:
+        _say_json(rows)
+    else:
+        (_show_ablation if ablation else _show_shares)(rows)
 
 
 def _say_json(rows: Sequence[dict[str, Any]]) -> None:
@@ -138,7 +146,7 @@ def _texts(files: Iterable[str], report: Report) -> list[tuple[str, bytes]]:
 def _measure(
     compressors: Sequence[Compressor], texts: Iterable[tuple[str, bytes]], report: Report, quiet: bool
 ) -> list[Measurement]:
-    from vaezip.bench import measure
+    from vaezip.bench.compressors import measure
 
     measurements = []
     for name, text in texts:

@@ -25,7 +25,7 @@ def models_command(as_json: bool) -> int:
     finds by itself with which ones a file was made. Speed is that of compressing 32 KB on one core of this
     machine, just now.
     """
-    from vaezip.bench import model_speed
+    from vaezip.bench.compressors import model_speed
     from vaezip.dictionaries.known import known_dictionaries
     from vaezip.errors import ModelError
     from vaezip.known_models import known_models

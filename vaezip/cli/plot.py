@@ -60,7 +60,7 @@ def _drawn(data: bytes, name: str) -> bytes:
     from vaezip import plots
 
     if data.lstrip().startswith(b"["):
-        from vaezip.bench import read_measurements, totals
+        from vaezip.bench.measurement import read_measurements, totals
 
         measurements = read_measurements(data, name)
         return plots.comparison_plot(measurements, totals(measurements))

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaezip.bench import network_bits
 from vaezip.block import DEFAULT_BLOCK_SIZE
+from vaezip.information import network_bits
 from vaezip.model import Model
 from vaezip.network.contexts import context_slots, find_rows
 from vaezip.network.encoder import encoder_view

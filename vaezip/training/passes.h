@@ -2,8 +2,8 @@
  *
  * Arrays are (T, B, H), time first, or (T, B, 3 H) for gates; those of type void hold float, or bfloat16 if
  * `bf16` is set. Floating-point arithmetic: training need not be exact. */
-#ifndef VZ_TRAINING_H
-#define VZ_TRAINING_H
+#ifndef VZ_PASSES_H
+#define VZ_PASSES_H
 
 #include <stdint.h>
 

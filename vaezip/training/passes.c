@@ -1,4 +1,4 @@
-#include "training.h"
+#include "passes.h"
 
 #include <math.h>
 #include <string.h>
