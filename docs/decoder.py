@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 Array = Any  # a numpy array, of int64 unless told otherwise
-P, M, S = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F  # network.md, "Features"
+P, M, S = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F  # network.md, "Hashes"
 MASK, WHOLE, LIMIT = 2**64 - 1, 2**24, 2**18 - 1  # of hashes; what a row's frequencies sum to; of weights
 # mixer.md: the kind and the class of every byte, and the thresholds of a match's length class
 KINDS = [32 + byte // 8 % 16 if byte > 127 else 48 + byte % 16 for byte in range(256)]
@@ -44,7 +44,7 @@ def clip(x: Array, a: int, b: int) -> Array:
 
 
 def hashed(x: Any) -> Any:
-    """Hash an integer, or an array of uint64: mixer.md, "What the block has shown"."""
+    """Hash an integer, or an array of uint64: network.md, "Hashes"."""
     y = x * M & MASK
     return (y ^ y >> 32) * P & MASK
 
@@ -131,7 +131,7 @@ class Model(dict[str, Array]):
         pre, post = self[name + ".shift"]
         return (product >> pre) * self[name + ".multiplier"] + self[name + ".bias"] >> post
 
-    def styled(self, y: Array, a: Array, b: Array | int, norm: str = "decoder.norm") -> Array:  # "S_i(y)"
+    def film(self, y: Array, a: Array, b: Array | int, norm: str = "decoder.norm") -> Array:  # "Modulation"
         q = int(y @ y) | 1
         e = (q.bit_length() + 1) // 2
         x = y << 15 - e if e <= 15 else y >> e - 15
@@ -140,10 +140,10 @@ class Model(dict[str, Array]):
     def begin(self, z: list[int]) -> tuple[Array, Array]:  # "What z sets": h, and A and B of each site
         width, names = self.sizes["width"], ("start", "scale", "shift")
         h, a, b = (self["decoder." + x] + (z @ self["decoder.z_" + x]).reshape(-1, width) for x in names)
-        styles = np.stack([clip(a, 1 - 2**14, 2**14 - 1), clip(b, 1 - 2**29, 2**29 - 1)], 1)
-        return self["decoder.tanh"][clip(h + 2048, 0, 4095)] << 9, styles
+        modulations = np.stack([clip(a, 1 - 2**14, 2**14 - 1), clip(b, 1 - 2**29, 2**29 - 1)], 1)
+        return self["decoder.tanh"][clip(h + 2048, 0, 4095)] << 9, modulations
 
-    def decode(self, text: Text, hs: Array, styles: Array) -> Array:  # "Decoder": 1 + exp(logit)
+    def decode(self, text: Text, hs: Array, modulations: Array) -> Array:  # "Decoder": 1 + exp(logit)
         keys, rows, begin = [text.last(n) for n in self.sizes["orders"]], [], 0  # "Features"
         u, words = (0, text.words) if text.letters else (1 + text.last(1), text.words[1:])
         keys += [u := u * S + v & MASK for v in words[: self.sizes["word_contexts"]]]
@@ -156,15 +156,15 @@ class Model(dict[str, Array]):
         y = self["decoder.byte"][text.last(1)] + features
         for i, h in enumerate(hs):
             layer = f"decoder.layers.{i}."
-            u = self.linear(layer + "gates", self.styled(y, *styles[2 * i])) + 2048
+            u = self.linear(layer + "gates", self.film(y, *modulations[2 * i])) + 2048
             f, c, o = clip(u, 0, 4095).reshape(3, -1)
             f, c, o = self["decoder.sigmoid"][f], self["decoder.tanh"][c], self["decoder.sigmoid"][o]
             h += ((c << 9) - h) * (2**15 - f) + 2**14 >> 15
             a = (o * (h >> 9) >> 15) * self[layer + "out_scale"] + 2**19 >> 20
             y = y + self.linear(layer + "out", clip(a, -127, 127))
-            up = self.linear(layer + "up", self.styled(y, *styles[2 * i + 1]))
+            up = self.linear(layer + "up", self.film(y, *modulations[2 * i + 1]))
             y = y + self.linear(layer + "down", clip(up, 0, 127))
-        logits = self.linear("decoder.head", self.styled(y, *styles[-1]))
+        logits = self.linear("decoder.head", self.film(y, *modulations[-1]))
         return 1 + self["decoder.exp"][np.minimum(logits.max() - logits, 1087)]
 
     def encode(self, content: bytes) -> tuple[Array, Array]:  # "Encoder": means and scales
@@ -175,7 +175,7 @@ class Model(dict[str, Array]):
         first = clip(self.linear("encoder.conv1", rows.reshape(groups * patch, -1)), 0, 127)
         second = clip(self.linear("encoder.conv2", first.reshape(groups, -1)), 0, 2**14 - 1)
         m = second.sum(0) * (2**20 // groups) >> 12
-        p = self.styled(m, self["encoder.pool"], 2**18, "encoder.norm")
+        p = self.film(m, self["encoder.pool"], 2**18, "encoder.norm")
         g = clip(self.linear("encoder.hidden", np.maximum(p, 0)), 0, 127)
         return self.linear("encoder.mean", g), self.linear("encoder.log_scale", g)
 
@@ -274,10 +274,10 @@ class Mixer:
                 slots[contexts[new], found[new]] = 0
                 slots[contexts, found, 0] = tag
                 order = int(np.count_nonzero(slots[contexts, found, 1][1:6]))
-            # "Inputs"; a match that says nothing has state 0, else its length class
+            # "Inputs"
             slot = contexts, found, node % 2 ** (depth % 4) + 2 ** (depth % 4)
-            said = [bisect(LENGTHS, n) if path >> 8 - depth == node else 0 for path, n in matches]
-            states = np.array([*said, *slots[slot].tolist()])
+            lengths = [bisect(LENGTHS, n) if path >> 8 - depth == node else 0 for path, n in matches]
+            states = np.array([*lengths, *slots[slot].tolist()])
             votes = np.array([*(path >> 7 - depth & 1 for path, _ in matches), *[1] * 20])
             learned = self.map[inputs_at, states]
             s = model["mixer.stretch"][learned >> 20] * (states > 0)
@@ -287,7 +287,7 @@ class Mixer:
             network = min(max(ln_a - ln_b >> 8, -2047), 2047)
             inputs = np.array([network, 256, *np.where(votes, s, -s).tolist()])
             # "Seven sets of weights"
-            expected = 1 + int(votes[0]) if said[0] else 0
+            expected = 1 + int(votes[0]) if lengths[0] else 0
             match = 2 + bisect([4, 6, 8, 12, 16, 24, 32, 64, 128, 400], matches[0][1]) if expected else 0
             margin = bisect([64, 160, 320, 512, 768, 1024, 1400], abs(network))
             rows = [node, 256 + 8 * match + depth, 360 + 8 * h_1 + depth]
@@ -300,7 +300,7 @@ class Mixer:
             at = clip(np.array([*outputs.tolist(), mixed]), -32767, 32767) + 32768
             i, f = at >> 4, at & 15
             squashed = squash[i] * (16 - f) + squash[i + 1] * f >> 4  # of each set's output, and of mixed
-            # "Two adaptive maps"
+            # "Two adaptive probability maps"
             j, f = divmod(int(at[-1]), 2048)
             maps = [256 * expected + node, 768 + (hashed((h_2 << 8) + node) >> 52)]
             a, b = self.adaptive[maps, j : j + 2].sum(0).tolist()
