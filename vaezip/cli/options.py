@@ -166,7 +166,7 @@ block_size_option = click.option(
 _LEVELS = {
     1: "As -6; so are -2 to -5.",
     6: "As without a level: the usual model, blocks of 512K.",
-    7: "The large model: smaller files; half as fast, a fifth as fast to decompress.",
+    7: "The large model: smaller files, less than half as fast.",
     8: "As -7, with blocks of 1M.",
     9: "As -7, with blocks of 4M: each is one core's work.",
 }
