@@ -7,6 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 from conftest import TINY
 
+from vaezip.mixing.parameters import (
+    FINAL_ROWS,
+    HISTORIES,
+    INPUTS,
+    MATCH_LENGTHS,
+    MATCHES,
+    PRESETS,
+    SETS,
+    STATES,
+    WEIGHT_ROWS,
+)
 from vaezip.network.architecture import Architecture
 from vaezip.network.ops import NORM_BOUND
 from vaezip.tensors import read_tensors
@@ -112,10 +123,16 @@ def _extreme_mixer(rng: np.random.Generator) -> Tensors:
         "mixer.rate": rng.choice([0, 65535], 1024).astype(np.int32),
         "mixer.next": rng.integers(0, 256, (256, 2)).astype(np.uint8),
         "mixer.learning": np.array([1023, 1023, 1 << 20, 1023], np.int32),
-        "mixer.weights": rng.choice([-32767, 32767], (5224, 24)).astype(np.int16),
-        "mixer.weights_changes": rng.choice([-128, 127], (3, 5224, 24)).astype(np.int8),
-        "mixer.final_weights": rng.choice([-32767, 32767], (1128, 7)).astype(np.int16),
-        "mixer.final_weights_changes": rng.choice([-128, 127], (3, 1128, 7)).astype(np.int8),
-        "mixer.history_map": rng.choice([0, (1 << 32) - 1, 1023], (4, 20, 256)).astype(np.uint32),
-        "mixer.match_map": rng.choice([0, (1 << 32) - 1, 1023], (4, 2, 32)).astype(np.uint32),
+        "mixer.weights": rng.choice([-32767, 32767], (WEIGHT_ROWS, INPUTS)).astype(np.int16),
+        "mixer.weights_changes": rng.choice([-128, 127], (PRESETS - 1, WEIGHT_ROWS, INPUTS)).astype(np.int8),
+        "mixer.final_weights": rng.choice([-32767, 32767], (FINAL_ROWS, SETS)).astype(np.int16),
+        "mixer.final_weights_changes": rng.choice([-128, 127], (PRESETS - 1, FINAL_ROWS, SETS)).astype(
+            np.int8
+        ),
+        "mixer.history_map": rng.choice([0, (1 << 32) - 1, 1023], (PRESETS, HISTORIES, STATES)).astype(
+            np.uint32
+        ),
+        "mixer.match_map": rng.choice([0, (1 << 32) - 1, 1023], (PRESETS, MATCHES, MATCH_LENGTHS)).astype(
+            np.uint32
+        ),
     }

@@ -113,7 +113,7 @@ def test_several_frames_decode_and_a_size_may_be_unknown(alone: Any, prose: byte
         b"," * 260 + b"\n" + b"," * 258 + b"\n1,2\n",  # more than 256 fields and columns
         b"\n\n \n\t \tif x:\n    return 'y'\n\n    \t\n",  # indents
         b"abcdefgh ijkl" * 34,  # a match of more than 400 bytes
-        bytes(range(0, 256, 2)),
+        bytes(range(0, 256, 2)) * 2,
     ],
     ids=["fields", "indents", "repeats", "all kinds of bytes"],
 )
