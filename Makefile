@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 SAMPLE := README.md
 MINUTES := 5
 C_FILES := $(wildcard vaezip/kernel/*.c vaezip/training/*.c) tests/arch/harness.c
+C_HEADERS := $(wildcard vaezip/kernel/*.h vaezip/training/*.h)
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Werror
 TRAINING = --minutes $(MINUTES) --rescript 0.04 --weight english_prose=2
 model large: MINUTES := 360
 
-.PHONY: help demo test check lint docs sanitize fuzz arch oldest package bench stages large model clean
+.PHONY: help demo test check lint format docs sanitize fuzz arch oldest package bench stages large model clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -47,7 +48,12 @@ lint: $(VENV)/dev  ## Check format, style and types, of Python and C
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES) $(C_HEADERS)
 	$(CC) -std=c11 -fsyntax-only $(WARNINGS) -Ivaezip/kernel -Ivaezip/training $(C_FILES)
+
+format: $(VENV)/dev  ## Bring Python and C into their format
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES) $(C_HEADERS)
 
 # Not with --quiet: warnings would no longer be errors.
 docs: $(VENV)/docs  ## Build the documentation's site in build/site; a wrong link in it is an error

@@ -1,7 +1,7 @@
 /* Codes texts with a model as vaezip does, without Python: harness MODEL TEXT...
  *
- * MODEL comes from tests/arch/crosscheck.py, in this machine's byte order. For every path, text and latent one line says the
- * CRC-32 of all intervals and that of the coded words; the words have been decoded again. */
+ * MODEL comes from tests/arch/crosscheck.py, in this machine's byte order. For every path, text and latent one line
+ * says the CRC-32 of all intervals and that of the coded words; the words have been decoded again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,8 +160,8 @@ static vz_predictor *predictor(const vz_mixer_model *const *mixer, int mixers, i
     exit(2);
 }
 
-/* Whether the words, coded with the mixer's preset z, are those of the text, above a single word 1: of all of it and, in step with
- * that, of its first half. */
+/* Whether the words, coded with the mixer's preset z, are those of the text, above a single word 1: of all of it and,
+ * in step with that, of its first half. */
 static int decodes(const uint32_t *words, uint32_t count, const uint8_t *text, uint32_t size, int z) {
     const vz_mixer_model *mixer = model.mixer + z;
     const uint32_t sizes[2] = {size, size / 2};
@@ -194,7 +194,7 @@ static int check(const vz_path *path, const char *name, int z) {
     uint8_t *text = contents(name, &size);
     const vz_mixer_model *mixers[PRESETS];
     for (int i = 0; i < PRESETS; i++) mixers[i] = model.mixer + i;
-    int32_t(*intervals)[PRESETS][2] = memory(size * sizeof *intervals), (*own)[2] = memory(size * sizeof *own);
+    int32_t (*intervals)[PRESETS][2] = memory(size * sizeof *intervals), (*own)[2] = memory(size * sizeof *own);
     vz_predictor *p = predictor(mixers, PRESETS, z, size);
     vz_predictor_intervals(p, text, size, &intervals[0][0][0]);
     vz_predictor_free(p);

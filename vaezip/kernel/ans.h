@@ -14,7 +14,7 @@ void vz_ans_free(vz_ans *s);
 int vz_ans_push(vz_ans *s, const int32_t *intervals, uint32_t count);
 /* The number below 2^24 that tells in which interval the next symbol lies. */
 int32_t vz_ans_quantile(const vz_ans *s);
-/* Takes off symbols with these intervals, (count, 2), the first one first; 0 as soon as the quantile is outside of one. */
+/* Takes off symbols with these intervals, (count, 2), the first one first; 0 as soon as a quantile is outside. */
 int vz_ans_pop(vz_ans *s, const int32_t *intervals, uint32_t count);
 
 /* The number of words that the stack takes, and these words. */

@@ -15,8 +15,7 @@ static uint64_t word_value(uint8_t byte) {
 
 void vz_context_state_push(vz_context_state *c, const vz_tables *t, uint8_t byte) {
     uint64_t value = word_value(byte);
-    if (!value && c->word[0])
-        memmove(c->word + 1, c->word, (size_t)t->words * sizeof *c->word);
+    if (!value && c->word[0]) memmove(c->word + 1, c->word, (size_t)t->words * sizeof *c->word);
     c->word[0] = value ? (c->word[0] + value) * PRIME : 0;
     c->recent = c->recent << 8 | byte;
 }
@@ -33,8 +32,7 @@ static int64_t row(const vz_tables *t, int table, uint64_t key) {
 }
 
 void vz_context_state_rows(const vz_context_state *c, const vz_tables *t, int64_t *rows) {
-    for (int i = 0; i < t->order_count; i++)
-        rows[i] = row(t, i, c->recent & ((UINT64_C(1) << 8 * t->order[i]) - 1));
+    for (int i = 0; i < t->order_count; i++) rows[i] = row(t, i, c->recent & ((UINT64_C(1) << 8 * t->order[i]) - 1));
     int inside = c->word[0] != 0;
     const uint64_t *newest = c->word + !inside;
     uint64_t key = inside ? 0 : (c->recent & 255) + 1;

@@ -20,7 +20,8 @@ int vz_workspace_init(vz_workspace *w, const vz_decoder *d) {
     size_t product = 3 * width > wide ? 3 * width : wide;
     if (product < 256) product = 256;
     /* Zeros, since what lies beyond the real inputs is multiplied by zero weights, but has to be set. */
-    uint8_t *at = w->memory = calloc(VZ_RUN * (width + wide + found + sizeof(int32_t) * (width + product)) + CACHE_LINE, 1);
+    uint8_t *at = w->memory =
+        calloc(VZ_RUN * (width + wide + found + sizeof(int32_t) * (width + product)) + CACHE_LINE, 1);
     if (!at) return 0;
     at += -(uintptr_t)at & (CACHE_LINE - 1);
     w->x = (int32_t *)at;
@@ -43,12 +44,13 @@ VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, 
 
 /* RMSNorm, then scale and shift of that site. No sum leaves 32 bits: |y| < 3 * 2^15 after the norm (its table is
  * checked for that, network/ops.py), |scale| < 2^14 and |shift| < 2^29. */
-VZ_INLINE void modulate(const vz_decoder *d, const vz_position *at, int site, const int32_t *restrict x, int8_t *restrict a,
-                        int count) {
+VZ_INLINE void modulate(const vz_decoder *d, const vz_position *at, int site, const int32_t *restrict x,
+                        int8_t *restrict a, int count) {
     const int width = d->width, padded = VZ_PADDED(width);
     for (int p = 0; p < count; p++, x += padded, a += padded) {
         const vz_modulation *modulation = at[p].modulation;
-        const int32_t *restrict scale = modulation->scale + site * width, *restrict shift = modulation->shift + site * width;
+        const int32_t *restrict scale = modulation->scale + site * width;
+        const int32_t *restrict shift = modulation->shift + site * width;
         int64_t squares = 0;
         for (int i = 0; i < width; i++) squares += (int64_t)x[i] * x[i];
         squares |= 1;
@@ -72,12 +74,13 @@ VZ_INLINE void gates(const int32_t *restrict table, const int32_t *restrict x, i
 
 /* (x * share + 2^14) >> 15 of |x| <= 2^25 and 0 <= share <= 2^15, in 32 bits. */
 VZ_INLINE int32_t part(int32_t x, int32_t share) {
-    return (x >> VALUE_BITS) * share + (((x & ((1 << VALUE_BITS) - 1)) * share + (1 << (VALUE_BITS - 1))) >> VALUE_BITS);
+    return (x >> VALUE_BITS) * share +
+           (((x & ((1 << VALUE_BITS) - 1)) * share + (1 << (VALUE_BITS - 1))) >> VALUE_BITS);
 }
 
 /* h_t = h_(t-1) + (1 - f_t)(c_t - h_(t-1)), and o_t h_t as the next product's input. */
-VZ_INLINE void step(int32_t *restrict h, const int32_t *restrict f, const int32_t *restrict c, const int32_t *restrict o,
-                    const int32_t *restrict scale, int8_t *restrict a, int n) {
+VZ_INLINE void step(int32_t *restrict h, const int32_t *restrict f, const int32_t *restrict c,
+                    const int32_t *restrict o, const int32_t *restrict scale, int8_t *restrict a, int n) {
     for (int i = 0; i < n; i++) {
         h[i] += part(c[i] * (1 << (STATE_BITS - VALUE_BITS)) - h[i], (1 << VALUE_BITS) - f[i]);
         int32_t out = (o[i] * (h[i] >> (STATE_BITS - VALUE_BITS))) >> VALUE_BITS;
@@ -125,7 +128,8 @@ VZ_INLINE void look_up(const vz_decoder *d, const vz_position *at, int8_t *found
         for (int i = 0; i < d->contexts; i++) memcpy(found + (size_t)i * dim, row(d, at + p, i), dim);
 }
 
-VZ_INLINE void exponentiate(const int32_t *restrict table, const int32_t *restrict logits, int32_t *restrict exponentials) {
+VZ_INLINE void exponentiate(const int32_t *restrict table, const int32_t *restrict logits,
+                            int32_t *restrict exponentials) {
     int32_t highest = logits[0];
     uint16_t below[256];
     for (int i = 1; i < 256; i++) highest = logits[i] > highest ? logits[i] : highest;
@@ -133,7 +137,8 @@ VZ_INLINE void exponentiate(const int32_t *restrict table, const int32_t *restri
     for (int i = 0; i < 256; i++) exponentials[i] = table[below[i]];
 }
 
-VZ_EVERY_CPU void vz_decoder_run(const vz_decoder *d, vz_workspace *w, const vz_position *at, int count, int32_t *exponentials) {
+VZ_EVERY_CPU void vz_decoder_run(const vz_decoder *d, vz_workspace *w, const vz_position *at, int count,
+                                 int32_t *exponentials) {
     const int width = d->width, padded = VZ_PADDED(width), wide = VZ_PADDED(hidden(d));
     look_up(d, at, w->found, count);
     linear(d->path, &d->features, w->found, w->x, count);

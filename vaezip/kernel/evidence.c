@@ -70,7 +70,8 @@ void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
     plant(e, exponentials);
     uint64_t total = (uint64_t)e->tree[2] + e->tree[3]; /* 2^32 and more, if all bytes are equally likely */
     uint32_t share = (uint32_t)(((uint64_t)e->tree[256 + e->guess[0]] << 8) / total);
-    for (e->byte_share = 0; e->byte_share < VZ_BYTE_SHARES - 1 && share >= byte_share_limits[e->byte_share];) e->byte_share++;
+    for (e->byte_share = 0; e->byte_share < VZ_BYTE_SHARES - 1 && share >= byte_share_limits[e->byte_share];)
+        e->byte_share++;
     e->node = 1;
     e->depth = 0;
     vz_evidence_begin_nibble(e, e->journal ? vz_journal_ready(e->journal) : NULL);

@@ -18,8 +18,8 @@ struct vz_evidence {
     uint8_t *marked;      /* the history's beginning, up to what the journal keeps; NULL if there is no mark */
 };
 
-/* The evidence of a block of `size` bytes; or a copy of another's, between two bytes, with room for `more`. NULL if there is no
- * memory. */
+/* The evidence of a block of `size` bytes; or a copy of another's, between two bytes, with room for `more`. NULL if
+ * there is no memory. */
 vz_evidence *vz_evidence_new(uint32_t size);
 vz_evidence *vz_evidence_copy(const vz_evidence *e, uint32_t more);
 void vz_evidence_free(vz_evidence *e);
@@ -28,10 +28,10 @@ void vz_evidence_free(vz_evidence *e);
 void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials);
 void vz_evidence_begin_nibble(vz_evidence *e, vz_journal *j);
 
-/* Marks the state, between two bytes; what changes from here on is kept in a journal of so many bytes at most. 0 if there is no
- * memory. */
+/* Marks the state, between two bytes; what changes from here on is kept in a journal of so many bytes at most. 0 if
+ * there is no memory. */
 int vz_evidence_mark(vz_evidence *e, size_t limit);
-/* Goes back to the mark, which stays, between two bytes. 0 if the journal could not keep everything; then it is lost. */
+/* Goes back to the mark, which stays, between two bytes. 0 if the journal could not keep everything. */
 int vz_evidence_rewind(vz_evidence *e);
 
 #endif

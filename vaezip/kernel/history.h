@@ -46,14 +46,15 @@ typedef struct {
     uint16_t followers[1 << 16]; /* by the hash of three bytes: the two that came after them last */
 } vz_history;
 
-/* A history for a block of `size` bytes; 0 if there is no memory. `h` is all zeros before, and to be freed in any case. */
+/* A history for a block of `size` bytes; 0 if there is no memory. `h` is zero before, and to be freed in any case. */
 int vz_history_init(vz_history *h, uint32_t size);
 /* A copy, between two bytes, with room for `more` of them; else as above. */
 int vz_history_copy(vz_history *h, const vz_history *from, uint32_t more);
 void vz_history_free(vz_history *h);
 
-/* Begins a nibble. `node` is the bits of its byte so far, with a leading 1; `guess` the network's best and second best byte.
- * The journal, which may be NULL here and below, keeps what changes in the tables, and what the nibble will change in its slots. */
+/* Begins a nibble. `node` is the bits of its byte so far, with a leading 1; `guess` the network's best and second best
+ * byte. The journal, which may be NULL here and below, keeps what changes in the tables, and what the nibble will
+ * change in its slots. */
 void vz_history_begin_nibble(vz_history *h, int node, const int *guess, vz_journal *j);
 void vz_history_push(vz_history *h, int byte, vz_journal *j);
 

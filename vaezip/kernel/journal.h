@@ -26,7 +26,8 @@ int vz_journal_grow(vz_journal *j);
 /* Undoes everything since the journal was `size` bytes long, the last change first. */
 void vz_journal_rewind(vz_journal *j, size_t size);
 
-/* The journal, if it has or gets that room; else NULL, and the journal is lost. To be called before each bit and nibble. */
+/* The journal, if it has or gets that room; else NULL, and the journal is lost. To be called before each bit and
+ * nibble. */
 VZ_INLINE vz_journal *vz_journal_ready(vz_journal *j) {
     return j->capacity - j->size >= VZ_JOURNAL_ROOM || vz_journal_grow(j) ? j : NULL;
 }

@@ -1,4 +1,5 @@
-/* Marks: what mixer and evidence are between two bytes, kept, to come back to it. Of large tables, only what has changed. */
+/* Marks: what mixer and evidence are between two bytes, kept, to come back to it. Of large tables, only what has
+ * changed. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>

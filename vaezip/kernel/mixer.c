@@ -27,8 +27,9 @@ typedef struct {
     int mixed;           /* likewise, of the final mixer; then the APMs refine it */
     int apm[2], bucket; /* rows of the two APMs, and of these the nearest bucket */
     int match_bit[VZ_MATCHES]; /* which bit each match expects, or -1 */
-    int32_t entry_at[VZ_HISTORIES], mask[VZ_HISTORIES]; /* of histories, in their map; all ones for those with a state, else 0 */
+    int32_t entry_at[VZ_HISTORIES]; /* where the histories' entries are in their map */
     uint32_t entry[VZ_HISTORIES];
+    int32_t mask[VZ_HISTORIES]; /* all ones for histories with a state, else 0 */
     int probability; /* of a one, 16 bits */
 } prediction;
 
@@ -94,7 +95,7 @@ static int history_index(const vz_evidence *e) {
     return (1 << depth | (e->node & ((1 << depth) - 1))) - 1;
 }
 
-/* 0 to 63: small letters one by one, capitals, digits, blanks; the others by their lower bits, or upper ones above 127. */
+/* 0 to 63: small letters one by one, capitals, digits, blanks; others by their lower bits, or upper ones above 127. */
 static int byte_kind(int byte) {
     switch (vz_shape_class(byte)) {
         case 'a': return byte - 'a';
@@ -109,7 +110,8 @@ static int byte_kind(int byte) {
 
 VZ_INLINE int16_t stretched(const vz_mixer *m, uint32_t entry) { return m->model->stretch[entry >> 20]; }
 
-/* The inputs from the histories; 0 from one without a state. Look-ups one by one, so that the loops around them are vectors. */
+/* The inputs from the histories; 0 from one without a state. Look-ups one by one, so that the loops around them are
+ * vectors. */
 VZ_INLINE void consult(const vz_mixer *m, const uint8_t *restrict state, prediction *restrict p) {
     const int16_t *restrict stretch = m->model->stretch;
     const uint32_t *restrict map = m->history_map[0];
@@ -164,7 +166,8 @@ VZ_INLINE void choose_rows(const vz_mixer *m, const vz_evidence *e, prediction *
     p->row[1] = VZ_SET_MATCH + match * VZ_DEPTHS + depth;
     p->row[2] = VZ_SET_BYTE + last * VZ_DEPTHS + depth;
     p->row[3] = VZ_SET_ORDER + (order * VZ_NODE_MARGINS + margin) * VZ_DEPTHS + depth;
-    p->row[4] = VZ_SET_BYTE_SHARE + ((expected * VZ_ORDERS + order) * VZ_BYTE_SHARES + share) * VZ_NODE_MARGINS + margin;
+    p->row[4] =
+        VZ_SET_BYTE_SHARE + ((expected * VZ_ORDERS + order) * VZ_BYTE_SHARES + share) * VZ_NODE_MARGINS + margin;
     p->row[5] = VZ_SET_FIELD + (fields * VZ_WORD_LENGTHS + letters) * VZ_DEPTHS + depth;
     p->row[6] = VZ_SET_BEFORE + before * VZ_DEPTHS + depth;
     p->final_row[0] = VZ_FINAL_MATCH + match * VZ_BYTE_SHARES + share;
@@ -240,7 +243,8 @@ VZ_INLINE void adapt_apm(uint16_t *probability, int bit, vz_journal *j) {
     *probability = (uint16_t)(*probability + (((bit ? 65535 : 0) - *probability) >> APM_SHIFT));
 }
 
-/* Learns from a bit. The journal, which may be NULL, keeps what changes; if the mixer is `marked`, the changed rows are noted. */
+/* Learns from a bit. The journal, which may be NULL, keeps what changes; if the mixer is `marked`, the changed rows are
+ * noted. */
 VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int bit, vz_journal *j, const int marked) {
     const int target = bit << 16;
     for (int s = 0; s < VZ_SETS; s++) {
@@ -273,7 +277,8 @@ VZ_INLINE void read_states(const vz_evidence *e, uint8_t *restrict state) {
     for (int i = 0; i < VZ_HISTORIES; i++) state[i] = e->history.slots[i]->state[index];
 }
 
-VZ_INLINE void advance(vz_evidence *e, const uint8_t *restrict state, const uint8_t *restrict next, int bit, vz_journal *j) {
+VZ_INLINE void advance(vz_evidence *e, const uint8_t *restrict state, const uint8_t *restrict next, int bit,
+                       vz_journal *j) {
     const int index = history_index(e);
     for (int i = 0; i < VZ_HISTORIES; i++) {
         uint8_t *to = &e->history.slots[i]->state[index];

@@ -1,5 +1,5 @@
-/* The adaptive mixer: the network's probabilities and the block's own statistics give the interval of the next byte. Integer
- * arithmetic throughout; docs/mixer.md has the definition, mixing/mixer.py is the twin. */
+/* The adaptive mixer: the network's probabilities and the block's own statistics give the interval of the next byte.
+ * Integer arithmetic throughout; docs/mixer.md has the definition, mixing/mixer.py is the twin. */
 #ifndef VZ_MIXER_H
 #define VZ_MIXER_H
 
@@ -79,15 +79,15 @@ int vz_mixer_mark(vz_mixer *m);
 /* Goes back to the mark, which stays. */
 void vz_mixer_rewind(vz_mixer *m);
 
-/* The interval of the byte that the evidence has begun, where it begins and how wide it is, by a mixer that then learns from the
- * byte. Those of the 256 values share out 1 ... VZ_TOTAL - 2. */
-/* For a known byte, by `count` mixers, at least one, whose models differ in nothing but weights and maps: (count, 2). */
+/* The interval of the byte that the evidence has begun, where it begins and how wide it is, by a mixer that then learns
+ * from the byte. Those of the 256 values share out 1 ... VZ_TOTAL - 2. */
+/* For a known byte, by `count` mixers, at least one, whose models differ in weights and maps alone: (count, 2). */
 void vz_mixers_intervals(vz_mixer *const *mixers, int count, vz_evidence *e, uint8_t byte, int32_t *intervals);
 /* For the byte whose interval holds `quantile`, or the nearest, which is returned: (2,). */
 uint8_t vz_mixer_symbol(vz_mixer *m, vz_evidence *e, int32_t quantile, int32_t *interval);
 
-/* The widths, (256,), that the intervals of all values of the byte that the evidence has begun would have. Leaves everything as it
- * was. 0 if there is no memory. */
+/* The widths, (256,), that the intervals of all values of the byte that the evidence has begun would have. Leaves
+ * everything as it was. 0 if there is no memory. */
 int vz_mixer_distribution(vz_mixer *m, vz_evidence *e, int32_t *widths);
 
 /* Copies what the mixer has learned so far, in the shapes of vz_mixer_model. */

@@ -1,12 +1,13 @@
-/* Macros for what compilers spell differently: a function in several versions, of which the processor at hand gets the best, and
- * the like. */
+/* Macros for what compilers spell differently: a function in several versions, of which the processor at hand gets the
+ * best, and the like. */
 #ifndef VZ_PORTABLE_H
 #define VZ_PORTABLE_H
 
 #include <limits.h> /* tells whether the C library is glibc, which can choose between versions of a function */
 
 /* The choice is made while the library is loaded, when the thread sanitizer is not yet up. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&                           \
+    !defined(__SANITIZE_THREAD__)
 #define VZ_EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define VZ_EVERY_CPU

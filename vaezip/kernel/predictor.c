@@ -85,7 +85,8 @@ int vz_predictor_mark(vz_predictor *p, uint32_t limit) {
     free(p->marked_state);
     p->marked_state = copy(p->state, state_size(p));
     p->marked = p->now;
-    return p->marked_state && !p->begun && p->mixers == 1 && vz_evidence_mark(p->evidence, limit) && vz_mixer_mark(p->mixer[0]);
+    return p->marked_state && !p->begun && p->mixers == 1 && vz_evidence_mark(p->evidence, limit) &&
+           vz_mixer_mark(p->mixer[0]);
 }
 
 int vz_predictor_rewind(vz_predictor *p) {

@@ -48,7 +48,8 @@ static void pack_tiles(vz_matrix *m, const int8_t *rows) {
     int8_t *to = m->weight;
     for (int tile = 0; tile < m->outputs; tile += VZ_TILE)
         for (int i = 0; i < m->inputs; i += 4)
-            for (int o = tile; o < tile + VZ_TILE; o++, to += 4) memcpy(to, rows + (size_t)o * (size_t)m->inputs + (size_t)i, 4);
+            for (int o = tile; o < tile + VZ_TILE; o++, to += 4)
+                memcpy(to, rows + (size_t)o * (size_t)m->inputs + (size_t)i, 4);
 }
 
 VZ_INLINE int32_t four(const int8_t *a) {
@@ -63,16 +64,19 @@ static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 
 /* The instruction multiplies unsigned by signed bytes: so |a| times w with a's sign. A pair's sum stays below
  * 2 * 127 * 127 < 2^15, since no weight is -128. Vector by vector, while a tile's weights are in the first cache. */
-__attribute__((target("avx2"))) static void multiply_avx2(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
+__attribute__((target("avx2"))) static void multiply_avx2(int32_t *product, const vz_matrix *m, const int8_t *a,
+                                                          int count) {
     const __m256i ones = _mm256_set1_epi16(1);
     for (int o = 0; o < m->outputs; o += VZ_TILE)
         for (int p = 0; p < count; p++) {
             const __m256i *w = (const __m256i *)(m->weight + o * m->inputs);
-            __m256i sum[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
+            __m256i sum[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
+                              _mm256_setzero_si256()};
             for (int i = 0; i < m->inputs; i += 8)
                 for (int j = 0; j < 4; j++, w++) { /* half of the outputs, four inputs */
                     __m256i x = _mm256_set1_epi32(four(a + p * m->inputs + i + j / 2 * 4));
-                    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(_mm256_loadu_si256(w), x));
+                    __m256i pairs =
+                        _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(_mm256_loadu_si256(w), x));
                     sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(pairs, ones));
                 }
             __m256i *to = (__m256i *)(product + p * m->outputs + o);
@@ -86,7 +90,7 @@ static int has_vnni(void) {
            __builtin_cpu_supports("avx512vnni");
 }
 
-/* The instruction multiplies unsigned by signed bytes: w + 128 in the place of w makes a product 128 sum(a) too large. */
+/* The instruction multiplies unsigned by signed bytes: w + 128 for w makes a product 128 sum(a) too large. */
 static void pack_vnni(vz_matrix *m, const int8_t *rows) {
     pack_tiles(m, rows);
     for (int i = 0; i < m->outputs * m->inputs; i++) m->weight[i] = (int8_t)(m->weight[i] ^ -128);
@@ -99,14 +103,15 @@ VNNI VZ_INLINE int32_t excess_vnni(const int8_t *a, int inputs) {
     __m128i sum = _mm_setzero_si128();
     const __m128i flip = _mm_set1_epi8(-128);
     for (int i = 0; i < inputs; i += 16)
-        sum = _mm_add_epi64(sum, _mm_sad_epu8(_mm_xor_si128(_mm_loadu_si128((const __m128i *)(a + i)), flip), _mm_setzero_si128()));
+        sum = _mm_add_epi64(
+            sum, _mm_sad_epu8(_mm_xor_si128(_mm_loadu_si128((const __m128i *)(a + i)), flip), _mm_setzero_si128()));
     return 128 * (_mm_cvtsi128_si32(sum) + _mm_cvtsi128_si32(_mm_unpackhi_epi64(sum, sum)) - 128 * inputs);
 }
 
-/* `tiles` tiles of outputs of `vectors` vectors: each weight and each input is loaded once. `chains` independent sums per output,
- * since the instruction takes as long as several of them can be begun in. */
-VNNI VZ_INLINE void block_vnni(int32_t *product, const vz_matrix *m, int o, const int8_t *a, const int32_t *excess, const int tiles,
-                               const int vectors, const int chains) {
+/* `tiles` tiles of outputs of `vectors` vectors: each weight and each input is loaded once. `chains` independent sums
+ * per output, since the instruction takes as long as several of them can be begun in. */
+VNNI VZ_INLINE void block_vnni(int32_t *product, const vz_matrix *m, int o, const int8_t *a, const int32_t *excess,
+                               const int tiles, const int vectors, const int chains) {
     const int8_t *w = m->weight + o * m->inputs;
     __m512i sum[16];
     for (int p = 0; p < vectors; p++)
@@ -117,7 +122,8 @@ VNNI VZ_INLINE void block_vnni(int32_t *product, const vz_matrix *m, int o, cons
     for (int i = 0; i < m->inputs; i += 4 * chains)
         for (int c = 0; c < chains; c++) {
             __m512i weight[2];
-            for (int t = 0; t < tiles; t++) weight[t] = _mm512_loadu_si512(w + t * VZ_TILE * m->inputs + (i + 4 * c) * VZ_TILE);
+            for (int t = 0; t < tiles; t++)
+                weight[t] = _mm512_loadu_si512(w + t * VZ_TILE * m->inputs + (i + 4 * c) * VZ_TILE);
             for (int p = 0; p < vectors; p++) {
                 __m512i x = _mm512_set1_epi32(four(a + p * m->inputs + i + 4 * c));
                 for (int t = 0; t < tiles; t++) {
@@ -134,7 +140,8 @@ VNNI VZ_INLINE void block_vnni(int32_t *product, const vz_matrix *m, int o, cons
         }
 }
 
-VNNI VZ_INLINE void vectors_vnni(int32_t *product, const vz_matrix *m, const int8_t *a, const int vectors, const int chains) {
+VNNI VZ_INLINE void vectors_vnni(int32_t *product, const vz_matrix *m, const int8_t *a, const int vectors,
+                                 const int chains) {
     const int pairs = m->outputs / (2 * VZ_TILE) * 2 * VZ_TILE;
     int32_t excess[8];
     for (int p = 0; p < vectors; p++) excess[p] = excess_vnni(a + p * m->inputs, m->inputs);
@@ -168,8 +175,10 @@ static int tile_inputs(int inputs) {
 }
 
 /* Two tiles of 16 vectors and two of outputs make four of products; like VNNI's, these are 128 sum(a) too large. */
-__attribute__((target("amx-tile,amx-int8"))) static void tiles_amx(int32_t *product, const vz_matrix *m, const int8_t *a) {
-    const int inputs = m->inputs, outputs = m->outputs, n = tile_inputs(inputs), stride = outputs * (int)sizeof *product;
+__attribute__((target("amx-tile,amx-int8"))) static void tiles_amx(int32_t *product, const vz_matrix *m,
+                                                                   const int8_t *a) {
+    const int inputs = m->inputs, outputs = m->outputs, n = tile_inputs(inputs);
+    const int stride = outputs * (int)sizeof *product;
     struct {
         uint8_t palette, start_row, reserved[14];
         uint16_t row_bytes[16];
@@ -231,7 +240,8 @@ static void multiply_neon(int32_t *product, const vz_matrix *m, const int8_t *a,
                 for (int j = 0; j < 8; j++) /* two outputs, in two halves each */
                     sum[j] = vpadalq_s16(sum[j], vmull_s8(vld1_s8(w + 8 * j), x));
             }
-            for (int j = 0; j < 4; j++) vst1q_s32(product + p * m->outputs + o + 4 * j, vpaddq_s32(sum[2 * j], sum[2 * j + 1]));
+            for (int j = 0; j < 4; j++)
+                vst1q_s32(product + p * m->outputs + o + 4 * j, vpaddq_s32(sum[2 * j], sum[2 * j + 1]));
         }
 }
 #endif
@@ -269,13 +279,13 @@ VZ_DOT static void multiply_dot(int32_t *product, const vz_matrix *m, const int8
 }
 #endif
 
+/* clang-format off: one a line */
 const vz_path vz_paths[] = {
 #ifdef VZ_AMX
     {"amx-int8", has_amx, pack_vnni, multiply_amx},
 #endif
 #ifdef VZ_X86
-    {"avx512-vnni", has_vnni, pack_vnni, multiply_vnni},
-    {"avx2", has_avx2, pack_tiles, multiply_avx2},
+    {"avx512-vnni", has_vnni, pack_vnni, multiply_vnni}, {"avx2", has_avx2, pack_tiles, multiply_avx2},
 #endif
 #ifdef VZ_DOT
     {"neon-dot", has_dot, pack_tiles, multiply_dot},
@@ -285,4 +295,5 @@ const vz_path vz_paths[] = {
 #endif
     {"portable", everywhere, pack_rows, multiply_rows},
 };
+/* clang-format on */
 const int vz_path_count = sizeof vz_paths / sizeof *vz_paths;

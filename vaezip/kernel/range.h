@@ -5,7 +5,8 @@
 #include <stdint.h>
 
 typedef struct {
-    uint64_t code, range; /* the number that is left, less the low end of its interval, and how wide that is: 2^56 at least */
+    uint64_t code;        /* the number that is left, less the low end of its interval */
+    uint64_t range;       /* how wide that is: 2^56 at least */
     const uint8_t *data;  /* zeros follow it */
     uint32_t size, at;    /* bytes of data; of these, and of what follows, in `code` already */
 } vz_range;

@@ -46,7 +46,8 @@ VZ_INLINE float exponential(float x) {
     n = n > 127 ? 127 : n;
     n = (n + 127) * (1 << 23);
     memcpy(&power, &n, sizeof power);
-    return power * (1.0f + r * (0.69314718f + r * (0.24022651f + r * (0.05550411f + r * (0.00961813f + r * 0.00133336f)))));
+    return power *
+           (1.0f + r * (0.69314718f + r * (0.24022651f + r * (0.05550411f + r * (0.00961813f + r * 0.00133336f)))));
 }
 
 VZ_INLINE void activate(float *gates, int64_t width) {
@@ -56,8 +57,7 @@ VZ_INLINE void activate(float *gates, int64_t width) {
     for (int64_t i = 0; i < width; i++) o[i] = 1.0f / (1.0f + exponential(-o[i]));
 }
 
-VZ_EVERY_CPU void vz_recurrence_forward(const vz_shape *s, const void *u, const float *h0, float *states,
-                                         void *out) {
+VZ_EVERY_CPU void vz_recurrence_forward(const vz_shape *s, const void *u, const float *h0, float *states, void *out) {
     const int64_t width = s->width;
     float gates[3 * VZ_MAX_WIDTH], y[VZ_MAX_WIDTH];
     for (int64_t row = 0; row < s->steps * s->lanes; row++) {
@@ -75,7 +75,7 @@ VZ_EVERY_CPU void vz_recurrence_forward(const vz_shape *s, const void *u, const 
 }
 
 VZ_EVERY_CPU void vz_recurrence_backward(const vz_shape *s, const void *u, const float *h0, const float *states,
-                                          const void *out_gradient, float *carry, void *gradient) {
+                                         const void *out_gradient, float *carry, void *gradient) {
     const int64_t width = s->width;
     float gates[3 * VZ_MAX_WIDTH], g[VZ_MAX_WIDTH], du[3 * VZ_MAX_WIDTH];
     for (int64_t row = s->steps * s->lanes - 1; row >= 0; row--) {
@@ -108,8 +108,8 @@ VZ_INLINE float dot(const float *a, const float *b, int64_t n) {
     return sum;
 }
 
-VZ_EVERY_CPU void vz_add_and_modulate_forward(const vz_shape *s, const float *x, const void *change,
-                                              const float *scale, const float *shift, float *sum, void *y) {
+VZ_EVERY_CPU void vz_add_and_modulate_forward(const vz_shape *s, const float *x, const void *change, const float *scale,
+                                              const float *shift, float *sum, void *y) {
     const int64_t width = s->width;
     float now[VZ_MAX_WIDTH], out[VZ_MAX_WIDTH];
     for (int64_t row = 0; row < s->steps * s->lanes; row++) {
@@ -147,7 +147,7 @@ VZ_EVERY_CPU void vz_add_and_modulate_backward(const vz_shape *s, const float *s
 }
 
 VZ_EVERY_CPU void vz_loss_forward(const vz_shape *s, const void *logits, const int64_t *target, float *nats,
-                                   float *total) {
+                                  float *total) {
     float x[SYMBOLS];
     for (int64_t row = 0; row < s->steps * s->lanes; row++) {
         load(x, logits, row * SYMBOLS, SYMBOLS, s->bf16);
@@ -168,7 +168,7 @@ VZ_EVERY_CPU void vz_loss_forward(const vz_shape *s, const void *logits, const i
 }
 
 VZ_EVERY_CPU void vz_loss_backward(const vz_shape *s, const void *logits, const int64_t *target, const float *total,
-                                    const float *nats_gradient, void *gradient) {
+                                   const float *nats_gradient, void *gradient) {
     float x[SYMBOLS];
     for (int64_t row = 0; row < s->steps * s->lanes; row++) {
         load(x, logits, row * SYMBOLS, SYMBOLS, s->bf16);

@@ -23,7 +23,7 @@ void vz_recurrence_backward(const vz_shape *s, const void *u, const float *h0, c
 void vz_add_and_modulate_forward(const vz_shape *s, const float *x, const void *change, const float *scale,
                                  const float *shift, float *sum, void *y);
 
-/* From the gradients of sum and y those of x and of change, which are the same; those of scale and shift are added to. */
+/* From the gradients of sum and y those of x and of change, which are equal; those of scale and shift are added to. */
 void vz_add_and_modulate_backward(const vz_shape *s, const float *sum, const float *scale, const float *sum_gradient,
                                   const void *y_gradient, float *x_gradient, void *change_gradient,
                                   float *scale_gradient, float *shift_gradient);
