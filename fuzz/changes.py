@@ -78,7 +78,7 @@ def change(tensors: Tensors, sizes: dict[str, Any], piece: bytes) -> None:
         del tensors[name]
     else:
         key = sorted(sizes)[at % len(sizes)]
-        sizes[key] = [number % 24] * (at >> 8 & 7) if isinstance(sizes[key], list) else number % 300
+        sizes[key] = [number % 24] * (at >> 8 & 7) if isinstance(sizes[key], list) else number % 600
 
 
 def damaged(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:

@@ -25,7 +25,7 @@ from vaezip.tensors import read_tensors
 Tensors = dict[str, np.ndarray]
 
 LARGE = Architecture(
-    width=256, layers=2, expansion=8, orders=(1,), word_contexts=1, table_bits=(9, 9), encoder_width=256
+    width=512, layers=2, expansion=8, orders=(1,), word_contexts=1, table_bits=(9, 9), encoder_width=256
 )
 
 

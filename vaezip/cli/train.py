@@ -112,7 +112,7 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 )
 @click.option(
     "--width",
-    type=click.IntRange(8, 256),
+    type=click.IntRange(8, 512),
     help=f"Channels of the decoder. [default: {_SIZES.width}, or those of --init]",
 )
 @click.option(

@@ -7,7 +7,7 @@
 #include "product.h"
 
 /* As network/architecture.py has them. */
-#define VZ_MAX_WIDTH 256
+#define VZ_MAX_WIDTH 512
 #define VZ_MAX_LAYERS 16
 #define VZ_MAX_EXPANSION 8
 #define VZ_MAX_CONTEXTS 20

@@ -12,7 +12,7 @@ from vaezip.errors import ModelError
 # The least and the most that each size may be: a model file may come from strangers, and the kernel has room
 # for so much on its stack (VZ_MAX_WIDTH and so on, in kernel/decoder.h and contexts.h).
 LIMITS = {
-    "width": (1, 256),
+    "width": (1, 512),
     "layers": (1, 16),
     "expansion": (1, 8),
     "word_contexts": (1, 4),
