@@ -362,12 +362,15 @@ class Decoder:
             if layout:
                 content += self.block(source, descriptor & 15, size, second, named)
                 continue
+            payloads = 0  # their CRC
             while kind := source.number():
                 size, second = source.number(), 0 if kind >> 2 == 1 else source.number()
+                payloads = zlib.crc32(data[source.tell() :][: second or size], payloads)
                 content += self.block(source, kind, size, second, named)
             end_mark, _ = source.tell() - 1, source.number()
             for _ in range(2 * source.number()):  # the index, which is for those who seek
                 source.number()
+            require(int.from_bytes(source.read(4), "little") == payloads)
             source.check(4, end_mark)
             source.read(4)
         return content

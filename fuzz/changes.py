@@ -124,7 +124,7 @@ def forged(rng: random.Random, data: bytes) -> bytes:
     index, parts = container.Index(len(head)), [head]
     for block in blocks:
         parts.append(container.encode_block(block))
-        index.add(block.size, len(parts[-1]))
+        index.add(block)
     return b"".join([*parts, index.to_bytes()])
 
 

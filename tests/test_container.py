@@ -30,12 +30,9 @@ def _read(data: bytes) -> list[Block]:
 def _long_frame(content_size: int | None = 314) -> bytes:
     header = container.frame_header(FINGERPRINT, 300, content_size)
     index = container.Index(len(header))
-    body = b""
     for block in SOME:
-        encoded = container.encode_block(block)
-        index.add(block.size, len(encoded))
-        body += encoded
-    return header + body + index.to_bytes()
+        index.add(block)
+    return header + b"".join(map(container.encode_block, SOME)) + index.to_bytes()
 
 
 @given(n=st.integers(0, 2**64 - 1) | st.integers(0, 8000))
@@ -133,6 +130,29 @@ def test_newer_versions_and_critical_flags_are_told_from_damage(descriptor: int)
     assert not isinstance(caught.value, VersionError)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Block(Method.VAE, 10, b"abc"), Block(Method.VAE, 10, b"abd")),
+        (container.stored(b"content 1."), container.stored(b"content 2.")),
+    ],
+)
+def test_blocks_that_have_changed_places_are_told(first: Block, second: Block) -> None:
+    """Each is intact, and so is the index, which says the same of both."""
+    header = container.frame_header(FINGERPRINT, 300, 20)
+    index = container.Index(len(header))
+    index.add(first)
+    index.add(second)
+
+    def frame(*blocks: Block) -> bytes:
+        return header + b"".join(map(container.encode_block, blocks)) + index.to_bytes()
+
+    assert _read(frame(first, second)) == [first, second]
+    for blocks in ((second, first), (first, first)):
+        with pytest.raises(FormatError, match="other blocks"):
+            _read(frame(*blocks))
+
+
 def test_ignorable_flags_are_ignored() -> None:
     frame, header = _long_frame(), container.frame_header(FINGERPRINT, 300, 314)
     flagged = _with_check(header[:1] + bytes([1 << 5 | 3]) + header[2:-4], 4)
@@ -175,12 +195,12 @@ def test_garbage_behind_the_magic_never_escapes_the_tree_of_errors(lead: int, da
 
 def test_millions_of_blocks_take_no_more_memory_than_their_index() -> None:
     """Here it is a hundred thousand, of three bytes each, as a hostile file may have them."""
-    count, block = 100_000, container.encode_block(Block(Method.VAE_NULL, 1, b""))
+    count, block = 100_000, Block(Method.VAE_NULL, 1, b"")
     header = container.frame_header(bytes(8), 100, None)
     index = container.Index(len(header))
     for _ in range(count):
-        index.add(1, len(block))
-    reader = ByteReader(io.BytesIO(header + block * count + index.to_bytes()))
+        index.add(block)
+    reader = ByteReader(io.BytesIO(header + container.encode_block(block) * count + index.to_bytes()))
     parsed = container.read_header(reader)
     assert parsed is not None
     tracemalloc.start()

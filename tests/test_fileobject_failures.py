@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from conftest import TINY
@@ -157,10 +159,12 @@ def test_an_index_that_does_not_fit_is_damage(tiny: Model) -> None:
         [(5, len(block) + 1)], [(4, len(block))], [(5, 2**64 - 1)], [],
     ]  # fmt: skip
     for entries in extents:
-        index = container.Index(len(header))
-        for size, encoded_size in entries:
-            index.add(size, encoded_size)
-        data = header + block + index.to_bytes()
+        numbers = [len(header), len(entries), *itertools.chain(*entries)]
+        index = (
+            b"\0" + b"".join(map(container.encode_number, numbers)) + crc32(b"hello").to_bytes(4, "little")
+        )
+        index += crc32(index).to_bytes(4, "little")
+        data = header + block + index + len(index).to_bytes(4, "little")
         for act in (
             vaezip.VaezipFile.read,
             lambda file: (file.seek(0, io.SEEK_END), file.seek(0), file.read()),

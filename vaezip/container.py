@@ -52,7 +52,7 @@ class Block(NamedTuple):
 class Header:
     """A frame's header. `block_size` is None in the short form."""
 
-    fingerprint: bytes  # the first byte (short form) or 8 bytes of the model file's SHA-256
+    fingerprint: bytes  # of the model file's SHA-256, 8 bytes or (short form) 1
     dictionary: bytes | None  # as much of the dictionary's fingerprint; None if there is none
     block_size: int | None
     content_size: int | None
@@ -128,18 +128,23 @@ def _sizes(block: Block) -> bytes:
 
 
 class Index:
-    """The index behind the last block: an end mark and the sizes of all blocks, so that readers can seek."""
+    """The index behind the last block: an end mark, the sizes of all blocks, so that readers can seek, and a
+    checksum of all payloads, so that no block stands in another's place."""
 
     def __init__(self, header_size: int) -> None:
         self._header_size = header_size
-        self._blocks = self._content_size = 0
+        self._blocks = self._content_size = self._check = 0
         self._numbers = bytearray()  # as they are written: a file may have millions of blocks
 
-    def add(self, size: int, encoded_size: int) -> None:
-        """Note the next block: bytes of content, and bytes in the frame."""
+    def add(self, block: Block) -> None:
+        """Note the next block."""
+        encoded_size = 1 + len(_sizes(block)) + len(block.payload)
         self._blocks += 1
-        self._content_size += size
-        self._numbers += encode_number(size) + encode_number(encoded_size)
+        self._content_size += block.size
+        self._numbers += encode_number(block.size) + encode_number(encoded_size)
+        # To a CRC, all texts with their own CRC behind them are alike: so that of a stored block is left out.
+        is_stored = block.method == Method.STORED
+        self._check = crc32(memoryview(block.payload)[: -4 if is_stored else None], self._check)
 
     def content_size(self) -> int:
         """Bytes of content of all blocks."""
@@ -148,6 +153,7 @@ class Index:
     def to_bytes(self) -> bytes:
         """The end of the frame."""
         body = bytes([_END]) + encode_number(self._header_size) + encode_number(self._blocks) + self._numbers
+        body += self._check.to_bytes(4, "little")
         body += _check(body)
         return body + len(body).to_bytes(4, "little")
 
@@ -168,10 +174,11 @@ def read_index(data: bytes, room: int) -> Extents:
     body, check = data[:-4], data[-4:]
     if body[:1] != bytes([_END]) or check != _check(body):
         raise FormatError("damaged index")
-    reader = ByteReader(io.BytesIO(body[1:]))
+    numbers = body[1:-4]  # behind them lies the checksum of the payloads, for who has read these
+    reader = ByteReader(io.BytesIO(numbers))
     header_size, count = read_number(reader), read_number(reader)
     extents, room = Extents(header_size, array("Q"), array("Q")), room - header_size
-    while reader.position < len(body) - 1:
+    while reader.position < len(numbers):
         size, encoded_size = read_number(reader), read_number(reader)
         room -= encoded_size
         if not 0 < size <= MAX_BLOCK_SIZE or not encoded_size or room < 0:
@@ -275,7 +282,6 @@ def read_block(reader: ByteReader, header: Header, index: Index) -> Block | None
     if header._single is not None:
         method, preset, payload_size = header._single
         return Block(method, header.content_size or 0, reader.read(payload_size), preset)
-    offset = reader.position
     kind = reader.read(1)[0]
     if kind == _END:
         _read_end(reader, header, index)
@@ -285,14 +291,14 @@ def read_block(reader: ByteReader, header: Header, index: Index) -> Block | None
         raise FormatError("damaged block: impossible size")
     payload_size = _payload_size(method, size, 0 if method == Method.STORED else read_number(reader))
     block = Block(method, size, reader.read(payload_size), preset)
-    index.add(size, reader.position - offset)
+    index.add(block)
     return block
 
 
 def _read_end(reader: ByteReader, header: Header, index: Index) -> None:
     expected = index.to_bytes()
     if bytes([_END]) + reader.read(len(expected) - 1) != expected:
-        raise FormatError("damaged index")
+        raise FormatError("damaged frame: its index is that of other blocks")
     if header.content_size not in (None, index.content_size()):
         raise FormatError("damaged frame: it does not hold as many bytes as its header says")
 

@@ -77,6 +77,5 @@ class FrameEncoder:
 
     def _encoded(self, block: container.Block) -> bytes:
         assert self._index is not None
-        encoded = container.encode_block(block)
-        self._index.add(block.size, len(encoded))
-        return encoded
+        self._index.add(block)
+        return container.encode_block(block)
