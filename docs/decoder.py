@@ -351,6 +351,10 @@ class Decoder:
         source, content = Source(data), b""
         while not data or source.tell() < len(data):
             begin, [magic] = source.tell(), source.read(1)
+            if magic == 0xF5 and source.read(3) == b"vzx":  # "Skippable frames"
+                source.read(source.number())
+                require(int.from_bytes(source.read(4), "little") == source.tell() - 4 - begin)
+                continue
             descriptor = 32 + magic % 16 if magic >= 0xF8 else source.number()
             layout, named = descriptor >> 2 & 3, magic == 0xF7
             model = source.read(1 if layout else 8)

@@ -73,6 +73,7 @@ def engines(model: Model) -> dict[str, Model]:
 TINY_MODELS = engines(load_model(TINY))
 FASTEST = next(iter(TINY_MODELS.values()))
 CODEC = MessageCodec(FASTEST)
+SKIPPABLE = TINY.parent / "format-1-skippable.vz"
 
 
 def answer(action: Callable[[], bytes]) -> Answer:
@@ -264,7 +265,7 @@ def model_seeds() -> list[bytes]:
 
 
 TARGETS: dict[str, tuple[Callable[[bytes], str], Callable[[], list[bytes]]]] = {
-    "frames": (frames, lambda: list(frame_seeds())),
+    "frames": (frames, lambda: [*frame_seeds(), SKIPPABLE.read_bytes()]),
     "payloads": (payloads, payload_seeds),
     "texts": (texts, text_seeds),
     "models": (models, model_seeds),

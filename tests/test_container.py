@@ -120,7 +120,7 @@ def test_the_first_byte_may_stand_for_magic_and_descriptor(block: Block) -> None
     assert _read(written_out + block.payload) == [block]
 
 
-@pytest.mark.parametrize("descriptor", [2 << 5 | 2 << 2, 7 << 5 | 2 << 2, 1 << 5 | 0x10 | 2 << 2])
+@pytest.mark.parametrize("descriptor", [2 << 5 | 2 << 2, 6 << 5 | 2 << 2, 1 << 5 | 0x10 | 2 << 2])
 def test_newer_versions_and_critical_flags_are_told_from_damage(descriptor: int) -> None:
     header = bytes([container.MAGIC, descriptor]) + container.short_frame(FINGERPRINT, SOME[0])[1:4]
     with pytest.raises(VersionError, match="newer"):
@@ -128,6 +128,12 @@ def test_newer_versions_and_critical_flags_are_told_from_damage(descriptor: int)
     with pytest.raises(FormatError) as caught:  # without a matching check it is damage
         _read(header + bytes([_with_check(header, 1)[-1] ^ 1]) + SOME[0].payload)
     assert not isinstance(caught.value, VersionError)
+
+
+def test_version_7_may_have_a_header_of_another_form() -> None:
+    for rest in (b"", b"anything"):
+        with pytest.raises(VersionError, match="newer"):
+            _read(bytes([container.MAGIC, 7 << 5]) + rest)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def cases() -> dict[str, Case]:
         "piped": Case(TEXT[:200], _piped),
         "kinds": Case(kinds, lambda: b"".join(_kinds())),
         "foreign": Case(kinds + TEXT[:200], _foreign),
+        "skippable": Case(TEXT[:50], _among_skippable),
     }
 
 
@@ -100,6 +101,17 @@ def _foreign() -> bytes:
         written += header + _crc(header)[:1] + frame[5:]
     flagged = bytes([blocks[0], blocks[1] | 3]) + blocks[2:12]
     return written + flagged + _crc(flagged) + blocks[16:]
+
+
+def _among_skippable() -> bytes:
+    written = vaezip.compress(TEXT[:50], model=TINY)
+    return skippable(b"a note") + written + skippable(b"") + skippable(written)
+
+
+def skippable(content: bytes) -> bytes:
+    """A frame that readers pass over; vaezip writes none."""
+    frame = container.SKIPPABLE + container.encode_number(len(content)) + content
+    return frame + len(frame).to_bytes(4, "little")
 
 
 def _crc(data: bytes) -> bytes:
@@ -172,7 +184,9 @@ def test_golden_files(name: str) -> None:
 
 
 def test_there_is_a_golden_file_of_every_kind_of_frame() -> None:
-    found = {kind for name in cases() for kind in _kinds_of_frames(golden_file(f"{name}.vz"))}
+    found: set[tuple[int, bool, Method | None]] = {
+        kind for name in cases() for kind in _kinds_of_frames(golden_file(f"{name}.vz"))
+    }
     stored, vae, null = Method
     plain = {(container.MAGIC, short, method) for short in (True, False) for method in Method}
     after_a_dictionary = {
@@ -181,18 +195,22 @@ def test_there_is_a_golden_file_of_every_kind_of_frame() -> None:
     abbreviated = {
         (0xF0 + 4 * method + preset, True, method) for method in (vae, null) for preset in range(PRESETS)
     }
-    assert found == plain | after_a_dictionary | abbreviated
+    assert found == plain | after_a_dictionary | abbreviated | {(container.SKIPPABLE[0], False, None)}
 
 
-def _kinds_of_frames(data: bytes) -> Iterator[tuple[int, bool, Method]]:
-    """The first byte of each frame, whether it is in the short form, and the method of each of its blocks."""
+def _kinds_of_frames(data: bytes) -> Iterator[tuple[int, bool, Method | None]]:
+    """The first byte of each frame, whether it is in the short form, and the method of each of its blocks.
+
+    Of one that has no blocks, there is no method.
+    """
     reader = ByteReader(io.BytesIO(data))
     while reader.position < len(data):
         first = data[reader.position]
         header = container.read_header(reader)
         assert header is not None
-        for block in container.read_blocks(reader, header):
-            yield first, header.is_short, block.method
+        methods = [block.method for block in container.read_blocks(reader, header)]
+        for method in methods or [None]:
+            yield first, header.is_short, method
 
 
 def test_the_model_of_the_golden_files_is_untouched() -> None:

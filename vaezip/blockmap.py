@@ -45,8 +45,9 @@ class FrameExtent(NamedTuple):
 class BlockMap:
     """The blocks of all frames from `begin` to the end of a file.
 
-    A frame of blocks is known by its index, which is found from its end: so one frame takes three short
-    reads, however long it is. Only frames before one in the short form are walked through, block by block.
+    A frame of blocks is known by its index, which is found from its end, and so is the length of a skippable
+    frame: so one frame takes three short reads, however long it is. Only frames before one in the short form
+    are walked through, block by block.
     """
 
     def __init__(self, file: Seekable, begin: int = 0) -> None:
@@ -99,34 +100,40 @@ class BlockMap:
         return frame.header, block
 
     def _indexed_frames(self, begin: int, end: int) -> dict[int, tuple[Extents, int]]:
-        """The last frames that have an index: by where a frame begins, its index, and where it ends."""
+        """The last frames, as long as they have an index or are skippable: of each that has one, by where the
+        frame begins, the index, and where the frame ends."""
         found: dict[int, tuple[Extents, int]] = {}
         while end - begin > _LENGTH:
             frame_end = end
             self._file.seek(end - _LENGTH)
             length = int.from_bytes(ByteReader(self._file).read(_LENGTH), "little")
-            index_at = end - _LENGTH - length
-            if index_at < begin:
+            at = end - _LENGTH - length
+            if at < begin:
                 break
-            self._file.seek(index_at)
+            self._file.seek(at)
+            reader = ByteReader(self._file)
+            first = reader.read(min(length, len(container.SKIPPABLE)))
+            if first == container.SKIPPABLE:
+                end = at
+                continue
             try:
-                extents = container.read_index(ByteReader(self._file).read(length), index_at - begin)
+                extents = container.read_index(first + reader.read(length - len(first)), at - begin)
             except FormatError:
                 break
-            end = index_at - extents.header_size - sum(extents.encoded_sizes)
+            end = at - extents.header_size - sum(extents.encoded_sizes)
             found[end] = extents, frame_end
         return found
 
     def _add_frame(self, begin: int, indexed: tuple[Extents, int] | None) -> int:
         """Take note of a frame, whose index may be known; returns where it ends."""
         self._file.seek(begin)
-        reader = ByteReader(self._file)
+        reader = _SeekingReader(self._file)
         reader.position = begin - self._begin  # so that it knows whether this is the first frame
         header = container.read_header(reader)
         if header is None:
             raise TruncatedError("the file ends too early: it is truncated")
         self._frames.append(_Frame(header, begin, len(self)))
-        if indexed is not None and not header.is_short:
+        if indexed is not None and header.block_size is not None:
             extents, end = indexed
             _check(extents, header)
             at = begin + header.encoded_size
@@ -145,6 +152,18 @@ class BlockMap:
         self._places.append(place)
         self._encoded_sizes.append(encoded_size)
         self._contents.append(self._contents[-1] + size)
+
+
+class _SeekingReader(ByteReader):
+    """Passes over what it need not read; a file may end before that, which whatever is read next tells."""
+
+    def __init__(self, file: Seekable) -> None:
+        super().__init__(file)
+        self._file = file
+
+    def skip(self, n: int) -> None:
+        self._file.seek(n, os.SEEK_CUR)
+        self.position += n
 
 
 def _check(extents: Extents, header: Header) -> None:

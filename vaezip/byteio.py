@@ -71,6 +71,11 @@ class ByteReader:
         self.position += len(data)
         return data
 
+    def skip(self, n: int) -> None:
+        """Pass over the next n bytes; raises TruncatedError if there are fewer."""
+        while n > 0:
+            n -= len(self.read(min(n, _PORTION)))
+
     def read_all(self) -> bytes:
         """All bytes that are left."""
         return b"".join(iter(lambda: self.read_some(_PORTION), b""))

@@ -1,7 +1,7 @@
 """`.vz` frames as bytes (docs/format.md): headers, blocks, index. Knows nothing of networks.
 
 A frame holds one block in a short form, whose whole overhead is a few bytes, or any number of blocks with
-an end mark and an index. Frames can be concatenated.
+an end mark and an index. Skippable frames hold what no reader has to know. Frames can be concatenated.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from vaezip.errors import FormatError, IntegrityError, LimitError, VersionError
 MAGIC = 0xF6  # "v" with the high bit set: never in UTF-8
 WITH_DICTIONARY = 0xF7  # instead, where the fingerprint of a dictionary follows that of the model
 VERSION = 1
+_LAST_VERSION = 7  # whose header may have another form
+SKIPPABLE = b"\xf5vzx"  # begins a frame that every reader passes over
 _CODED = 0xF0  # + kind, 8 to 15, never in UTF-8 either: stands for magic and descriptor of a coded block
 MAX_BLOCK_SIZE = 16 << 20
 
@@ -50,14 +52,15 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """A frame's header. `block_size` is None in the short form."""
+    """A frame's header. `block_size` is None in the short form, and of a skippable frame."""
 
-    fingerprint: bytes  # of the model file's SHA-256, 8 bytes or (short form) 1
+    fingerprint: bytes  # of the model file's SHA-256, 8 bytes or (short form) 1; none if skippable
     dictionary: bytes | None  # as much of the dictionary's fingerprint; None if there is none
     block_size: int | None
     content_size: int | None
     encoded_size: int  # bytes of the header itself
-    _single: tuple[Method, int, int] | None  # short form: method, preset and payload size
+    _single: tuple[Method, int, int] | None = None  # short form: method, preset and payload size
+    _skipped: int | None = None  # skippable frame: bytes to be passed over
 
     @property
     def is_short(self) -> bool:
@@ -207,6 +210,11 @@ def read_header(reader: ByteReader) -> Header | None:
     if not lead:
         return None
     abbreviated = lead[0] >= _CODED | Method.VAE << 2
+    if lead == SKIPPABLE[:1] and lead + reader.read(len(SKIPPABLE) - 1) == SKIPPABLE:
+        skipped, encoded_size = read_number(reader), reader.position - offset
+        if encoded_size + skipped >= 1 << 32:
+            raise FormatError("damaged header: a frame that is too long")
+        return Header(b"", None, None, 0, encoded_size, _skipped=skipped)
     if lead[0] not in (MAGIC, WITH_DICTIONARY) and not abbreviated:
         raise FormatError(
             "not a .vz file" if offset == 0 else "the data after the last frame are not a .vz frame"
@@ -218,13 +226,15 @@ def read_header(reader: ByteReader) -> Header | None:
     version, layout = descriptor >> 5, descriptor >> 2 & 3
     if version == 0:
         raise FormatError(damage)
+    if version == _LAST_VERSION:
+        raise VersionError("not a .vz file, or made by a newer vaezip: update vaezip to read it")
     short = layout != _LAYOUT_BLOCKS
     fingerprint = recorder.read(1 if short else 8)
     dictionary = recorder.read(len(fingerprint)) if lead[0] == WITH_DICTIONARY else None
     block_size = read_number(recorder)  # in the short form, the size of its one block
     second = 0 if layout == Method.STORED else read_number(recorder)
     check = reader.read(1 if short else 4)
-    # Newer versions keep this form of header, so that damage and novelty can be told apart.
+    # Versions up to 6 keep this form of header, so that damage and novelty can be told apart.
     if check != _check(recorder.data)[: len(check)]:
         raise FormatError(damage)
     if version > VERSION or descriptor & _CRITICAL:
@@ -276,9 +286,14 @@ def read_blocks(reader: ByteReader, header: Header) -> Iterator[Block]:
 def read_block(reader: ByteReader, header: Header, index: Index) -> Block | None:
     """The next block of a frame, which `index` takes note of; None after the end of a frame of blocks.
 
-    A frame in the short form ends with its one block. Raises FormatError, or its subclass TruncatedError, for
-    damage.
+    A frame in the short form ends with its one block, a skippable one has none. Raises FormatError, or its
+    subclass TruncatedError, for damage.
     """
+    if header._skipped is not None:
+        reader.skip(header._skipped)
+        if int.from_bytes(reader.read(4), "little") != header.encoded_size + header._skipped:
+            raise FormatError("damaged skippable frame: its sizes disagree")
+        return None
     if header._single is not None:
         method, preset, payload_size = header._single
         return Block(method, header.content_size or 0, reader.read(payload_size), preset)

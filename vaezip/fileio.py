@@ -194,7 +194,7 @@ def summarise_file(source: str | None) -> Summary:
             blocks += frame.blocks
             compressed += frame.compressed_size
             content += frame.content_size
-            if len(models) < _MANY:
+            if frame.fingerprint and len(models) < _MANY:
                 models[frame.fingerprint] = None
             if frame.dictionary is not None and len(dictionaries) < _MANY:
                 dictionaries[frame.dictionary] = None

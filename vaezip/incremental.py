@@ -61,7 +61,7 @@ class VaezipCompressor:
 
 
 class VaezipDecompressor:
-    """Decompresses one frame, as its bytes come."""
+    """Decompresses one frame, as its bytes come; a skippable one has no content."""
 
     def __init__(self, *, model: ModelLike = None, dictionary: DictionaryLike = None) -> None:
         """model, dictionary: as in `vaezip.decompress`; the model is loaded when the first block needs it."""
@@ -143,6 +143,7 @@ class _Feed(ByteReader):
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self._skipped = 0  # bytes, of those that are to be passed over
         self._needed = 1  # bytes, before it makes sense to read again
         self.position = 0
 
@@ -161,6 +162,13 @@ class _Feed(ByteReader):
         part = bytes(self._data[self.position : self.position + n])
         self.position += len(part)
         return part
+
+    def skip(self, n: int) -> None:
+        """As of any ByteReader, where nothing has been read before; what is passed over is not kept."""
+        self._skipped += (count := min(n - self._skipped, len(self._data)))
+        del self._data[:count]
+        if self._skipped < n:
+            raise TruncatedError("the frame goes on")
 
     def back(self) -> None:
         """Go back, to read the same bytes again next time."""

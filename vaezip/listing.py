@@ -22,9 +22,9 @@ class FrameInfo(NamedTuple):
     blocks: int
     """How many there are."""
     block_size: int | None
-    """Of content, at most; None in the short form, which is one block."""
+    """Of content, at most; None in the short form, which is one block, and of a skippable frame."""
     fingerprint: bytes
-    """The first bytes of that of its model: 8, in the short form 1."""
+    """The first bytes of that of its model: 8, in the short form 1; none of a skippable frame."""
     dictionary: bytes | None
     """Likewise of its dictionary; None if it has none."""
 
@@ -32,8 +32,9 @@ class FrameInfo(NamedTuple):
 def list_frames(file: str | os.PathLike[str] | Readable) -> Iterator[FrameInfo]:
     """The frames of a `.vz`, given its path or a binary stream, from where that is to its end.
 
-    If it can seek, only headers and indexes are read. Raises FormatError as `vaezip.decompress` does, OSError
-    if the file cannot be opened, and whatever a stream raises.
+    Skippable ones are among them, and have no blocks. If it can seek, only headers and indexes are read.
+    Raises FormatError as `vaezip.decompress` does, OSError if the file cannot be opened, and whatever a
+    stream raises.
     """
     if isinstance(file, (str, bytes, os.PathLike)):
         with open(file, "rb") as opened:
