@@ -439,11 +439,13 @@ class Decoder:
         require(flags < 8 and self.fits(model, needed), "another version, model or dictionary is needed")
         own = (terminator, share, Decoder(self.model).file(carried)) if carried else ()
         decoder = self if needed else Decoder(self.model, *own)
-        while source.tell() < len(data):
+        n, heads = 1, data[source.tell() - 4 : source.tell()]
+        while n:  # but for the end mark, which has no records
             begin, n, size, check = source.tell(), source.number(), source.number(), source.read(4)
             source.check(1, begin)
-            body, found = Source(source.read(size)), list[list[bytes]]()
+            body, found = Source(source.read(size) if n else heads), list[list[bytes]]()
             require(zlib.crc32(body.getvalue()) == int.from_bytes(check, "little"))
+            heads += data[begin : source.tell() - size]
             sizes = [] if unordered else [body.number() for _ in range(0, n, k)]
             coders: list[Stack] = [Range(body.read(size)) for size in sizes] or [Stack(body.read())] * n
             for coder in coders:
@@ -454,6 +456,7 @@ class Decoder:
                     c, end = (WHOLE * place(found, record) // len(found) for place in (bisect_left, bisect))
                     coder.push(c, end - c)
             records += found
+        require(size == len(records) and source.tell() == len(data), "records are missing, or more follows")
         written = b"".join(text + bytes([separator]) for record in records for text in record)
         return written[:-1] if flags & 4 else written
 

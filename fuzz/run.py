@@ -21,7 +21,7 @@ from pathlib import Path
 from vaezip.errors import VaezipError
 
 BUILD = Path(__file__).resolve().parent.parent / "build" / "fuzz"
-NAMES = ("frames", "payloads", "models")
+NAMES = ("frames", "payloads", "texts", "models")
 MAX_LENGTH = 4096  # bytes of an input
 TIMEOUT = 30  # seconds for one
 MEMORY = 1024  # MB, all told

@@ -7,7 +7,7 @@ and memory.
 
 frames     the bytes of a file, decompressed with the tiny model of the tests
 payloads   size, flags, method and preset (the first five bytes) and payload of one coded block
-texts      a dictionary, a message or a pack, as the first byte says
+texts      a dictionary, a message, a pack, or what a pack's segment holds, as the first byte says
 models     a model file; the first byte says whether the rest is that, or how the tiny one's header or
            tensors are changed (`changes.py`): of tensors, the self-test is made right again
 """
@@ -20,6 +20,7 @@ import json
 import os
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from zlib import crc32
 
 import numpy as np
@@ -36,6 +37,8 @@ from vaezip.mixing.parameters import PRESETS
 from vaezip.mixing.predictor import Reference
 from vaezip.model import Model, load_model, parse_model, self_test_value, serialise
 from vaezip.network.architecture import Architecture
+from vaezip.pack.coder import record_coder
+from vaezip.pack.layout import Header, new_segment, ordered_body, pack_bytes, read_header
 from vaezip.pack.packing import pack_records
 from vaezip.pack.records import Records
 from vaezip.tensors import write_tensors
@@ -46,6 +49,7 @@ MOST = 1 << 14  # bytes that a frame may decode to
 TEXT = "Any text: 12, 12, for 日本. Any text".encode()
 _REFERENCE_BYTES = 24  # the reference is not asked about more: it takes three milliseconds for each
 _LONGEST_ERROR = 1000  # characters
+_MOST_RECORDS = 20  # that are decoded of a pack: each may have 64 KB
 
 Answer = tuple[str, bytes]  # "decoded" and the content, or the class of an error and its text
 
@@ -151,14 +155,30 @@ def payloads(data: bytes) -> str:
 
 
 def texts(data: bytes) -> str:
-    """Any bytes as a dictionary, a message, or a pack."""
-    kind, rest = (data[0] % 3 if data else 0), data[1:]
+    """Any bytes as a dictionary, a message, a pack, or the body of a pack's segment."""
+    kind, rest = (data[0] % 4 if data else 0), data[1:]
     ways: list[Callable[[], bytes]] = [
         lambda: parse_dictionary(rest, "fuzz").text,
         lambda: CODEC.decode(rest),
-        lambda: b"".join(Records(io.BytesIO(rest), model=FASTEST, max_segment_size=MOST)),
+        lambda: _records(rest),
+        lambda: _records(_pack_of(rest)),
     ]
     return answer(ways[kind])[0]
+
+
+def _records(data: bytes) -> bytes:
+    return b"".join(islice(Records(io.BytesIO(data), model=FASTEST, max_segment_size=MOST), _MOST_RECORDS))
+
+
+def _pack_of(data: bytes) -> bytes:
+    """A pack whose checks are right, of one segment: how many records (1 byte), flags (1), and the body."""
+    count, flags, body = data[0] if data else 0, data[1] % 8 if len(data) > 1 else 0, data[2:]
+    return b"".join(pack_bytes(_header(flags, 1 + flags % 3), [new_segment(count, body)]))
+
+
+def _header(flags: int, group: int) -> Header:
+    empty = read_header(io.BytesIO(pack_records([], model=FASTEST)))
+    return dataclasses.replace(empty, flags=flags, group=group)
 
 
 def models(data: bytes) -> str:
@@ -242,10 +262,12 @@ def text_seeds() -> list[bytes]:
         pack_records(lines, model=FASTEST, group=group, unordered=unordered)
         for group, unordered in ((1, False), (3, False), (1, True))
     ]
+    body = ordered_body([record_coder(_header(0, 1), FASTEST).encode([(line,)]) for line in lines])
     return [
         b"\0" + make_dictionary(lines).to_bytes(),
         b"\1" + CODEC.encode(TEXT),
         *(b"\2" + pack for pack in packs),
+        b"\3" + bytes([len(lines), 0]) + body,
     ]
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import DATA, ROOT, TINY
-from test_golden import DICTIONARY, LINES, MESSAGE_OPTIONS, PACKS, cases, golden_file
+from test_golden import DICTIONARY, LINES, MESSAGE_OPTIONS, PACKS, cases, golden_file, skippable
+from texts import noise
 
 import vaezip
 from vaezip import bitsback, container
@@ -145,12 +146,12 @@ def _changed(data: bytes) -> Iterator[bytes]:
 
 def test_damaged_data_are_refused_where_there_is_a_checksum(alone: Any, after_a_dictionary: Any) -> None:
     text = b"It was the best of times."
-    noise = bytes(range(0, 256, 7))
+    incompressible = bytes(range(0, 256, 7))
     pack = vaezip.pack_records(LINES[:3], model=TINY, dictionary=DICTIONARY)
     whole: list[tuple[Callable[[bytes], object], bytes]] = [
         (alone.file, vaezip.compress(text, model=TINY)),
-        (alone.file, vaezip.compress(text + noise, model=TINY, block_size=len(text))),
-        (alone.file, vaezip.compress(noise, model=TINY)),
+        (alone.file, vaezip.compress(text + incompressible, model=TINY, block_size=len(text))),
+        (alone.file, vaezip.compress(incompressible, model=TINY)),
         (lambda data: alone.message(data, 3), vaezip.MessageCodec(TINY, check_bytes=3).encode(text)),
         (decoder.dictionary_of, DICTIONARY.read_bytes()),
         (after_a_dictionary.pack, pack),
@@ -163,6 +164,21 @@ def test_damaged_data_are_refused_where_there_is_a_checksum(alone: Any, after_a_
             except ValueError:
                 refused += 1
         assert refused >= 0.8 * len(changes)
+
+
+def test_what_is_not_all_there_or_in_its_place_is_refused(alone: Any, tiny: Model) -> None:
+    pack, stored = golden_file("in-segments.vzp"), noise(120)
+    whole = vaezip.compress(stored, model=tiny, block_size=40)
+    second, third, index = (whole.index(stored[40:80]) - 2 + 46 * i for i in range(3))
+    assert alone.file(whole) == stored
+    for read, data, why in [
+        (alone.pack, pack[:-7], "not enough"),  # without its end mark
+        (alone.pack, pack + b"\0", "more follows"),
+        (alone.file, whole[:second] + whole[third:index] + whole[second:third] + whole[index:], "checksum"),
+        (alone.file, skippable(b"abc")[:-4] + bytes(4), "checksum"),
+    ]:
+        with pytest.raises(ValueError, match=why):
+            read(data)
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,15 @@ from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
 from vaezip.naming import make_folders
 from vaezip.pack.coder import record_coder
-from vaezip.pack.layout import NAMED, UNORDERED, UNTERMINATED, Header
+from vaezip.pack.layout import (
+    NAMED,
+    UNORDERED,
+    UNTERMINATED,
+    Header,
+    pack_bytes,
+    read_header,
+    read_segments,
+)
 from vaezip.pack.packing import check_name, new_header, segments_of
 from vaezip.pack.records import Records
 from vaezip.pack.unordered import Record
@@ -83,13 +92,16 @@ def _write_pack(
     header = _new_header(records, how) if there is None else there.header
     flags = header.flags & ~UNTERMINATED | (0 if ended or header.flags & UNORDERED else UNTERMINATED)
     header = dataclasses.replace(header, flags=flags)
-    coder = record_coder(header, how.model, how.dictionary)
+    with _named_errors(target):
+        coder = record_coder(header, how.model, how.dictionary)
     with open_target(target, overwrite=how.overwrite or how.append) as sink:
         writer = ByteWriter(sink)
-        writer.write(header.to_bytes() + (b"" if there is None else there.segments))
         with progress(len(records)) as tick:
-            for segment in segments_of(records, header, coder, tick):
-                writer.write(segment)
+            segments = segments_of(records, header, coder, tick)
+            if there is not None:
+                segments = itertools.chain(there.segments, segments)
+            for part in pack_bytes(header, segments):
+                writer.write(part)
         if there is not None:
             there.check_unchanged()
     return Packed(len(records), sum(len(text) for record in records for text in record), writer.position)
@@ -141,15 +153,15 @@ class _Existing:
         with open_source(path) as data, _named_errors(path):
             self._status = os.stat(path)
             content = ByteReader(data).read_all()
-            with Records(io.BytesIO(content), model=how.model, dictionary=how.dictionary) as pack:
-                self.header = pack.header
+            self.header = read_header(io.BytesIO(content))
+            found = read_segments(io.BytesIO(content), self.header)
         if bool(self.header.flags & NAMED) != (how.separator is None) or (
             self.header.separator != (how.separator or 0)
         ):
             raise FileError(f"{path}: its records are of another kind (--records)")
         if how.dictionary is not None and not self.header.external:
             raise FileError(f"{path}: has a dictionary of its own, or none, so that -D means nothing")
-        self.segments = content[len(self.header.to_bytes()) :]
+        self.segments = [(segment, content[segment.at : segment.at + segment.size]) for segment in found]
 
     def check_unchanged(self) -> None:
         """Raise FileError if somebody has written it meanwhile who does not lock it."""

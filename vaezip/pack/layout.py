@@ -1,10 +1,10 @@
-"""A pack as bytes: a header, and segments of records, to which others may be appended; no model is needed."""
+"""A pack as bytes: a header, segments of records and an end mark; no model is needed."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 from zlib import crc32
@@ -58,18 +58,46 @@ class Header:
 
 
 class Segment(NamedTuple):
-    """Some records: how many, and where their bytes are."""
+    """Some records, whose bytes are its body; or, of none, the end mark, which is alike."""
 
     records: int
-    at: int  # in the file
-    size: int  # bytes
-    check: bytes
+    size: int  # bytes of the body; of the end mark: records of the pack
+    check: bytes  # of the body; of the end mark: of the checks and sizes before it
+    at: int = 0  # where a file has the body
+
+    def to_bytes(self) -> bytes:
+        """All but the body."""
+        head = encode_number(self.records) + encode_number(self.size) + self.check
+        return head + _check(head)[:1]
 
 
-def segment_bytes(count: int, body: bytes) -> bytes:
-    """A segment of a file."""
-    head = encode_number(count) + encode_number(len(body)) + _check(body)
-    return head + _check(head)[:1] + body
+class _Ending:
+    """What the end mark of a pack says, as its segments come: whatever is missing or elsewhere disagrees."""
+
+    def __init__(self, header: bytes) -> None:
+        self._records, self._check = 0, crc32(header[-_CHECK:])
+
+    def add(self, segment: Segment) -> None:
+        self._records += segment.records
+        self._check = crc32(segment.to_bytes(), self._check)
+
+    def mark(self) -> Segment:
+        return Segment(0, self._records, self._check.to_bytes(4, "little"))
+
+
+def new_segment(records: int, body: bytes) -> tuple[Segment, bytes]:
+    """A segment, and its body."""
+    return Segment(records, len(body), _check(body)), body
+
+
+def pack_bytes(header: Header, segments: Iterable[tuple[Segment, bytes]]) -> Iterator[bytes]:
+    """The bytes of a pack of these segments, in parts; each is given with its body."""
+    yield header.to_bytes()
+    ending = _Ending(header.to_bytes())
+    for segment, body in segments:
+        ending.add(segment)
+        yield segment.to_bytes() + body
+    yield ending.mark().to_bytes()
 
 
 def ordered_body(payloads: Sequence[bytes]) -> bytes:
@@ -117,23 +145,30 @@ def read_header(file: IO[bytes]) -> Header:
     return Header(flags, separator, fingerprint, group, terminator, ended, dictionary, external)
 
 
-def read_segments(file: IO[bytes], at: int) -> list[Segment]:
-    """All segments from a place in the file on; raises FormatError, LimitError."""
-    segments, end = [], file.seek(0, os.SEEK_END)
-    while at < end:
-        file.seek(at)
-        reader = _Checked(file)
-        count, size, check = read_number(reader), read_number(reader), reader.read(_CHECK)
-        if reader.read(1) != _check(reader.data[:-1])[:1]:
-            raise FormatError("damaged pack: a segment's header")
-        if count > MAX_RECORDS or size > MAX_BODY:
+def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
+    """All segments of the pack that has this header; raises FormatError, TruncatedError, LimitError."""
+    at, end = len(header.to_bytes()), file.seek(0, os.SEEK_END)
+    segments, ending = list[Segment](), _Ending(header.to_bytes())
+    while (segment := _read_segment(file, at)).records:
+        if segment.records > MAX_RECORDS or segment.size > MAX_BODY:
             raise LimitError("a segment of the pack is larger than any writer makes it")
-        at += reader.position
-        if at + size > end:
-            raise FormatError("damaged pack: it ends too early")
-        segments.append(Segment(count, at, size, check))
-        at += size
+        segments.append(segment)
+        ending.add(segment)
+        at = segment.at + segment.size
+    if segment._replace(at=0) != ending.mark():
+        raise FormatError("damaged pack: its segments are not those that its end speaks of")
+    if segment.at != end:
+        raise FormatError("damaged pack: something follows its end")
     return segments
+
+
+def _read_segment(file: IO[bytes], at: int) -> Segment:
+    file.seek(at)
+    reader = _Checked(file)
+    records, size, check = read_number(reader), read_number(reader), reader.read(_CHECK)
+    if reader.read(1) != _check(reader.data[:-1])[:1]:
+        raise FormatError("damaged pack: a segment's header")
+    return Segment(records, size, check, at + reader.position)
 
 
 def read_body(file: IO[bytes], segment: Segment) -> bytes:

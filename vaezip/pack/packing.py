@@ -12,7 +12,7 @@ from vaezip.known_models import ModelLike, loaded
 from vaezip.meter import Ticker
 from vaezip.pack import layout
 from vaezip.pack.coder import RecordCoder, record_coder
-from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header
+from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header, Segment
 from vaezip.pack.unordered import Record
 from vaezip.stream import compress
 
@@ -66,14 +66,14 @@ def new_header(
 
 def segments_of(
     records: Sequence[Record], header: Header, coder: RecordCoder, tick: Ticker = lambda _: None
-) -> Iterator[bytes]:
-    """The segments of a pack; raises LimitError for records that are too long.
+) -> Iterator[tuple[Segment, bytes]]:
+    """The segments of a pack, and their bodies; raises LimitError for records that are too long.
 
     tick: called with how many more of the records have been coded.
     """
     if header.flags & UNORDERED:
         for part in _parts(records):
-            yield layout.segment_bytes(len(part), coder.encode_set(part, tick))
+            yield layout.new_segment(len(part), coder.encode_set(part, tick))
         return
     step = _SEGMENT // header.group * header.group
     for at in range(0, len(records), step):
@@ -82,7 +82,7 @@ def segments_of(
         for i in range(0, len(part), group):
             payloads.append(coder.encode(part[i : i + group]))
             tick(len(part[i : i + group]))
-        yield layout.segment_bytes(len(part), layout.ordered_body(payloads))
+        yield layout.new_segment(len(part), layout.ordered_body(payloads))
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
@@ -93,7 +93,8 @@ def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
         if size > layout.MAX_CONTENT or at - begin == MAX_RECORDS:
             yield records[begin:at]
             begin, size = at, sum(map(len, record))
-    yield records[begin:]
+    if records:
+        yield records[begin:]
 
 
 def check_name(name: bytes) -> None:
@@ -138,7 +139,7 @@ def pack_records(
         unordered=unordered,
     )
     coder = record_coder(header, model, dictionary)
-    return header.to_bytes() + b"".join(segments_of(rows, header, coder))
+    return b"".join(layout.pack_bytes(header, segments_of(rows, header, coder)))
 
 
 def _flat(record: bytes) -> bytes:

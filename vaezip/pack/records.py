@@ -40,7 +40,7 @@ class Records(Sequence[bytes]):
         try:
             self._file.seek(0)
             self.header = layout.read_header(self._file)
-            self._segments = layout.read_segments(self._file, len(self.header.to_bytes()))
+            self._segments = layout.read_segments(self._file, self.header)
             self._ends = list(itertools.accumulate(segment.records for segment in self._segments))
             self._coder = record_coder(self.header, model, dictionary)
         except BaseException:

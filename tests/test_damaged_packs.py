@@ -1,0 +1,104 @@
+"""Packs that are damaged, cut off, put together of others, or forged: each is refused, none takes more than it may."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from contextlib import suppress
+
+import pytest
+from conftest import TINY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_packs import DICTIONARY, LINES, opened, packed
+
+import vaezip
+from vaezip.ans import AnsStack
+from vaezip.messages.texts import MAX_TEXT
+from vaezip.pack.coder import record_coder
+from vaezip.pack.layout import MAX_RECORDS, new_segment, pack_bytes, read_header
+from vaezip.pack.packing import segments_of
+
+
+def forged(*bodies: tuple[int, bytes], unordered: bool = False) -> bytes:
+    """A pack of segments of so many records, in which anything may lie."""
+    header = read_header(io.BytesIO(packed([], dictionary_size=0, unordered=unordered)))
+    return b"".join(pack_bytes(header, (new_segment(*body) for body in bodies)))
+
+
+def test_a_damaged_pack_is_told() -> None:
+    for options in ({}, {"unordered": True}, {"group": 4}):
+        data = packed(LINES[:20], **options)
+        for at in range(0, len(data), 7):
+            damaged = bytearray(data)
+            damaged[at] ^= 1 << at % 8
+            with pytest.raises(vaezip.VaezipError):
+                list(opened(bytes(damaged)))
+        for size in range(5, len(data), 11):
+            with pytest.raises(vaezip.TruncatedError):
+                opened(data[:size])
+
+
+def test_a_pack_ends_where_it_says_and_is_whole() -> None:
+    """Its segments are all there, in their order, behind the header that they were made for."""
+    header = read_header(io.BytesIO(packed([], dictionary_size=0)))
+    coder = record_coder(header, TINY)
+    one, two = (next(segments_of([(text,)], header, coder)) for text in (b"ab", b"ba"))
+    begin, first, second, end = pack_bytes(header, [one, two])
+    assert list(opened(begin + first + second + end)) == [b"ab", b"ba"]
+    assert len(first) == len(second)
+    for cut in (begin, begin + first, begin + first + second, begin + first + second + end[:-1]):
+        with pytest.raises(vaezip.TruncatedError):
+            opened(cut)
+    other, *_ = pack_bytes(dataclasses.replace(header, separator=0), [one, two])
+    for segments in (first, second + first, first + first, first + second + second):
+        with pytest.raises(vaezip.FormatError, match="its segments are not those"):
+            opened(begin + segments + end)
+    with pytest.raises(vaezip.FormatError, match="its segments are not those"):
+        opened(other + first + second + end)
+    for more in (b"\0", second, begin + end):
+        with pytest.raises(vaezip.FormatError, match="something follows"):
+            opened(begin + first + second + end + more)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.binary(max_size=40), st.integers(0, 50), st.booleans())
+def test_whatever_lies_in_a_segment_is_refused_or_bounded(body: bytes, count: int, unordered: bool) -> None:
+    with suppress(vaezip.VaezipError):
+        pack = opened(forged((count, body), unordered=unordered))
+        assert sum(map(len, pack)) <= count * MAX_TEXT
+
+
+def test_what_decodes_to_too_much_is_refused() -> None:
+    many = packed([b"x" * 3000] * 10, unordered=True, dictionary_size=0)
+    with pytest.raises(vaezip.LimitError, match="more than 10000 bytes"):
+        opened(many, max_segment_size=10_000)[0]
+    coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
+    payload = coder.encode([(b"y" * MAX_TEXT,)])
+    with pytest.raises(vaezip.FormatError):  # more than can be coded together
+        coder.decode(payload, 2)
+    for call in (lambda: packed([5]), lambda: packed(b"abc"), lambda: packed(["text"])):
+        with pytest.raises(TypeError):
+            call()
+    for options in ({"dictionary_size": -1}, {"dictionary": DICTIONARY, "dictionary_size": 9}, {"group": 0}):
+        with pytest.raises(ValueError, match=r"dictionary|group"):
+            packed(LINES[:3], **options)
+
+
+def test_a_segment_of_too_many_records_is_refused() -> None:
+    with pytest.raises(vaezip.LimitError):
+        opened(forged((MAX_RECORDS + 1, b"")))
+    with pytest.raises(vaezip.FormatError, match="more records than bytes"):
+        list(opened(forged((MAX_RECORDS, b"x"))))
+    with pytest.raises(vaezip.LimitError, match="65536"):
+        packed([bytes(MAX_TEXT + 1)])
+    with pytest.raises(vaezip.VaezipError, match="not a pack"):
+        opened(b"no pack")
+    with pytest.raises(vaezip.ModelMismatchError):
+        vaezip.Records(io.BytesIO(packed(LINES[:3])), model="standard")
+
+
+def test_bits_that_are_left_over_are_told() -> None:
+    coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
+    with pytest.raises(vaezip.VaezipError):
+        coder.decode_set(AnsStack(12345).to_bytes(), 0, 100)
