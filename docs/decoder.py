@@ -415,6 +415,7 @@ class Decoder:
     def text(self, coder: Stack, mixer: Mixer) -> bytes:  # "Messages", 1 to 3
         text, size, terminator = bytearray(), 0, self.terminator
         end = coder.pop([self.share << 16, 4 << 16, 251 - self.share << 16, 1 << 16])  # 1
+        require(end < 3, "no text begins so")
         if end == 2:  # 2
             weights = [1, 1, 2, 4, 8, 12, 12, 8, 4, 3, 2, 2, 1, 1, 1, 1, 1]
             for each in self.dictionary[:-1].split(bytes([terminator])):

@@ -14,10 +14,12 @@ from test_packs import DICTIONARY, LINES, opened, packed
 
 import vaezip
 from vaezip.ans import AnsStack
+from vaezip.messages.range_coder import RangeEncoder
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.pack.coder import record_coder
-from vaezip.pack.layout import MAX_RECORDS, new_segment, pack_bytes, read_header
+from vaezip.pack.layout import MAX_RECORDS, new_segment, ordered_body, pack_bytes, read_header
 from vaezip.pack.packing import segments_of
+from vaezip.pack.unordered import encode_set
 
 
 def forged(*bodies: tuple[int, bytes], unordered: bool = False) -> bytes:
@@ -59,6 +61,20 @@ def test_a_pack_ends_where_it_says_and_is_whole() -> None:
     for more in (b"\0", second, begin + end):
         with pytest.raises(vaezip.FormatError, match="something follows"):
             opened(begin + first + second + end + more)
+
+
+def test_the_unit_that_is_no_texts_is_refused() -> None:
+    """The last one of how a text ends, in a message the byte FF: docs/format.md, "Messages"."""
+    no_text = (255 << 16, 1 << 16)
+    encoder = RangeEncoder()
+    encoder.push(*no_text)
+    ordered = forged((1, ordered_body([encoder.to_bytes()])))
+    unordered = forged((1, encode_set([(b"",)], lambda _: [no_text])), unordered=True)
+    for data in (ordered, unordered):
+        with pytest.raises(vaezip.FormatError, match="no text begins"):
+            list(opened(data))
+    with pytest.raises(vaezip.FormatError, match="no text begins"):
+        vaezip.MessageCodec(TINY).decode(b"\xfe" + b"\xff" * 7)
 
 
 @settings(deadline=None, max_examples=60)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import DATA, ROOT, TINY
+from test_damaged_packs import forged
 from test_golden import DICTIONARY, LINES, MESSAGE_OPTIONS, PACKS, cases, golden_file, skippable
 from texts import noise
 
@@ -21,6 +22,7 @@ import vaezip
 from vaezip import bitsback, container
 from vaezip.container import Method
 from vaezip.model import Model
+from vaezip.pack.layout import ordered_body
 
 SCRIPT = ROOT / "docs" / "decoder.py"
 MODELS = [path for path in sorted((ROOT / "models").glob("*.vzm")) if path.stem in vaezip.shipped_models()]
@@ -174,6 +176,7 @@ def test_what_is_not_all_there_or_in_its_place_is_refused(alone: Any, tiny: Mode
     for read, data, why in [
         (alone.pack, pack[:-7], "not enough"),  # without its end mark
         (alone.pack, pack + b"\0", "more follows"),
+        (alone.pack, forged((1, ordered_body([b"\xff"]))), "no text begins so"),
         (alone.file, whole[:second] + whole[third:index] + whole[second:third] + whole[index:], "checksum"),
         (alone.file, skippable(b"abc")[:-4] + bytes(4), "checksum"),
     ]:

@@ -86,6 +86,8 @@ class TextCoder:
             is_line = quantile >= self._line[0]
             decoder.pop(*(self._line if is_line else self._ended))
             return is_line, None
+        if quantile >= sum(self._counted):
+            raise FormatError("damaged message: no text begins like that")
         decoder.pop(*self._counted)
         quantile = decoder.quantile()
         bits = next(i for i, (below, _) in enumerate([*self._size_bits[1:], (TOTAL, 0)]) if quantile < below)
