@@ -47,7 +47,7 @@ def hostile(records: list[tuple[bytes, ...]], **options: Any) -> bytes:
 def packing(**how: Any) -> Packing:
     """Of lines."""
     usual = {"group": 1, "unordered": False, "append": False}
-    return Packing(str(TINY), None, None, separator=10, overwrite=False, **{**usual, **how})
+    return Packing(str(TINY), None, None, None, separator=10, overwrite=False, **{**usual, **how})
 
 
 def opened(data: bytes, **options: Any) -> vaezip.Records:
@@ -168,6 +168,18 @@ def test_lines_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
     assert run("unpack", "a.vzp", "-o", "back", env=env).returncode == 0
     assert (tmp_path / "back").read_bytes() == b"\n".join([*LINES, b"one more", b""])
     assert run("unpack", "a.vzp", "--max-output", "1K", env=env).returncode == 1
+
+
+def test_the_usual_model_is_one_of_those_that_a_pack_may_name(run: Run, tmp_path: Path) -> None:
+    usual = {"VAEZIP_MODEL": str(TINY)}
+    (tmp_path / "lines").write_bytes(b"one\ntwo\n")
+    for name, env in (("own.vzp", usual), ("standard.vzp", {})):
+        assert run("pack", "lines", "-o", name, env=env).returncode == 0
+        assert run("pack", "--append", "lines", "-o", name, env=usual).returncode == 0
+        assert run("get", name, "1", "2", env=usual).stdout == b"two\none\n"
+        assert run("unpack", name, env=usual).stdout == b"one\ntwo\n" * 2
+    assert run("get", "-m", TINY, "standard.vzp", "1", env=usual).returncode == 1
+    assert run("get", "own.vzp", "1").returncode == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there, one of them fails")

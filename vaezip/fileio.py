@@ -13,7 +13,7 @@ from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.dictionaries.known import KnownDictionary, known_dictionaries
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
 from vaezip.files import Source, open_source, reason, standard_input
-from vaezip.known_models import KnownModel, Models, ModelsAtHand, known_models
+from vaezip.known_models import KnownModel, chosen_models, known_models
 from vaezip.levels import Level
 from vaezip.listing import list_frames
 from vaezip.messages.codec import MessageCodec
@@ -104,7 +104,7 @@ def decompress_file(
         return decompress_stream(
             data,
             sink,
-            model=_models(options),
+            model=chosen_models(options.model, options.usual_model),
             dictionary=options.dictionary,
             max_output_size=options.max_output_size,
             threads=options.threads,
@@ -120,7 +120,7 @@ def check_file(source: str | None, options: Options, progress: Ticker | None = N
         return decompress_stream(
             data,
             None,
-            model=_models(options),
+            model=chosen_models(options.model, options.usual_model),
             dictionary=options.dictionary,
             max_output_size=options.max_output_size,
             threads=options.threads,
@@ -154,13 +154,6 @@ def _read_message(data: Source, sink: Sink, options: Options, message: MessageFo
 
 def _codec(options: Options, message: MessageFormat) -> MessageCodec:
     return MessageCodec(options.writing_model, options.dictionary, check_bytes=message.check_bytes)
-
-
-def _models(options: Options) -> str | Models:
-    """The models to decompress with."""
-    if options.model is not None:
-        return options.model
-    return ModelsAtHand() if options.usual_model is None else ModelsAtHand(options.usual_model)
 
 
 class Mention(TypedDict):

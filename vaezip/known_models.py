@@ -50,6 +50,13 @@ def models(model: ModelLike | Models) -> Models:
     return model
 
 
+def chosen_models(given: str | None, usual: str | None) -> str | Models:
+    """The source for decoding: the model that is given alone, or else all at hand, a usual one among them."""
+    if given is not None:
+        return given
+    return ModelsAtHand() if usual is None else ModelsAtHand(usual)
+
+
 def known_models(*others: str) -> Iterator[KnownModel]:
     """The standard model, `others`, given by path or name, the shipped ones, those in the user's folders.
 

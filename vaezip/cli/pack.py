@@ -86,9 +86,15 @@ def pack(
         raise click.UsageError("-o needs the name of a file: a pack is read from anywhere.")
     report = Report(quiet)
     sources = chosen_inputs(report, compressed=None, **chosen)  # type: ignore[arg-type]
-    given, usual = chosen_model(model)
     how = Packing(
-        given or usual, dictionary, dictionary_size, group, unordered, _ENDS[records], append, force
+        *chosen_model(model),
+        dictionary,
+        dictionary_size,
+        group,
+        unordered,
+        _ENDS[records],
+        append,
+        force,
     )
     with report.catch():
         Guard(path for path in [*sources, model, dictionary] if path is not None).check(output)
@@ -118,7 +124,7 @@ def get(file: str, records: tuple[str, ...], model: str | None, dictionary: str 
     report = Report(quiet=False)
     with report.catch():
         writer = ByteWriter(sys.stdout.buffer)
-        for record in get_records(file, records, Reading(chosen_model(model)[0], dictionary)):
+        for record in get_records(file, records, Reading(*chosen_model(model), dictionary)):
             writer.write(record)
         sys.stdout.flush()
     return report.exit_code
@@ -164,7 +170,7 @@ def unpack(
         target = None if output in (None, STDIO) else output
         if target is not None:
             Guard([file]).check(target)
-        how = Reading(chosen_model(model)[0], dictionary, max_output_size)
+        how = Reading(*chosen_model(model), dictionary, max_output_size)
         unpack_file(
             file, target, output_dir, force, how, lambda count: report.progress(file, 1, 1, steps=count)
         )

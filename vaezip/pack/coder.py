@@ -9,7 +9,7 @@ from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
 from vaezip.dictionaries.dictionary import Dictionary, DictionaryLike
 from vaezip.dictionaries.known import dictionaries
 from vaezip.errors import FormatError, LimitError
-from vaezip.known_models import ModelLike, models
+from vaezip.known_models import ModelLike, Models, models
 from vaezip.messages.range_coder import RangeDecoder, RangeEncoder
 from vaezip.messages.texts import MAX_TEXT, NO_DICTIONARY, Decoder, Interval, TextCoder
 from vaezip.meter import Ticker
@@ -88,7 +88,9 @@ class RecordCoder:
             return [self._texts.symbols(predictor, text) for text in texts]
 
 
-def record_coder(header: Header, model: ModelLike = None, dictionary: DictionaryLike = None) -> RecordCoder:
+def record_coder(
+    header: Header, model: ModelLike | Models = None, dictionary: DictionaryLike = None
+) -> RecordCoder:
     """For the records of a pack; raises ModelMismatchError, DictionaryError, FormatError."""
     known = next(models(model).matching(header.fingerprint))
     read: Dictionary | None = None

@@ -15,6 +15,7 @@ from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
 from vaezip.fileio import opened
 from vaezip.files import open_source, reason
+from vaezip.known_models import chosen_models
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
 from vaezip.naming import make_folders
@@ -45,6 +46,7 @@ class Packing(NamedTuple):
     """How to make a pack; see `vaezip.pack_records`."""
 
     model: str | None
+    usual_model: str | None  # where none is given: for a new pack; what is added to has its own
     dictionary: str | None
     dictionary_size: int | None
     group: int
@@ -53,11 +55,17 @@ class Packing(NamedTuple):
     append: bool  # to the pack that is there
     overwrite: bool
 
+    @property
+    def writing_model(self) -> str | None:
+        """The model of a new pack; None: the standard one."""
+        return self.usual_model if self.model is None else self.model
+
 
 class Reading(NamedTuple):
     """How to read a pack; see `vaezip.Records`."""
 
     model: str | None = None
+    usual_model: str | None = None  # where none is given, one of those at hand
     dictionary: str | None = None
     max_output_size: int | None = None  # bytes
 
@@ -90,10 +98,11 @@ def _write_pack(
 ) -> Packed:
     there = _Existing(target, how) if how.append else None
     header = _new_header(records, how) if there is None else there.header
+    models = how.writing_model if there is None else chosen_models(how.model, how.usual_model)
     flags = header.flags & ~UNTERMINATED | (0 if ended or header.flags & UNORDERED else UNTERMINATED)
     header = dataclasses.replace(header, flags=flags)
     with _named_errors(target):
-        coder = record_coder(header, how.model, how.dictionary)
+        coder = record_coder(header, models, how.dictionary)
     with open_target(target, overwrite=how.overwrite or how.append) as sink:
         writer = ByteWriter(sink)
         with progress(len(records)) as tick:
@@ -192,7 +201,7 @@ def _locked(path: str) -> Iterator[None]:
 def _new_header(records: Sequence[Record], how: Packing) -> Header:
     return new_header(
         records,
-        model=how.model,
+        model=how.writing_model,
         dictionary=how.dictionary,
         dictionary_size=how.dictionary_size,
         group=how.group,
@@ -205,7 +214,8 @@ def _new_header(records: Sequence[Record], how: Packing) -> Header:
 @contextmanager
 def _open_pack(path: str, how: Reading) -> Iterator[Records]:
     most = {} if how.max_output_size is None else {"max_segment_size": how.max_output_size}
-    with _named_errors(path), Records(path, model=how.model, dictionary=how.dictionary, **most) as pack:
+    models = chosen_models(how.model, how.usual_model)
+    with _named_errors(path), Records(path, model=models, dictionary=how.dictionary, **most) as pack:
         yield pack
 
 

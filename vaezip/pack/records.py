@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, overload
 
 from vaezip.dictionaries.dictionary import DictionaryLike
-from vaezip.known_models import ModelLike
+from vaezip.known_models import ModelLike, Models
 from vaezip.pack import layout
 from vaezip.pack.coder import record_coder
 from vaezip.pack.layout import NAMED, UNORDERED, Segment
@@ -23,7 +23,7 @@ class Records(Sequence[bytes]):
         self,
         file: str | os.PathLike[str] | IO[bytes],
         *,
-        model: ModelLike = None,
+        model: ModelLike | Models = None,
         dictionary: DictionaryLike = None,
         max_segment_size: int = layout.MAX_CONTENT,
     ) -> None:
