@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
 import numpy as np
 
@@ -78,11 +77,13 @@ def decode_blocks(
     if len(blocks) > 1 and all(block.method != Method.STORED for block in blocks):
         (model, primed), *others = at_hand.matching(header)
         if not others and model.architecture.multiplications > _MANY:
-            with suppress(FormatError, IntegrityError):  # which one is damaged shows below
+            try:
                 contents = bitsback.decode_in_step(model, list(map(_coded, blocks)), tick, primed)
-                blocks = ()
-            if not blocks:
+            except (FormatError, IntegrityError):
+                pass  # which one is damaged shows below
+            else:
                 yield from contents
+                return
     for block in blocks:
         yield decode_block(at_hand, header, block, tick)
 
