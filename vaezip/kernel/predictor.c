@@ -83,10 +83,11 @@ vz_predictor *vz_predictor_copy(const vz_predictor *from, uint32_t more) {
 
 int vz_predictor_mark(vz_predictor *p, uint32_t limit) {
     free(p->marked_state);
+    p->marked_state = NULL; /* as long as any part is missing, there is no mark to go back to */
+    if (p->begun || p->mixers != 1 || !vz_evidence_mark(p->evidence, limit) || !vz_mixer_mark(p->mixer[0])) return 0;
     p->marked_state = copy(p->state, state_size(p));
     p->marked = p->now;
-    return p->marked_state && !p->begun && p->mixers == 1 && vz_evidence_mark(p->evidence, limit) &&
-           vz_mixer_mark(p->mixer[0]);
+    return p->marked_state != NULL;
 }
 
 int vz_predictor_rewind(vz_predictor *p) {
