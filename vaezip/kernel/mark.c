@@ -43,7 +43,7 @@ static void bring_back(void *rows, const void *marked, uint8_t *changed, size_t 
 void vz_mixer_rewind(vz_mixer *m) {
     const vz_mixer *from = m->marked;
     bring_back(m->weights, from->weights, m->changed, VZ_WEIGHT_ROWS, sizeof *m->weights);
-    bring_back(m->apm_order2, from->apm_order2, m->changed_apm, 1 << 12, sizeof *m->apm_order2);
+    bring_back(m->apm_order2, from->apm_order2, m->changed_apm, ORDER2_ROWS, sizeof *m->apm_order2);
     memcpy(m->final_weights, from->final_weights, sizeof m->final_weights);
     memcpy(m->history_map, from->history_map, sizeof m->history_map);
     memcpy(m->match_map, from->match_map, sizeof m->match_map);

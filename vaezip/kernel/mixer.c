@@ -44,7 +44,7 @@ vz_mixer *vz_mixer_new(const vz_mixer_model *model) {
     memcpy(m->match_map, model->match_map, sizeof m->match_map);
     for (int j = 0; j < APM_BUCKETS; j++) m->apm_node[0][j] = (uint16_t)model->squash[j * 128];
     for (int i = 1; i < VZ_EXPECTED * VZ_NODES; i++) memcpy(m->apm_node[i], m->apm_node[0], sizeof *m->apm_node);
-    for (int i = 0; i < 1 << 12; i++) memcpy(m->apm_order2[i], m->apm_node[0], sizeof *m->apm_order2);
+    for (int i = 0; i < ORDER2_ROWS; i++) memcpy(m->apm_order2[i], m->apm_node[0], sizeof *m->apm_order2);
     return m;
 }
 
@@ -175,7 +175,7 @@ VZ_INLINE void choose_rows(const vz_mixer *m, const vz_evidence *e, prediction *
     p->final_row[2] = VZ_FINAL_NODE + node;
     p->final_row[3] = VZ_FINAL_BEFORE + before * VZ_DEPTHS + depth;
     p->apm[0] = expected * VZ_NODES + node;
-    p->apm[1] = (int)(vz_hash64((h->recent & 0xFFFF) << 8 | (uint64_t)node) >> 52);
+    p->apm[1] = (int)(vz_hash64((h->recent & 0xFFFF) << 8 | (uint64_t)node) >> (64 - ORDER2_BITS));
     for (int s = 0; s < VZ_SETS; s++) {
         VZ_PREFETCH(m->weights[p->row[s]]);
         VZ_PREFETCH(m->weights[p->row[s]] + VZ_INPUTS - 1);

@@ -46,6 +46,7 @@ from vaezip.network.ops import Int32
 _DOMAIN_LIMIT = 32767  # of the logistic domain, in units of 1/4096
 _COUNT_LIMIT = 255  # of the entries of history and match map
 _APM_BUCKETS = 33  # of an APM
+_ORDER2_BITS = 12  # of the hash of node and two bytes, by which a row of the second APM is chosen
 _APM_SHIFT = 6  # by which an APM's entry moves after a bit
 _NETWORK, _BIAS, _FIRST_MATCH, _FIRST_HISTORY = 0, 1, 2, 2 + MATCHES
 _SET_NODE, _SET_MATCH, _SET_BYTE, _SET_ORDER, _SET_BYTE_SHARE, _SET_FIELD, _SET_BEFORE = SET_OFFSETS[:SETS]
@@ -81,7 +82,7 @@ class Mixer:
         self.learned = parameters.presets[preset].copy()
         identity = parameters.squash[:: 4096 // (_APM_BUCKETS - 1)].astype(np.int32)
         self._apm_node = np.tile(identity, (EXPECTED * NODES, 1))
-        self._apm_order2 = np.tile(identity, (1 << 12, 1))
+        self._apm_order2 = np.tile(identity, (1 << _ORDER2_BITS, 1))
         self._tree = [0] * 512
         self._guess = (0, 0)  # the network's best and second best byte
         self._byte_share = 0  # the class of the best byte's probability, 0 to 7
@@ -189,7 +190,8 @@ class Mixer:
         inputs = self._inputs(node, index, match_bits)
         rows, final_rows = self._choose_rows(node, depth, expected, abs(int(inputs[_NETWORK])))
         outputs, mixed = self._mix(inputs, rows, final_rows)
-        apm = expected * NODES + node, hash64((self._history.last_two << 8) | node) >> 52
+        order2 = hash64((self._history.last_two << 8) | node) >> (64 - _ORDER2_BITS)
+        apm = expected * NODES + node, order2
         probability, bucket = self._refine(mixed, apm)
         return _Prediction(
             index, inputs, rows, final_rows, outputs, mixed, apm, bucket, match_bits, probability
