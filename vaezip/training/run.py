@@ -63,10 +63,10 @@ class TrainingRun:
 
         sizes, options: those fields of `Architecture` and of `Settings` that are given; a run that is resumed
         keeps its own, and the others are as by default or as suits the model `init`. teacher: a model from
-        whose predictions the network learns, too. overwrite: all that the
-        run writes, and without `resume` a checkpoint, too. began: when the minutes began, by
-        `time.monotonic`. log, plot: files for the curves, `-` being standard output; `resume` continues
-        what the run has left there.
+        whose predictions the network learns, too. overwrite: all that the run writes, and without `resume` a
+        checkpoint, too. began: when the minutes began, by `time.monotonic`. log, plot: files for the curves,
+        `-` being standard output; `resume` continues what the run has left there.
+
         Raises CorpusError for an unusable corpus; FileError if a file or checkpoint is there and may not be
         overwritten, or if something that is read would be written over; CheckpointError if there is none to
         resume, or of a run with other settings than those given; ModelError for a bad `init` or `teacher`;
@@ -155,7 +155,7 @@ class TrainingRun:
         timetable = self._timetable
         info = {
             "bytes_read": str(self._trainer.bytes_read),
-            "seconds": f"{self._trainer.curve[-1][1]:.0f}",
+            "seconds": f"{self._trainer.seconds:.0f}",
             "settings": json.dumps(dataclasses.asdict(settings)),
         }
         data = quantise(
