@@ -92,7 +92,15 @@ def transform(
     )
     sources = chosen_inputs(report, compressed=not compressing, **chosen)
     many = chosen["recursive"] or chosen["lists"] or len(sources) > 1
-    _refuse_contradictions(sources, bool(many), stdout, output, output_dir, keep, remove)
+    _refuse_contradictions(
+        sources,
+        many=bool(many),
+        stdout=stdout,
+        output=output,
+        output_dir=output_dir,
+        keep=keep,
+        remove=remove,
+    )
     if (check_bytes or armour) and not message:
         raise click.UsageError("--check and --armour are for --format message.")
     if message and len(sources) > 1 and (stdout or output == STDIO):
@@ -117,7 +125,7 @@ def transform(
     guard = Guard(path for path in [*sources, model, dictionary] if path is not None)
     for number, source in enumerate(sources, 1):
         with report.catch():
-            target = _target(source, stdout, output, name, output_dir is not None)
+            target = _target(source, name, stdout=stdout, output=output, make_folders=output_dir is not None)
             if target is not None:
                 guard.check(target.path)
             elif compressing and not force and armour is None:
@@ -139,7 +147,12 @@ def _is_default(option: str) -> bool:
 
 
 def _target(
-    source: str | None, stdout: bool, output: str | None, name: Callable[[str], str], make_folders: bool
+    source: str | None,
+    name: Callable[[str], str],
+    *,
+    stdout: bool,
+    output: str | None,
+    make_folders: bool,
 ) -> Target | None:
     """The target of an input's output; None: standard output."""
     from vaezip.fileio import Target
@@ -157,6 +170,7 @@ def _summary(compressing: bool, sizes: Sizes) -> str:
 
 def _refuse_contradictions(
     sources: Sequence[str | None],
+    *,
     many: bool,
     stdout: bool,
     output: str | None,
