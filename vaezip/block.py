@@ -95,12 +95,14 @@ def decode_block(at_hand: AtHand, header: Header, block: Block, tick: Ticker | N
     """
     if block.method == Method.STORED:
         return container.stored_content(block)
-    coded = _coded(block)
+    latent, preset = block.method == Method.VAE, block.preset
     failure: FormatError | IntegrityError | None = None
     for model, primed in at_hand.matching(header):
         told = tick if failure is None else None
         try:
-            return bitsback.decode_in_step(model, [coded], told, primed)[0]
+            return bitsback.decode(
+                model, block.payload, block.size, latent=latent, preset=preset, tick=told, primed=primed
+            )
         except (FormatError, IntegrityError) as error:  # a short frame says but one byte of a fingerprint
             failure = failure or error
     assert failure is not None

@@ -58,6 +58,8 @@ class Kernel:
         counts: Sequence[int],
     ) -> list[Decoded]:
         """See `vaezip.engine.Engine`."""
+        if len(predictors) > _lib.VZ_RUN:
+            raise ValueError(f"at most {_lib.VZ_RUN} blocks are decoded in step")
         coders = [KernelCoder(one) for one in words]
         found = [(np.empty(count, np.uint8), np.empty((count, 2), np.int32)) for count in counts]
         done = np.empty(len(counts), np.uint32)
