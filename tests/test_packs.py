@@ -163,7 +163,10 @@ def test_lines_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
         assert run("get", "a.vzp", "7", "--", "-1", env=env).stdout == LINES[7] + b"\n" + LINES[119] + b"\n"
         assert run("unpack", "a.vzp", env=env).stdout == b"\n".join(LINES) + end
     (tmp_path / "b.jsonl").write_bytes(b"one more\n")
-    assert run("pack", "-m", TINY, "--append", "b.jsonl", "-o", "a.vzp").returncode == 0
+    added = run("pack", "-m", TINY, "--append", "b.jsonl", "-o", "a.vzp")
+    size = (tmp_path / "a.vzp").stat().st_size
+    assert (added.returncode, added.stdout) == (0, b"")
+    assert added.stderr.endswith(b"a.vzp: 1 records, 8 bytes, added; %d bytes in all\n" % size)
     assert run("get", "a.vzp", "120", env=env).stdout == b"one more\n"
     assert run("unpack", "a.vzp", "-o", "back", env=env).returncode == 0
     assert (tmp_path / "back").read_bytes() == b"\n".join([*LINES, b"one more", b""])

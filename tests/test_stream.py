@@ -160,6 +160,13 @@ def test_buffers_of_any_kind(tiny: Model) -> None:
         assert vaezip.decompress(kind(blob), model=tiny) == b"some text"
 
 
+@pytest.mark.parametrize("wrong", [None, "text", 5])
+def test_what_is_no_buffer_is_a_type_error(wrong: Any) -> None:
+    for function in (vaezip.compress, vaezip.decompress):
+        with pytest.raises(TypeError, match="bytes-like"):
+            function(wrong)
+
+
 @pytest.fixture(scope="module")
 def blob(prose: bytes) -> bytes:
     return vaezip.compress(prose[:250], model=TINY, block_size=100)

@@ -78,7 +78,7 @@ def decompress(
     """
     sink = io.BytesIO()
     decompress_stream(
-        io.BytesIO(data),
+        io.BytesIO(data if isinstance(data, bytes) else memoryview(data)),  # BytesIO takes None for empty
         sink,
         model=model,
         dictionary=dictionary,

@@ -102,7 +102,11 @@ def pack(
             sources, output, how, report.complain, lambda count: report.progress(output, 1, 1, steps=count)
         )
         if not quiet:
-            note(f"{output}: {packed.records} records, {packed.read} -> {packed.written} bytes")
+            what = f"{packed.records} records, {packed.read}"
+            if append:
+                note(f"{output}: {what} bytes, added; {packed.written} bytes in all")
+            else:
+                note(f"{output}: {what} -> {packed.written} bytes")
     return report.exit_code
 
 
