@@ -10,7 +10,7 @@ from vaezip import bitsback, container
 from vaezip.at_hand import AtHand
 from vaezip.container import Block, Header, Method
 from vaezip.dictionaries.priming import Primed
-from vaezip.errors import FormatError, IntegrityError
+from vaezip.errors import FormatError, IntegrityError, VaezipError
 from vaezip.meter import Ticker
 from vaezip.model import Model
 from vaezip.redundancy import looks_compressible
@@ -70,20 +70,30 @@ def methods_to_try(model: Model, content: bytes) -> list[Method]:
     return [Method.VAE] if looks_compressible(content) else []
 
 
+def blocks_in_step(at_hand: AtHand, header: Header) -> int:
+    """The number of a frame's blocks that one thread should decode together: 2 with a large model."""
+    if header.block_size is None:  # there is one block at most
+        return 1
+    try:
+        models = list(at_hand.matching(header))
+    except VaezipError:  # it is raised again for the first block that needs a model
+        return 1
+    return 2 if all(model.architecture.multiplications > _MANY for model, _ in models) else 1
+
+
 def decode_blocks(
     at_hand: AtHand, header: Header, blocks: Sequence[Block], tick: Ticker | None = None
 ) -> Iterator[bytes]:
-    """As `decode_block`, of several blocks of a frame: in step, where that is faster."""
+    """As `decode_block`, of several blocks of a frame, in step."""
     if len(blocks) > 1 and all(block.method != Method.STORED for block in blocks):
-        (model, primed), *others = at_hand.matching(header)
-        if not others and model.architecture.multiplications > _MANY:
-            try:
-                contents = bitsback.decode_in_step(model, list(map(_coded, blocks)), tick, primed)
-            except (FormatError, IntegrityError):
-                pass  # which one is damaged shows below
-            else:
-                yield from contents
-                return
+        model, primed = next(at_hand.matching(header))
+        try:
+            contents = bitsback.decode_in_step(model, list(map(_coded, blocks)), tick, primed)
+        except (FormatError, IntegrityError):
+            pass  # which one is damaged, or whether the model is another, shows below
+        else:
+            yield from contents
+            return
     for block in blocks:
         yield decode_block(at_hand, header, block, tick)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from vaezip import container
 from vaezip.at_hand import AtHand, at_hand
-from vaezip.block import DEFAULT_BLOCK_SIZE, decode_blocks
+from vaezip.block import DEFAULT_BLOCK_SIZE, blocks_in_step, decode_blocks
 from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
 from vaezip.container import Block, Header
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
@@ -19,8 +19,6 @@ from vaezip.frame import FrameEncoder
 from vaezip.known_models import ModelLike, Models, loaded
 from vaezip.meter import Meter, Part, Ticker
 from vaezip.workers import batches, in_order, thread_count
-
-_IN_STEP = 2  # blocks that one thread decodes together: as much memory as two threads take
 
 
 class Sizes(NamedTuple):
@@ -150,7 +148,8 @@ def decompress_stream(
     while (header := container.read_header(reader)) is not None:
         blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
         decode = functools.partial(_decode, known, header, meter)
-        for content in _contents(decode, blocks, workers):
+        in_step = blocks_in_step(known, header) if workers == 1 else 1
+        for content in _contents(decode, blocks, workers, in_step):
             if writer is not None:
                 writer.write(content)
             written += len(content)
@@ -161,10 +160,10 @@ def decompress_stream(
 
 
 def _contents(
-    decode: Callable[[Sequence[Block]], Iterator[bytes]], blocks: Iterator[Block], workers: int
+    decode: Callable[[Sequence[Block]], Iterator[bytes]], blocks: Iterator[Block], workers: int, in_step: int
 ) -> Iterator[bytes]:
     if workers == 1:
-        return itertools.chain.from_iterable(map(decode, batches(blocks, _IN_STEP)))
+        return itertools.chain.from_iterable(map(decode, batches(blocks, in_step)))
     return itertools.chain.from_iterable(in_order(lambda block: list(decode([block])), blocks, workers))
 
 
