@@ -165,6 +165,8 @@ def test_damaged_inputs_leave_nothing_behind(run: Run, text: Path) -> None:
         (blob + bytes(header), "damaged header"),
         (b"", "empty"),
         (b"just some text", "not a .vz file"),
+        ((ROOT / "tests/data/format-1-in-order.vzp").read_bytes(), "not a .vz file, but a pack"),
+        ((ROOT / "tests/data/format-1.vzd").read_bytes(), "not a .vz file, but a dictionary"),
         ("öffentlich".encode("latin-1"), "not a .vz file"),
         (blob + b"x", "after the last frame"),
     ):

@@ -98,6 +98,15 @@ def test_the_last_of_several_modes_counts(sh: Run, text: Path, prose: bytes) -> 
     assert b" 300 " in sh("cat > in.vz; vaezip -t -d -l in.vz", input=blob).stdout
 
 
+def test_a_bound_of_the_output_is_about_decompressing(sh: Run, text: Path) -> None:
+    before = sorted(text.parent.iterdir())
+    for mode in ("", "-z", "-l"):
+        result = sh(f"vaezip {mode} --max-output 10 {text.name}")
+        assert result.returncode == 1
+        assert b"--max-output" in result.stderr
+    assert sorted(text.parent.iterdir()) == before
+
+
 def test_without_files_it_is_a_filter(sh: Run, prose: bytes) -> None:
     ends(sh("vaezip | vaezip -d", input=prose[:300]), 0, prose[:300])
     ends(sh("vaezip - | vaezip -d -", input=prose[:300]), 0, prose[:300])

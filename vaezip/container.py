@@ -22,6 +22,7 @@ WITH_DICTIONARY = 0xF7  # instead, where the fingerprint of a dictionary follows
 VERSION = 1
 _LAST_VERSION = 7  # whose header may have another form
 SKIPPABLE = b"\xf5vzx"  # begins a frame that every reader passes over
+_KIN = {b"\xf5vzp": "a pack: vaezip get and vaezip unpack read it", b"\xf5vzd": "a dictionary: -D takes it"}
 _CODED = 0xF0  # + kind, 8 to 15, never in UTF-8 either: stands for magic and descriptor of a coded block
 MAX_BLOCK_SIZE = 16 << 20
 
@@ -210,11 +211,15 @@ def read_header(reader: ByteReader) -> Header | None:
     if not lead:
         return None
     abbreviated = lead[0] >= _CODED | Method.VAE << 2
-    if lead == SKIPPABLE[:1] and lead + reader.read(len(SKIPPABLE) - 1) == SKIPPABLE:
-        skipped, encoded_size = read_number(reader), reader.position - offset
-        if encoded_size + skipped >= 1 << 32:
-            raise FormatError("damaged header: a frame that is too long")
-        return Header(b"", None, None, 0, encoded_size, _skipped=skipped)
+    if lead == SKIPPABLE[:1]:
+        magic = lead + reader.read(len(SKIPPABLE) - 1)
+        if magic == SKIPPABLE:
+            skipped, encoded_size = read_number(reader), reader.position - offset
+            if encoded_size + skipped >= 1 << 32:
+                raise FormatError("damaged header: a frame that is too long")
+            return Header(b"", None, None, 0, encoded_size, _skipped=skipped)
+        if magic in _KIN and not offset:
+            raise FormatError(f"not a .vz file, but {_KIN[magic]}")
     if lead[0] not in (MAGIC, WITH_DICTIONARY) and not abbreviated:
         raise FormatError(
             "not a .vz file" if offset == 0 else "the data after the last frame are not a .vz frame"

@@ -83,6 +83,8 @@ def _act(mode: str | None, **options: Any) -> int:
         raise click.UsageError(
             f"--format message does not go with --{mode}: a message says nothing of itself."
         )
+    if options["max_output_size"] is not None and mode not in ("decompress", "test"):
+        raise click.UsageError("--max-output is about what decompressing writes: it goes with -d and -t.")
     act: Any = command.callback
     code: int = act(**{param.name: options[param.name or ""] for param in command.params})
     return code
