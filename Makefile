@@ -10,7 +10,7 @@ WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Werror
 TRAINING = --minutes $(MINUTES) --rescript 0.04 --weight english_prose=2
 model large: MINUTES := 360
 
-.PHONY: help demo test check lint format docs sanitize fuzz arch oldest package bench stages large model clean
+.PHONY: help demo test coverage check lint format docs sanitize fuzz arch oldest package bench stages large model clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -43,6 +43,12 @@ demo: $(VENV)/run  ## Install, compress a real file, decompress it, compare size
 
 test: $(VENV)/dev  ## Install what the tests need (PyTorch's CPU build included) and run them all
 	$(BIN)/python -m pytest -n auto
+
+coverage: $(VENV)/dev  ## Run the tests, and list the lines of vaezip/ that none of them runs
+	@rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest -n auto
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: $(VENV)/dev  ## Check format, style and types, of Python and C
 	$(BIN)/ruff format --check .
