@@ -311,8 +311,6 @@ class _Content(io.RawIOBase):
         return len(part)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if not self._can_seek:
-            raise io.UnsupportedOperation("the file below cannot seek")
         if whence == io.SEEK_CUR:
             offset += self.tell()
         elif whence == io.SEEK_END:

@@ -66,8 +66,6 @@ def _outcome(program: str, arguments: list[str]) -> int:
         code: Any = cli.main(arguments, prog_name=program, standalone_mode=False)
     except SystemExit as leaving:
         code = leaving.code
-    except click.exceptions.Abort:
-        return 130
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         help_at = f" (see {context.command_path} --help)" if context else ""
