@@ -6,6 +6,7 @@ import os
 import shutil
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,9 +25,15 @@ def test_shutil_makes_and_unpacks_archives(tmp_path: Path, monkeypatch: pytest.M
     (folder / "deep" / "link").symlink_to("../notes.txt")
     made = shutil.make_archive("out/backup", "vztar", "folder", owner="root", group="no such group")
     assert made == str(tmp_path / "out" / "backup.tar.vz")
-    assert shutil.make_archive("whole", "vztar", None, "folder", dry_run=True) == "whole.tar.vz"
+    said: list[str] = []
+    logger = SimpleNamespace(info=lambda line, *values: said.append(line % values))
+    dry = shutil.make_archive("whole", "vztar", None, "folder", dry_run=True, logger=logger)
+    assert dry == "whole.tar.vz"
     assert not Path("whole.tar.vz").exists()
-    shutil.make_archive("whole", "vztar", None, str(folder))
+    shutil.make_archive("whole", "vztar", None, str(folder), group="root", logger=logger)
+    assert said == ["would create whole.tar.vz", "creating whole.tar.vz"]
+    with vaezip.open("whole.tar.vz") as packed, tarfile.open(fileobj=packed) as archive:
+        assert {member.gname for member in archive} == {"root"}
     with vaezip.open(made) as packed, tarfile.open(fileobj=packed) as archive:
         assert {member.uname for member in archive} == {"root"}
         assert sorted(archive.getnames()) == [".", "./deep", "./deep/link", "./notes.txt"]

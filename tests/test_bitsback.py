@@ -14,6 +14,7 @@ from conftest import TINY
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vaezip
 from vaezip import bitsback
 from vaezip.ans import PRECISION, AnsStack, pop_bytes
 from vaezip.bitsback import CodedBlock
@@ -195,6 +196,13 @@ def test_the_preset_is_the_one_that_suits_the_beginning(tiny: Model, prose: byte
     assert chosen[0] != chosen[1]
     assert bitsback.PresetChoice(tiny, table + prose).preset == chosen[1]
     assert bitsback.PresetChoice(tiny, b"").preset == 0
+
+
+def test_after_a_dictionary_there_is_neither_a_latent_nor_another_preset(tiny: Model) -> None:
+    primed = vaezip.make_dictionary([b"a line", b"another"]).primed(tiny)
+    for choice in ({"latent": True, "preset": 0}, {"latent": False, "preset": 1}):
+        with pytest.raises(FormatError, match="with a dictionary"):
+            bitsback.decode(tiny, b"\1", 100, primed=primed, **choice)
 
 
 def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from conftest import TINY
@@ -17,7 +18,7 @@ from vaezip.ans import AnsStack
 from vaezip.messages.range_coder import RangeEncoder
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.pack.coder import record_coder
-from vaezip.pack.layout import MAX_RECORDS, new_segment, ordered_body, pack_bytes, read_header
+from vaezip.pack.layout import MAX_GROUP, MAX_RECORDS, new_segment, ordered_body, pack_bytes, read_header
 from vaezip.pack.packing import segments_of
 from vaezip.pack.unordered import encode_set
 
@@ -112,6 +113,37 @@ def test_a_segment_of_too_many_records_is_refused() -> None:
         opened(b"no pack")
     with pytest.raises(vaezip.ModelMismatchError):
         vaezip.Records(io.BytesIO(packed(LINES[:3])), model="standard")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"group": 0},
+        {"group": MAX_GROUP + 1},
+        {"external": b"short"},
+        {"external": bytes(9)},
+        {"external": bytes(8), "dictionary": b"and one of its own"},
+        {"dictionary": bytes((1 << 20) + 1)},
+        {"dictionary": vaezip.compress(b"no end", model=TINY), "terminator": 10, "ended": 0},
+        {"dictionary": b"no frame"},
+    ],
+    ids=lambda changes: " ".join(changes),
+)
+def test_a_header_that_no_writer_makes_is_refused(changes: dict[str, Any]) -> None:
+    header = read_header(io.BytesIO(packed([], dictionary_size=0)))
+    with pytest.raises(vaezip.FormatError):
+        opened(b"".join(pack_bytes(dataclasses.replace(header, **changes), [])))
+
+
+def test_packs_of_newer_versions_are_told_from_damage() -> None:
+    data = packed([], dictionary_size=0)
+    header = read_header(io.BytesIO(data))
+    flagged = dataclasses.replace(header, flags=8).to_bytes()
+    for newer in (data[:4] + b"\x02" + data[5:], flagged):
+        with pytest.raises(vaezip.VersionError, match="newer"):
+            opened(newer)
+    with pytest.raises(vaezip.FormatError, match="damaged"):  # without a matching check
+        opened(flagged[:-1] + bytes([flagged[-1] ^ 1]))
 
 
 def test_bits_that_are_left_over_are_told() -> None:

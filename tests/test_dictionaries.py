@@ -44,6 +44,14 @@ def test_the_samples_that_tell_most_are_chosen() -> None:
     assert choose_texts([b"", b"x" * 100], 50) == []
 
 
+def test_of_too_many_samples_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaezip.dictionaries.selection._MOST", len(b"".join(LINES)) // 4)
+    chosen = choose_texts(LINES, 100_000)
+    assert 40 < len(chosen) < 60
+    assert set(chosen) < set(LINES)
+    assert choose_texts(LINES, 100_000) == chosen
+
+
 def test_texts_are_bytes() -> None:
     with pytest.raises(TypeError, match="bytes-like"):
         vaezip.make_dictionary(["text"])  # type: ignore[list-item]
@@ -216,6 +224,8 @@ def test_a_dictionary_on_the_command_line(run: Run, tmp_path: Path) -> None:
     made = run("dict", "old.json", "-o", "states.vzd", "--size", "2K")
     assert (made.returncode, made.stdout) == (0, b"")
     assert b"of 100 samples" in made.stderr
+    made = run("dict", "old.json", "-o", "-", "--size", "2K")
+    assert (made.returncode, made.stdout) == (0, (tmp_path / "states.vzd").read_bytes())
     assert len(vaezip.load_dictionary(tmp_path / "states.vzd").text) <= 2048
     assert run("dict", "old.json", "-o", "states.vzd").returncode == 1  # there is one
     assert run("-m", TINY, "-D", "states.vzd", "new.json").returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from conftest import TINY
@@ -78,6 +79,27 @@ def test_what_comes_in_pieces_makes_the_same_frame(tiny: Model, cuts: list[int],
     assert decompressor.unused_data + data == b"more"
     with pytest.raises(EOFError):
         decompressor.decompress(b"")
+
+
+def test_a_frame_is_finished_once_and_only_if_nothing_went_wrong(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressor = vaezip.VaezipCompressor(model=tiny)
+    compressor.flush()
+    for act in (compressor.flush, lambda: compressor.compress(b"more")):
+        with pytest.raises(ValueError, match="has been finished"):
+            act()
+    compressor = vaezip.VaezipCompressor(model=tiny, block_size=10)
+    monkeypatch.setattr("vaezip.frame.encode_block", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        compressor.compress(LINES)
+    for act in (compressor.flush, lambda: compressor.compress(b"more")):
+        with pytest.raises(ValueError, match="failed or was interrupted"):
+            act()
+
+
+def interrupt(*arguments: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def test_files_are_written_appended_to_and_read_as_text(tmp_path: Path) -> None:

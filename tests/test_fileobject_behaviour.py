@@ -207,6 +207,7 @@ def test_seeking(blob: bytes) -> None:
     file = opened(blob)
     for offset, whence, there in (
         (1700, io.SEEK_SET, 1700), (3, io.SEEK_SET, 3), (20, io.SEEK_CUR, 23), (-10, io.SEEK_CUR, 13),
+        (20_000, io.SEEK_CUR, 20_013), (-20_000, io.SEEK_CUR, 13),
         (-1, io.SEEK_END, len(TEXT) - 1), (0, io.SEEK_END, len(TEXT)), (9999, io.SEEK_SET, 9999),
         (1, io.SEEK_END, len(TEXT) + 1), (501, io.SEEK_SET, 501),
     ):  # fmt: skip

@@ -71,6 +71,8 @@ def test_an_error_below_leaves_the_file_closed(tmp_path: Path) -> None:
         file.close()
     assert file.closed
     file.close()
+    with pytest.raises(OSError, match="no space left"), vaezip.VaezipFile(Full(), "w", model=TINY) as file:  # type: ignore[arg-type]
+        file.write(b"text")
 
 
 class Interrupted(io.BytesIO):
@@ -102,6 +104,21 @@ def test_what_interrupts_reading_is_not_the_end(blob: bytes, at: int, error: Bas
         file.read()
     before = file.tell()
     assert file.read() == TEXT[before:]
+
+
+def test_what_interrupts_reading_a_pipe_ends_it(blob: bytes) -> None:
+    """What was being read is lost."""
+
+    class Pipe(Interrupted):
+        def seekable(self) -> bool:
+            return False
+
+    file = vaezip.VaezipFile(Pipe(blob, 4, KeyboardInterrupt()), model=TINY)
+    with pytest.raises(KeyboardInterrupt):
+        file.read()
+    for _ in range(2):
+        with pytest.raises(OSError, match="an earlier read failed or was interrupted"):
+            file.read()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("for once"), MemoryError()])

@@ -128,6 +128,8 @@ def test_folders_look_as_if_their_files_were_not_compressed(files: Any, here: Pa
     assert not files.exists("logs/plain.txt")
     with pytest.raises(FileNotFoundError, match=r"none\.csv\.vz"):
         files.open("vz://none.csv.vz")
+    assert names(files._strip_protocol([f"vz://{name}.vz" for name in FILES])) == list(FILES)
+    assert type(files)._strip_protocol(["vz://a.vz", "b"]) == [str(here / "a"), "b"]
     assert pickle.loads(pickle.dumps(files)) == files
 
 
@@ -184,6 +186,7 @@ def test_what_lies_in_the_middle_costs_one_block(files: Any, monkeypatch: pytest
 
 
 def test_files_are_written_appended_to_and_copied(files: Any) -> None:
+    files.mkdir("vz://new")
     files.makedirs("vz://new/deep")
     with files.open("vz://new/deep/notes.txt.vz", "wt", newline="\n") as file:
         file.write("one\n")
@@ -196,6 +199,8 @@ def test_files_are_written_appended_to_and_copied(files: Any) -> None:
     assert files.cat("new/again.txt") == b"one\ntwo\n"
     with pytest.raises(NotImplementedError):
         files.rm("new/again.txt")
+    with pytest.raises(NotImplementedError, match="no transactions"), files.transaction:
+        files.open("new/late.txt", "wb")
 
 
 @needs_fsspec

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import vaezip
+from vaezip import container
 from vaezip.known_models import known_models
 from vaezip.model import serialise
 from vaezip.tensors import read_tensors
@@ -60,6 +61,9 @@ def test_what_is_no_model_does_no_harm(folder: Path, tiny: vaezip.Model) -> None
     (folder / "mine.vzm").unlink()
     with pytest.raises(vaezip.ModelMismatchError, match="none of those at hand"):
         vaezip.decompress(blob)
+    bad = container.frame_header(hashlib.sha256(b"no model").digest(), 50, None)
+    with pytest.raises(vaezip.ModelMismatchError, match="none of those at hand"):
+        vaezip.decompress(bad + blob[len(bad) :])
 
 
 def test_of_models_that_begin_alike_the_right_one_decodes(folder: Path, tiny: vaezip.Model) -> None:

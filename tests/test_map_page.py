@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,18 @@ from texts import texts
 from vaezip.errors import printable
 from vaezip.map.atlas import Atlas, Entry
 from vaezip.map.page import page
+from vaezip.map.picture import picture
 
 EVIL = "d/</script><script>document.title = 1</script> <img src=http://example.org/x> {{files}} ]]> \" ' \u202e\n"
 
 
-def atlas(count: int) -> Atlas:
-    """So many files in ten folders, at random distances."""
+def atlas(count: int, folder_count: int = 10) -> Atlas:
+    """So many files in some folders, at random distances."""
     distances = np.random.default_rng(count).uniform(0.8, 1, (count, count))
     distances = (distances + distances.T) / 2
     np.fill_diagonal(distances, 0)
     names = [f"d/{i % 10}/file {i}" for i in range(1, count)]
-    folders = [f"<b>{i % 10}" for i in range(count)]
+    folders = [f"<b>{i % folder_count}" for i in range(count)]
     z = [None, *((i % 3, -1) for i in range(1, count))]
     entries = (Entry(*row) for row in zip([EVIL, *names], folders, [2] * count, z, strict=True))
     return Atlas("model", 4096, tuple(entries), distances)
@@ -43,6 +45,14 @@ def test_names_are_in_the_page_as_text() -> None:
     assert any(text.startswith("…") and text.endswith(printable(EVIL)[-20:]) for text in parsed.texts["k k0"])
     for attributes in (attributes for _, attributes in parsed.elements):
         assert not {"src", "href", "onclick", "style"} & attributes.keys()
+
+
+def test_a_legend_that_is_too_long_ends_in_a_number() -> None:
+    for count, left_out in ((31, []), (32, ["and 1 more"]), (99, ["and 68 more"])):
+        drawn = ElementTree.fromstring(picture(atlas(count, count)))
+        texts = [str(element.text) for element in drawn.iter() if element.tag.endswith("text")]
+        assert [text for text in texts if text.endswith(" more")] == left_out
+        assert sum(text.startswith("<b>") for text in texts) == min(count, 31)
 
 
 def hover(browser: Browser, selector: str) -> list[str]:

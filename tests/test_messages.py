@@ -21,7 +21,7 @@ from vaezip.coder import TOTAL
 from vaezip.engine import load_engine
 from vaezip.messages.armour import decode_armour, encode_armour
 from vaezip.messages.range_coder import RangeDecoder, RangeEncoder
-from vaezip.messages.texts import MAX_TEXT
+from vaezip.messages.texts import MAX_TEXT, NO_DICTIONARY, TextCoder
 
 SAMPLES = [b"%02d:15 sensor %d says %d.%d C" % (i % 24, i % 5, 17 + i % 7, i % 10) for i in range(40)]
 DICTIONARY = vaezip.make_dictionary(SAMPLES, "sensors")
@@ -161,6 +161,26 @@ def test_whatever_is_no_message_is_refused_or_bounded(codecs: list[vaezip.Messag
     for codec in codecs:
         with suppress(vaezip.FormatError, vaezip.IntegrityError):
             assert len(codec.decode(data)) <= MAX_TEXT
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "said"),
+    [(b"it ends by itself", 1, "does not end"), (b"\n\n", 3, "no text is coded like that")],
+)
+def test_what_lies_in_no_bytes_interval_is_refused(
+    tiny: vaezip.Model, text: bytes, kept: int, said: str
+) -> None:
+    """All of them leave out the first number and the last."""
+    symbols = TextCoder(NO_DICTIONARY).symbols(tiny.predictor(tiny.latent.null(), 0, 99), text)
+    encoder = RangeEncoder()
+    encoder.push_all([*symbols[:kept], (TOTAL - 1, 1)])
+    with pytest.raises(vaezip.FormatError, match=said):
+        vaezip.MessageCodec(tiny).decode(encoder.to_bytes())
+
+
+def test_a_size_beyond_all_texts_is_refused_before_a_byte_is_decoded() -> None:
+    with pytest.raises(vaezip.FormatError, match="longer than it may be"):
+        vaezip.MessageCodec(TINY).decode(b"\xfe\x80")
 
 
 def test_a_damaged_message_is_told_by_its_checksum() -> None:

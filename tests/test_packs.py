@@ -16,11 +16,12 @@ import pytest
 from conftest import TINY, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shell import ends
 
 import vaezip
 from vaezip import engine
 from vaezip.engine import load_engine
-from vaezip.messages.texts import Interval
+from vaezip.messages.texts import MAX_TEXT, Interval
 from vaezip.pack.coder import record_coder
 from vaezip.pack.fileio import Packing, Reading, pack_files, unpack_file
 from vaezip.pack.layout import pack_bytes
@@ -85,8 +86,9 @@ def test_a_set_of_records_comes_back(texts: list[bytes]) -> None:
 def test_records_have_names(texts: dict[str, bytes], unordered: bool) -> None:
     pack = opened(packed(texts, unordered=unordered))
     assert {name: pack[name] for name in pack.names()} == texts
-    with pytest.raises(KeyError):
-        pack["no such name"]
+    for other in (pack, opened(packed([b"content"]))):
+        with pytest.raises(KeyError):
+            other["no such name"]
 
 
 def test_a_dictionary_becomes_part_of_the_pack_or_stays_outside(tmp_path: Path) -> None:
@@ -128,6 +130,16 @@ def test_an_order_that_is_not_kept_is_not_paid(count: int) -> None:
     assert decode_set(coded, count, pop) == sorted(texts)
     theory = math.lgamma(count + 1) / math.log(2) / 8
     assert abs(4 * count - len(coded) - theory) < 0.05 * theory + 4
+
+
+def test_a_set_that_is_too_large_to_decode_at_once_has_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is put in an order of its own."""
+    for limit, most in (("layout.MAX_CONTENT", len(b"".join(LINES)) // 3), ("packing.MAX_RECORDS", 50)):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"vaezip.pack.{limit}", most)
+            pack = opened(packed(LINES, unordered=True, dictionary_size=0))
+        assert len(pack) == len(LINES)
+        assert sorted(pack) == sorted(LINES) != list(pack)
 
 
 def test_equal_records_cost_next_to_nothing_in_a_set() -> None:
@@ -242,6 +254,29 @@ def test_of_equal_names_the_last_counts(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "there" / "a.vz").read_bytes() == b"two"
 
 
+def test_a_folder_has_no_lines_and_a_pipe_cannot_be_read_anywhere(sh: Run, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    ends(sh("echo one > lines; vaezip pack -q folder lines -o x.vzp"), 2)
+    ends(sh("vaezip unpack x.vzp"), 0, b"one\n")
+    ends(sh("cat x.vzp | vaezip unpack /dev/stdin"), 1, b"", "/dev/stdin: a pack has to be a file")
+
+
+def test_a_pack_that_has_changed_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
+    source, pack = tmp_path / "lines", tmp_path / "lines.vzp"
+    source.write_bytes(LINES[0])
+    pack.write_bytes(packed(LINES[:3]))
+
+    @contextmanager
+    def progress(count: int) -> Iterator[Callable[[int], object]]:
+        pack.write_bytes(packed(LINES[:9]))  # by somebody who does not lock it
+        yield [].append
+
+    with pytest.raises(vaezip.FileError, match="has changed meanwhile"):
+        pack_files([str(source)], str(pack), packing(append=True), print, progress)
+    assert list(opened(pack.read_bytes())) == LINES[:9]
+    assert sorted(tmp_path.iterdir()) == [source, pack]
+
+
 def test_a_pack_may_need_a_dictionary(run: Run, tmp_path: Path) -> None:
     (tmp_path / "d.vzd").write_bytes(DICTIONARY.to_bytes())
     (tmp_path / "a").write_bytes(b"\n".join(LINES[:9]))
@@ -289,12 +324,24 @@ def test_no_record_leads_out_of_the_folder(run: Run, tmp_path: Path) -> None:
         (("pack", "--append", "-D", "lines", "lines", "-o", "there.vzp"), b"-D means nothing"),
         (("get", "/dev/null", "0"), b"/dev/null: not a pack"),
         (("unpack", "there.vzp", "--output-dir", "x"), b"have no names"),
+        (("unpack", "there.vzp", "-o", "x", "--output-dir", "x"), b"-o is for one file"),
+        (
+            ("pack", "-D", "lines", "--dictionary-size", "1K", "lines", "-o", "x.vzp"),
+            b"-D names a dictionary",
+        ),
+        (("pack", "--records", "files", "-", "-o", "x.vzp"), b"standard input: has no name"),
+        (
+            ("pack", "--records", "files", "long", "-o", "x.vzp"),
+            b"long: a record and its name have less than 65536",
+        ),
+        (("pack", "long", "-o", "x.vzp"), b"long: a record has 65536 bytes at most"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(
     run: Run, tmp_path: Path, arguments: tuple[str, ...], said: bytes
 ) -> None:
     (tmp_path / "lines").write_bytes(b"some lines\nof text\n")
+    (tmp_path / "long").write_bytes(bytes(MAX_TEXT + 1))
     (tmp_path / "there.vzp").write_bytes(packed([b"one", b"two"]))
     before = (tmp_path / "there.vzp").read_bytes()
     env = {"VAEZIP_MODEL_PATH": str(TINY.parent), "VAEZIP_MODEL": str(TINY)}

@@ -95,6 +95,8 @@ def test_the_recipes_for_looking_into_files_work(shell: str, sh: Run, tmp_path: 
         ("vaezip --filel", "--filelist"),
         ("vaezip compress --bl", "--block-size"),
         ("vaezip train --resc", "--rescript"),
+        ("vaezip -m stan", "standard"),
+        ("vaezip -D no", "notes.txt.vz"),
     ],
 )
 @pytest.mark.parametrize("shell", SHELLS)
@@ -133,6 +135,13 @@ def test_shells_complete_commands_options_and_files(
         process.kill()
         process.wait()
         os.close(keyboard)
+
+
+def test_a_call_that_completes_nothing_says_nothing(sh: Run) -> None:
+    """Of the variables of bash's script, for example, some are missing."""
+    for variables in ("", "COMP_WORDS=vaezip", "COMP_WORDS=vaezip COMP_CWORD=x"):
+        called = sh(f"{variables} _VAEZIP_COMPLETE=bash_complete vaezip")
+        assert (called.returncode, called.stdout, called.stderr) == (1, b"", b"")
 
 
 def _screen(terminal: int, expected: str) -> str:

@@ -138,6 +138,18 @@ def test_the_exact_model_is_the_float_model(tiny: vaezip.Model) -> None:
     assert np.abs(tiny.encoder(text)[0] / 8 - posterior(vae, text).mean[0].numpy() / step).max() < 1
 
 
+def test_a_model_whose_latents_are_idle_keeps_one() -> None:
+    vae = Vae(SMALL)
+    with torch.no_grad():
+        for layer, bias in ((vae.encoder.mean, 0), (vae.encoder.log_scale, 0.5)):  # the prior of any text
+            layer.weight.zero_()
+            layer.bias.fill_(bias)
+    parts = pieces("x", PROSE[:2000], 1000)
+    idle = parse_model(quantise(vae, Corpus(parts, parts, []), {}, practice_seconds=0), "idle")
+    assert idle.architecture.latents == 1
+    assert vaezip.decompress(vaezip.compress(PROSE[:500], model=idle), model=idle) == PROSE[:500]
+
+
 def test_a_mixer_is_fine_tuned_from_what_it_had_learned(tiny: vaezip.Model) -> None:
     vae = dequantise(tiny, read_model_file(str(TINY)))
     files = [TextFile("x", np.frombuffer(PROSE[-1500:], np.uint8))]

@@ -15,6 +15,7 @@ from vaezip.model import read_model_file
 from vaezip.network.contexts import STRANGERS, context_slots, find_rows
 from vaezip.training.data import SegmentSource, TextFile, read_corpus
 from vaezip.training.dequantise import dequantise
+from vaezip.training.evaluate import evaluated
 from vaezip.training.owners import choose_owners, settle_owners
 from vaezip.training.rescript import rescript
 from vaezip.training.sampler import Sampler
@@ -90,6 +91,23 @@ def test_rows_belong_to_the_most_frequent_context() -> None:
     assert 0 < taken(6) < 0.5 * (tags != 0).sum()
     assert taken(6, others=2 << 20) == 0  # in so much text, 6 times is rare
     assert (choose_owners(SMALL, files, np.random.default_rng(1), tags) == tags).all()
+
+
+def test_of_much_text_a_sample_chooses_the_owners(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaezip.training.owners._SAMPLE_BYTES", 2000)
+    nobody = np.zeros(SMALL.table_offsets[-1], np.uint8)
+    files = [TextFile("x", np.frombuffer(b"the cat sat on the mat and the rat " * 400, np.uint8))]
+    sampled = choose_owners(SMALL, files, np.random.default_rng(0), nobody)
+    monkeypatch.undo()
+    everything = choose_owners(SMALL, files, np.random.default_rng(0), nobody)
+    assert 0 < (sampled > 0).sum() <= (everything > 0).sum()
+    assert (sampled == everything)[sampled > 0].mean() > 0.9
+
+
+def test_no_more_is_evaluated_than_there_is_time_for() -> None:
+    files = [TextFile(name, np.arange(100, dtype=np.uint8)) for name in "abc"]
+    assert [len(file.data) for file in evaluated(files, limit=50, per_file=40)] == [40, 10]
+    assert [len(file.data) for file in evaluated(files, limit=1000, per_file=40)] == [40] * 3
 
 
 def test_a_row_that_changes_hands_starts_as_a_stranger(tiny: vaezip.Model) -> None:

@@ -57,6 +57,11 @@ def test_a_damaged_checkpoint_is_one_line(
         assert "\n" not in str(caught.value)
         assert checkpoint.read_bytes() == damaged
     assert not Path("harm").exists()
+    checkpoint.unlink()
+    checkpoint.mkdir()
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: cannot read: Is a directory"):
+        training_run(texts, tmp_path / "my.vzm", {}, resume=True)
+    checkpoint.rmdir()
     checkpoint.write_bytes(good)
     training_run(texts, tmp_path / "my.vzm", {}, resume=True).close()
 
@@ -193,6 +198,8 @@ def test_what_cannot_be_read_is_a_warning(texts: Path, tmp_path: Path, run: Run)
     assert result.returncode == 2, result.stderr
     assert result.stderr == b"vaezip: mem: skipped: cannot read: Input/output error\n"
     assert (tmp_path / "my.vzm").exists()
+    with pytest.raises(CorpusError, match=r"mem \(1 files or folders cannot be read\): 0 bytes"):
+        read_corpus([texts / "mem"])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -252,3 +259,11 @@ def test_a_model_that_cannot_be_trained_on_is_refused(value: float, texts: Path,
             continue  # which makes small weights: a network like any other
         with pytest.raises(ModelError, match="training"):
             training_run(texts, tmp_path / "my.vzm", {}, init=str(tmp_path / "odd.vzm"))
+
+
+def test_a_model_without_what_training_needs_is_refused(texts: Path, tmp_path: Path) -> None:
+    tensors, info = read_tensors(TINY.read_bytes())
+    kept = {name: values for name, values in tensors.items() if not name.startswith("training.")}
+    (tmp_path / "bare.vzm").write_bytes(write_tensors(kept, info))
+    with pytest.raises(ModelError, match="what training needs to know is missing or damaged"):
+        training_run(texts, tmp_path / "my.vzm", {}, init=str(tmp_path / "bare.vzm"))

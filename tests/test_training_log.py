@@ -142,6 +142,13 @@ def test_what_goes_wrong_with_log_or_plot_stops_no_run(texts: Path, tmp_path: Pa
     assert plot.read_bytes() == b"somebody's"
 
 
+def test_without_a_step_there_is_nothing_to_draw(texts: Path, tmp_path: Path) -> None:
+    with training_run(texts, tmp_path / "my.vzm", plot=str(tmp_path / "curve.svg")) as idle:
+        idle.draw()
+        assert idle.warnings == [f"{tmp_path / 'curve.svg'}: not written, since no step was made"]
+    assert list(tmp_path.iterdir()) == [texts]
+
+
 def test_a_warning_is_told_and_is_the_exit_code(texts: Path, tmp_path: Path, run: Run) -> None:
     result = run("train", *COMMAND, "-q", "--epochs", 0.01, "--log", "-", "--plot", "/dev/full")
     assert result.returncode == 2
@@ -195,6 +202,11 @@ def test_what_is_no_log_is_not_gone_on_with(texts: Path, tmp_path: Path) -> None
         match=r"run\.csv: holds neither what vaezip bench --json writes nor rows of vaezip train --log",
     ):
         steps(1, texts, tmp_path / "my.vzm", {"workers": 1}, resume=True, overwrite=True)
+    for name in ("run.csv", "deep/run.csv"):
+        (tmp_path / "my.vzm.train" / "deep").mkdir(exist_ok=True)
+        log = str(tmp_path / "my.vzm.train" / name)
+        with pytest.raises(FileError, match="is where the run keeps its state"):
+            training_run(texts, tmp_path / "my.vzm", {"workers": 1}, resume=True, log=log)
     assert contents(tmp_path) == before
 
 

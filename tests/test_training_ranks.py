@@ -14,6 +14,7 @@ import torch
 from conftest import PROSE, ROOT, TINY, Run
 
 import vaezip
+from vaezip.training.ranks import Ranks
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gloo is tried on Linux only")
 
@@ -48,6 +49,14 @@ def test_two_processes_write_one_model(texts: Path, tmp_path: Path) -> None:
     text = PROSE[:1000]
     blob = vaezip.compress(text, model=tmp_path / "my.vzm")
     assert vaezip.decompress(blob, model=tmp_path / "my.vzm") == text
+
+
+def test_processes_that_cannot_meet_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(vaezip.errors.DeviceError, match=r"^the processes of the run cannot meet: .*RANK"):
+        Ranks.join(torch.device("cpu"))
 
 
 _RUN = """

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ import torch
 from conftest import DATA, TINY, Run
 from runs import FROM_TINY, OPTIONS, contents, interrupted, started, training_run, wait_for
 
-from vaezip.cli import training_progress
+from vaezip.cli import cli, training_progress
 from vaezip.cli.training_progress import TrainingProgress
 from vaezip.errors import CheckpointError, CorpusError, FileError, ModelError
 from vaezip.model import load_model, read_model_file
@@ -26,7 +26,7 @@ from vaezip.training.data import Corpus, TextFile, read_corpus
 from vaezip.training.dequantise import dequantise
 from vaezip.training.loop import Progress, Trainer
 from vaezip.training.rehearsal import Rehearsal, Timetable
-from vaezip.training.run import TrainingRun
+from vaezip.training.run import TrainingRun, how_to_resume
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
 
@@ -166,6 +166,7 @@ def test_a_run_that_fails_before_it_began_leaves_nothing(texts: Path, tmp_path: 
 
 
 def test_a_second_run_at_the_same_time_is_refused(texts: Path, tmp_path: Path) -> None:
+    assert how_to_resume(tmp_path / "my.vzm") == "there is no checkpoint to resume from"
     with training_run(texts, tmp_path / "my.vzm") as first:
         for more in ({}, {"overwrite": True}):
             with pytest.raises(FileError, match="another run is at work there"):
@@ -174,8 +175,11 @@ def test_a_second_run_at_the_same_time_is_refused(texts: Path, tmp_path: Path) -
         first.save()
         with pytest.raises(FileError, match="another run is at work there"):
             training_run(texts, tmp_path / "my.vzm", {}, resume=True)
+    assert "--resume goes on from it" in how_to_resume(tmp_path / "my.vzm")
     with training_run(texts, tmp_path / "my.vzm", {}, resume=True) as second:
         next(second.run())
+        second.close()
+    second.close()
 
 
 def test_a_resumed_run_keeps_settings_and_budget(texts: Path, tmp_path: Path) -> None:
@@ -252,11 +256,27 @@ def test_another_corpus_than_the_run_began_with_is_a_warning(texts: Path, tmp_pa
 def test_numbers_that_make_no_sense(arguments: tuple[str, ...]) -> None:
     from click.testing import CliRunner
 
-    from vaezip.cli import cli
-
     result = CliRunner().invoke(cli, ["train", ".", "-o", "m.vzm", *arguments])
     assert isinstance(result.exception, SystemExit)  # click's own report of a usage error
     assert "Error: " in result.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("reason", "raised", "said"),
+    [
+        ("DefaultCPUAllocator: not enough memory", MemoryError, "to train a network of this size"),
+        ("anything else", RuntimeError, "anything else"),
+    ],
+)
+def test_what_torch_says_of_memory_is_said_in_a_line(
+    reason: str, raised: type[Exception], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> NoReturn:
+        raise RuntimeError(reason)
+
+    monkeypatch.setattr(TrainingRun, "__init__", fail)
+    with pytest.raises(raised, match=said):
+        cli.main(["train", str(tmp_path), "-o", str(tmp_path / "my.vzm")], standalone_mode=False)
 
 
 def test_the_minutes_have_room_for_what_is_not_training(tmp_path: Path) -> None:

@@ -43,14 +43,24 @@ def test_a_kernel_of_other_constants_is_refused(
     preset=st.integers(0, PRESETS - 1),
     latent=st.lists(st.integers(-60, 60), min_size=64, max_size=64),
 )
-def test_all_engines_give_any_text_the_same_intervals(
+def test_all_engines_give_any_text_the_same_intervals_and_learn_the_same(
     tiny: Model, text: bytes, preset: int, latent: list[int]
 ) -> None:
     from vaezip.kernel.predictor import Kernel
 
     z = np.array(latent[: tiny.architecture.latents], np.int32)
     x = np.frombuffer(text[:120], np.uint8)
-    expected = Reference(tiny.decoder, tiny.mixer).predictor(z, preset, len(x)).intervals(x)
+    reference = Reference(tiny.decoder, tiny.mixer).predictor(z, preset, len(x))
+    expected = reference.intervals(x)
     for path in KERNELS:
-        found = Kernel(tiny.decoder, tiny.mixer, path).predictor(z, preset, len(x)).intervals(x)
-        assert (found == expected).all(), path
+        predictor = Kernel(tiny.decoder, tiny.mixer, path).predictor(z, preset, len(x))
+        assert (predictor.intervals(x) == expected).all(), path
+        for ours, theirs in zip(predictor.learned(), reference.learned(), strict=True):
+            assert (ours == theirs).all(), path
+
+
+def test_a_path_that_this_machine_lacks_is_refused(tiny: Model) -> None:
+    from vaezip.kernel.predictor import Kernel
+
+    with pytest.raises(ValueError, match="no such path"):
+        Kernel(tiny.decoder, tiny.mixer, "abacus")
