@@ -172,7 +172,8 @@ def test_a_quantile_outside_its_interval_is_refused(stack_type: type[AnsStack]) 
         found = b"?", np.array([interval], np.int32)
         with pytest.raises(IntegrityError):
             pop_bytes([stack_type(TOTAL // 2)], [1], lambda words, counts, found=found: [found])
-    with pytest.raises(IntegrityError):  # the decoder went no further
+    said = r"^the data are damaged, or were coded with another model$"
+    with pytest.raises(IntegrityError, match=said):  # the decoder went no further
         pop_bytes([stack_type(TOTAL // 2)], [1], lambda words, counts: [(b"", np.zeros((1, 2), np.int32))])
 
 
@@ -183,6 +184,7 @@ def test_a_fresh_stack_holds_one_number_without_overhead(stack_type: type[AnsSta
     assert stack.single() == first
     assert len(stack.to_bytes()) == (first.bit_length() + 7) // 8
     assert stack_type.from_bytes(stack.to_bytes()).single() == first
+    assert stack_type.from_bytes(stack.to_bytes().ljust(4, b"\0") + b"\1").single() is None
 
 
 @every_stack
@@ -205,8 +207,18 @@ def test_intervals_that_would_not_decode_are_refused(interval: list[int]) -> Non
         AnsStack().push_intervals(np.array([[1, 1], interval], np.int32))
 
 
+def test_no_rows_are_no_symbols() -> None:
+    stack = AnsStack(12345)
+    symbols = stack.pop(np.zeros((0, 5), np.int32))
+    assert (symbols.tolist(), symbols.dtype, stack.single()) == ([], np.int32, 12345)
+
+
+def test_a_stack_takes_the_first_coder_of_those_that_are_installed() -> None:
+    assert AnsStack.coder is coders()[0]
+
+
 def test_a_payload_cannot_end_in_a_zero_byte() -> None:
-    with pytest.raises(FormatError):
+    with pytest.raises(FormatError, match=r"^damaged block: it ends in a zero byte$"):
         AnsStack.from_bytes(b"\1\0")
 
 

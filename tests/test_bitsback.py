@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from functools import partial
 from typing import NoReturn
 from zlib import crc32
@@ -198,11 +199,100 @@ def test_the_preset_is_the_one_that_suits_the_beginning(tiny: Model, prose: byte
     assert bitsback.PresetChoice(tiny, b"").preset == 0
 
 
+class Behind:
+    """A comparison of presets that are so many bits behind the best one, as it were, from the first byte on."""
+
+    def __init__(self, behind: list[int]) -> None:
+        self.behind, self.parts, self.dropped = behind, list[int](), list[tuple[int, int]]()
+
+    def intervals_by_preset(self, text: np.ndarray, tick: object = None) -> np.ndarray:
+        widths = np.full((len(text), len(self.behind)), 1 << 20, np.int32)
+        widths[:1] >>= np.array(self.behind if not self.parts else [0] * len(self.behind), np.int32)
+        self.parts.append(len(text))
+        return np.stack([np.ones_like(widths), widths], axis=2)
+
+    def drop(self, preset: int) -> None:
+        self.dropped.append((sum(self.parts), self.behind.pop(preset)))
+
+
+def test_presets_are_compared_often_at_first_and_dropped_if_they_are_far_behind(tiny: Model) -> None:
+    """Behind by more bits than one, and an eighth of the root of the bytes to come."""
+
+    def compare(size: int, *behind: int) -> tuple[bitsback.PresetChoice, Behind]:
+        comparison = Behind([*behind])
+        engine = tiny.engine._replace(comparison=lambda z, size: comparison)
+        return bitsback.PresetChoice(dataclasses.replace(tiny, engine=engine), bytes(size)), comparison
+
+    choice, same = compare(5000, 0, 0, 0, 0)
+    ends = np.cumsum(same.parts).tolist()
+    assert [*ends[:7], ends[-1]] == [32, 64, 96, 128, 160, 200, 250, 4096]
+    assert same.parts[6:-1] == [end // 4 for end in ends[5:-2]]
+    assert (choice.preset, len(same.dropped)) == (0, 3)
+    choice, some = compare(32 + 81, 3, 2, 0, 9)  # after the first 32 bytes, 1 + 9 / 8 bits are the limit
+    assert (choice.preset, some.dropped) == (2, [(32, 9), (32, 3), (64, 2)])
+    choice, some = compare(32 + 400, 3, 0, 9, 4)
+    assert (choice.preset, some.dropped) == (1, [(32, 4), (32, 9), (160, 3)])
+    choice, all_read = compare(32, 1, 0, 0, 1)
+    assert (choice.preset, all_read.dropped) == (1, [(32, 1), (32, 1), (32, 0)])
+
+
+def test_what_the_choice_has_predicted_need_not_be_predicted_again(tiny: Model, prose: bytes) -> None:
+    for text in (prose[:5000], prose[:50], b"", b"\xff" * 3000):
+        choice, told = bitsback.PresetChoice(tiny, text), list[int]()
+        anew = tiny.predictor(tiny.latent.null(), choice.preset, len(text))
+        intervals = choice.intervals(told.append)
+        assert (intervals == anew.intervals(np.frombuffer(text, np.uint8))).all()
+        assert sum(told) == len(text)
+
+
+def test_a_latent_has_to_promise_twice_its_cost(tiny: Model, prose: bytes) -> None:
+    """By its definition, in floating-point numbers."""
+    sides = set()
+    for size in (64, 128, 200, 700, 845, 1000, 1100, 1200, 1500, 3000):
+        for text in (prose[:size], prose[9000 : 9000 + size]):
+            x = np.frombuffer(text, np.uint8)
+            null = tiny.predictor(tiny.latent.null(), 0, size).intervals(x)
+            stack = AnsStack(bitsback.checksum(text))
+            before = stack.bits()
+            z = tiny.latent.pop_posterior(stack, tiny.latent.posterior(*tiny.encoder(x)))
+            tiny.latent.push_prior(stack, z)
+            given = tiny.predictor(z, 0, size).intervals(x[:128])
+            saved = np.log2(given[:, 1] / null[:128, 1]).sum() * math.sqrt(max(1, size / 128))
+            ratio = saved / (2 * (stack.bits() - before))
+            if abs(ratio - 1) > 0.03:  # roots are rounded down
+                assert bitsback.latent_promises(tiny, text, 0, null) == (ratio > 1), ratio
+                sides.add(min(3, int(2 * ratio)))
+    assert sides >= {0, 1, 2, 3}  # far below what it has to promise, below, above, far above
+
+
+def test_short_blocks_have_shorter_checksums() -> None:
+    assert [bitsback.checksum_bits(bytes(size)) for size in (0, 1024, 1025)] == [24, 24, 32]
+    assert bitsback.checksum(b"a text") == crc32(b"a text") % 2**24
+    assert bitsback.checksum(b"a text" * 200) == crc32(b"a text" * 200) > 2**24
+
+
+def test_progress_is_told_in_bytes(tiny: Model, prose: bytes) -> None:
+    for latent in (False, True):
+        told: list[int] = []
+        block = bitsback.encode(tiny, prose[:500], latent=latent, preset=2, tick=told.append)
+        assert sum(told) == 500
+        assert (
+            bitsback.decode(tiny, block.payload, 500, latent=latent, preset=2, tick=told.append)
+            == prose[:500]
+        )
+        assert sum(told) == 1000
+
+
 def test_after_a_dictionary_there_is_neither_a_latent_nor_another_preset(tiny: Model) -> None:
     primed = vaezip.make_dictionary([b"a line", b"another"]).primed(tiny)
+    with primed.predictor(7) as predictor:
+        intervals = predictor.intervals(np.frombuffer(b"a third", np.uint8))
+    payload = bitsback.encode(tiny, b"a third", latent=False, preset=0, intervals=intervals).payload
+    assert bitsback.decode(tiny, payload, 7, latent=False, preset=0, primed=primed) == b"a third"
+    said = r"^damaged block: no encoder has a latent or another preset with a dictionary$"
     for choice in ({"latent": True, "preset": 0}, {"latent": False, "preset": 1}):
-        with pytest.raises(FormatError, match="with a dictionary"):
-            bitsback.decode(tiny, b"\1", 100, primed=primed, **choice)
+        with pytest.raises(FormatError, match=said):
+            bitsback.decode(tiny, payload, 100, primed=primed, **choice)
 
 
 def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:
@@ -214,8 +304,10 @@ def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:
     model = dataclasses.replace(tiny, engine=Engine("none", refuse, refuse, refuse))
     assert bitsback.decode(model, b"", 0, latent=False, preset=0) == b""
     for payload in (b"\1", b"\1\2\3\4\5"):
-        with pytest.raises(IntegrityError):
+        with pytest.raises(
+            IntegrityError, match=r"^checksum mismatch: the data are damaged, or were coded with"
+        ):
             bitsback.decode(model, payload, 0, latent=False, preset=0)
-    for payload, latent in ((b"", True), (b"\0", False)):
-        with pytest.raises(FormatError):
+    for payload, latent, said in ((b"", True, "too short to carry a latent"), (b"\0", False, "it ends in")):
+        with pytest.raises(FormatError, match=f"^damaged block: {said}"):
             bitsback.decode(model, payload, 0, latent=latent, preset=0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vaezip import container
 from vaezip.byteio import ByteReader
 from vaezip.container import Block, Method
-from vaezip.errors import FormatError, LimitError, TruncatedError, VaezipError, VersionError
+from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VaezipError, VersionError
 
 FINGERPRINT = bytes(range(32))
 SOME = [Block(Method.VAE, 10, b"abc"), container.stored(b"text"), Block(Method.VAE_NULL, 300, b"x" * 240, 3)]
@@ -54,7 +54,12 @@ def test_sizes_of_numbers(n: int, size: int) -> None:
     assert len(container.encode_number(n)) == size
 
 
-@pytest.mark.parametrize("block", SOME)
+def test_a_number_that_is_too_large_is_refused() -> None:
+    with pytest.raises(ValueError, match="too large"):
+        container.encode_number(1 << 64)
+
+
+@pytest.mark.parametrize("block", [*SOME, container.stored(b"")])
 def test_the_short_form(block: Block) -> None:
     frame = container.short_frame(FINGERPRINT, block)
     assert _read(frame) == [block]
@@ -80,6 +85,33 @@ def test_the_index_is_found_from_the_end() -> None:
     sizes = [(container.read_number(reader), container.read_number(reader)) for _ in range(count)]
     assert [size for size, _ in sizes] == [block.size for block in SOME]
     assert header_size + sum(encoded for _, encoded in sizes) + length + 4 == len(frame)
+
+
+def _index(*numbers: int, mark: int = 0) -> bytes:
+    """An index of such numbers: of the header, how many blocks, and of each its size and its coded size."""
+    body = bytes([mark]) + b"".join(map(container.encode_number, numbers)) + bytes(4)
+    return body + crc32(body).to_bytes(4, "little")
+
+
+def test_an_index_is_read_if_its_blocks_have_room() -> None:
+    most = container.MAX_BLOCK_SIZE
+    extents = container.read_index(_index(20, 3, 1, 2, 300, 250, most, 9), 20 + 2 + 250 + 9)
+    assert (extents.header_size, [*extents.sizes]) == (20, [1, 300, most])
+    assert [*extents.encoded_sizes] == [2, 250, 9]
+    assert not container.read_index(_index(20, 0), 20).sizes
+    for data, room in (
+        (_index(20, 3, 1, 2, 300, 250, most, 9), 20 + 2 + 250 + 9 - 1),
+        (_index(20, 1, most + 1, 9), 1000),
+        (_index(20, 1, 0, 9), 1000),
+        (_index(20, 1, 9, 0), 1000),
+        (_index(20, 2, 9, 9), 1000),
+        (_index(20, 1, 9, 9, 9, 9), 1000),
+        (_index(20, 1, 9, 9, mark=1), 1000),
+        (_index(20, 1, 9, 9)[:-1] + b"?", 1000),
+        (b"", 1000),
+    ):
+        with pytest.raises(FormatError, match=r"^damaged index$"):
+            container.read_index(data, room)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +189,37 @@ def test_blocks_that_have_changed_places_are_told(first: Block, second: Block) -
     for blocks in ((second, first), (first, first)):
         with pytest.raises(FormatError, match="other blocks"):
             _read(frame(*blocks))
+
+
+def test_a_frame_that_is_not_as_its_header_says_is_told() -> None:
+    header, frame = container.frame_header(FINGERPRINT, 300, 314), _long_frame()
+    for other, said in (
+        (container.frame_header(FINGERPRINT, 300, 315), "it does not hold as many bytes as its header says"),
+        (container.frame_header(FINGERPRINT, 299, 314), "impossible size"),
+        (container.frame_header(FINGERPRINT, 0, 314), "blocks of no bytes"),
+    ):
+        with pytest.raises(FormatError, match=f"^damaged (frame|block|header): {said}$"):
+            _read(other + frame[len(header) :])
+    empty = container.encode_block(Block(Method.VAE, 0, b""))
+    with pytest.raises(FormatError, match=r"^damaged block: impossible size$"):
+        _read(container.frame_header(FINGERPRINT, 300, None) + empty)
+
+
+def test_blocks_have_a_size_that_readers_take() -> None:
+    for size in (1, container.MAX_BLOCK_SIZE):
+        container.check_block_size(size)
+    for size in (0, container.MAX_BLOCK_SIZE + 1):
+        with pytest.raises(ValueError, match=r"^block size must be 1 to 16777216$"):
+            container.check_block_size(size)
+
+
+def test_a_stored_block_that_is_damaged_is_told() -> None:
+    block = container.stored(b"text")
+    assert container.stored_content(block) == b"text"
+    for at in range(8):
+        payload = block.payload[:at] + bytes([block.payload[at] ^ 1]) + block.payload[at + 1 :]
+        with pytest.raises(IntegrityError, match=r"^checksum mismatch: the data are damaged$"):
+            container.stored_content(block._replace(payload=payload))
 
 
 def test_ignorable_flags_are_ignored() -> None:
