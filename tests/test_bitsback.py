@@ -229,7 +229,7 @@ def test_presets_are_compared_often_at_first_and_dropped_if_they_are_far_behind(
     assert same.parts[6:-1] == [end // 4 for end in ends[5:-2]]
     assert (choice.preset, len(same.dropped)) == (0, 3)
     choice, some = compare(32 + 81, 3, 2, 0, 9)  # after the first 32 bytes, 1 + 9 / 8 bits are the limit
-    assert (choice.preset, some.dropped) == (2, [(32, 9), (32, 3), (64, 2)])
+    assert (choice.preset, some.dropped, some.parts) == (2, [(32, 9), (32, 3), (64, 2)], [32, 32])
     choice, some = compare(32 + 400, 3, 0, 9, 4)
     assert (choice.preset, some.dropped) == (1, [(32, 4), (32, 9), (160, 3)])
     choice, all_read = compare(32, 1, 0, 0, 1)

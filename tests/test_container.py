@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import tracemalloc
 from zlib import crc32
@@ -10,6 +11,7 @@ from zlib import crc32
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_golden import skippable
 
 from vaezip import container
 from vaezip.byteio import ByteReader
@@ -65,6 +67,35 @@ def test_the_short_form(block: Block) -> None:
     assert _read(frame) == [block]
     assert _read(frame + frame) == [block, block]
     assert len(frame) - len(block.payload) <= (5 if block.size < 224 else 7)
+
+
+def test_what_a_header_says() -> None:
+    for frame, expected in (
+        (container.short_frame(FINGERPRINT, SOME[0]), (FINGERPRINT[:1], None, None, 10, 5)),
+        (container.short_frame(FINGERPRINT, SOME[1], b"12345678"), (FINGERPRINT[:1], b"1", None, 4, 6)),
+        (_long_frame(), (FINGERPRINT[:8], None, 300, 314, 18)),
+        (_long_frame(None), (FINGERPRINT[:8], None, 300, None, 17)),
+        (skippable(bytes(20)), (b"", None, None, 0, 5)),
+    ):
+        header = container.read_header(ByteReader(io.BytesIO(frame)))
+        assert header is not None
+        assert dataclasses.astuple(header)[:5] == expected
+        assert header.is_short == (expected[2] is None and expected[0] != b"")
+
+
+def test_skippable_frames_have_bounds() -> None:
+    assert _read(skippable(b"") + _long_frame() + skippable(bytes(300))) == SOME
+    with pytest.raises(FormatError, match=r"^damaged skippable frame: its sizes disagree$"):
+        _read(skippable(bytes(20))[:-4] + bytes([20, 0, 0, 0]))
+    for size, error in (
+        ((1 << 32) - 10, TruncatedError),
+        ((1 << 32) - 9, FormatError),
+        ((1 << 32), FormatError),
+    ):
+        header = container.SKIPPABLE + container.encode_number(size)
+        with pytest.raises(error) as caught:
+            _read(header)
+        assert (str(caught.value) == "damaged header: a frame that is too long") == (error is FormatError)
 
 
 @pytest.mark.parametrize("content_size", [314, None])
@@ -238,20 +269,38 @@ def test_a_stored_block_has_no_preset() -> None:
     "data", [b"plain text", b"\x1f\x8b\x08\0", b"\xf6", b"\xf6ffentlich", b"\xfcber alles", b"\xff\xfea\0b\0"]
 )
 def test_other_files_are_refused(data: bytes) -> None:
-    with pytest.raises(FormatError):
+    with pytest.raises(FormatError, match=r"^(not a \.vz file|the file ends too early)"):
         _read(data)
+    with pytest.raises(
+        FormatError, match=r"^(the data after the last frame are not|damaged header|the file ends)"
+    ):
+        _read(_long_frame() + data)
 
 
-def test_trailing_garbage_is_named() -> None:
-    with pytest.raises(FormatError, match="after the last frame"):
-        _read(_long_frame() + b"garbage")
+def test_damage_is_told_from_what_is_no_frame_if_one_was_there_before() -> None:
+    frame = container.short_frame(FINGERPRINT, SOME[0])
+    damaged = frame[:3] + bytes([frame[3] ^ 1]) + frame[4:]
+    no_version = bytes([container.MAGIC, 0]) + frame
+    for data in (damaged, no_version):
+        with pytest.raises(FormatError, match=r"^not a \.vz file, or its header is damaged$"):
+            _read(data)
+        with pytest.raises(FormatError, match=r"^damaged header$"):
+            _read(frame + data)
 
 
 def test_huge_blocks_are_refused_before_anything_is_allocated() -> None:
-    with pytest.raises(LimitError):
-        _read(container.frame_header(FINGERPRINT, 1 << 40, None))
-    with pytest.raises(LimitError):
-        _read(container.short_frame(FINGERPRINT, Block(Method.VAE, 1 << 40, b"")))
+    most = container.MAX_BLOCK_SIZE
+    for data in (
+        container.frame_header(FINGERPRINT, most + 1, None),
+        container.short_frame(FINGERPRINT, Block(Method.VAE, most + 1, b"")),
+    ):
+        with pytest.raises(LimitError, match=r"^the blocks are larger than 16 MiB$"):
+            _read(data)
+    end = container.Index(len(container.frame_header(FINGERPRINT, most, None))).to_bytes()
+    assert _read(container.frame_header(FINGERPRINT, most, None) + end) == []
+    for size, payload in ((most, b""), (1, b"12345")):
+        block = Block(Method.VAE, size, payload)
+        assert _read(container.short_frame(FINGERPRINT, block)) == [block]
     with pytest.raises(FormatError, match="impossible size"):
         _read(container.short_frame(FINGERPRINT, Block(Method.VAE, 1, b"123456")))
 

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaezip.ans import TOTAL, AnsStack, quantise
+from vaezip.coder import Coder
 from vaezip.errors import ModelError
 from vaezip.latent import PHASES, Latent, offsets
 from vaezip.network.architecture import Architecture
+from vaezip.rans import PythonCoder
 
 STEPS, SCALES, OFFSETS = 9, 3, 5
 Tables = dict[str, np.ndarray]
@@ -47,17 +49,19 @@ def test_a_posterior_lies_around_its_mean_and_within_the_grid(mean: int, scale: 
     rounded = (nearest + 4) // 8
     assert sorted(candidates) == [*range(rounded - 2, rounded + 3)]
     assert candidates == sorted(candidates, key=lambda value: (abs(8 * value - nearest), value))
+    assert {q.candidates.dtype, q.frequencies.dtype} == {np.dtype(np.int32)}
     phase = nearest - 8 * rounded + 4
     table = found["latent.posterior"][min(max(scale, 0), SCALES - 1), phase]
     assert q.frequencies[0].tolist() == table.tolist()
 
 
-def test_the_prior_knows_the_whole_grid() -> None:
-    found = tables()
-    known = latent(found)
+@pytest.mark.parametrize("coder", [AnsStack.coder, PythonCoder])
+def test_the_prior_knows_the_whole_grid(coder: type[Coder]) -> None:
+    known = latent(tables())
     assert known.furthest == 4
+    stack_type = type("Stack", (AnsStack,), {"coder": coder})
     for value in range(-4, 5):
-        z, stack = np.array([value, -value], np.int32), AnsStack(12345)
+        z, stack = np.array([value, -value], np.int32), stack_type(12345)
         known.push_prior(stack, z)
         back = known.pop_prior(stack)
         assert (back.tolist(), back.dtype, stack.single()) == (z.tolist(), np.int32, 12345)
