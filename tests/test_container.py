@@ -242,6 +242,10 @@ def test_blocks_have_a_size_that_readers_take() -> None:
     for size in (0, container.MAX_BLOCK_SIZE + 1):
         with pytest.raises(ValueError, match=r"^block size must be 1 to 16777216$"):
             container.check_block_size(size)
+    header, block = container.frame_header(FINGERPRINT, 1, None), Block(Method.VAE, 1, b"")
+    index = container.Index(len(header))
+    index.add(block)
+    assert _read(header + container.encode_block(block) + index.to_bytes()) == [block]
 
 
 def test_a_stored_block_that_is_damaged_is_told() -> None:
@@ -275,6 +279,14 @@ def test_other_files_are_refused(data: bytes) -> None:
         FormatError, match=r"^(the data after the last frame are not|damaged header|the file ends)"
     ):
         _read(_long_frame() + data)
+
+
+@pytest.mark.parametrize(("kin", "said"), [(b"\xf5vzp\x01", "a pack: "), (b"\xf5vzd\x01", "a dictionary: ")])
+def test_kin_is_known_by_its_name(kin: bytes, said: str) -> None:
+    with pytest.raises(FormatError, match=f"^not a .vz file, but {said}"):
+        _read(kin)
+    with pytest.raises(FormatError, match=r"^the data after the last frame are not"):
+        _read(_long_frame() + kin)
 
 
 def test_damage_is_told_from_what_is_no_frame_if_one_was_there_before() -> None:
