@@ -17,7 +17,7 @@ import numpy as np
 from vaezip.model import serialise
 from vaezip.network.architecture import Architecture
 from vaezip.tensors import read_tensors
-from vaezip.training.practice import learned_parameters
+from vaezip.training.mixer_practice import learned_parameters
 
 PIECE = 1 << 16  # bytes: a mixer that is practised on pieces learns how texts begin, too
 

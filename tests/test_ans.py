@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaezip.ans import TOTAL, AnsStack, ConstrictionCoder, Decoded, pop_bytes, quantise
+from vaezip.ans_python import PythonCoder
 from vaezip.coder import Coder
 from vaezip.errors import FormatError, IntegrityError
-from vaezip.rans import PythonCoder
 
 TESTS = Path(__file__).parent
 

@@ -90,7 +90,7 @@ def test_a_frame_is_finished_once_and_only_if_nothing_went_wrong(
         with pytest.raises(ValueError, match="has been finished"):
             act()
     compressor = vaezip.VaezipCompressor(model=tiny, block_size=10)
-    monkeypatch.setattr("vaezip.frame.encode_block", interrupt)
+    monkeypatch.setattr("vaezip.frame_encoder.encode_block", interrupt)
     with pytest.raises(KeyboardInterrupt):
         compressor.compress(LINES)
     for act in (compressor.flush, lambda: compressor.compress(b"more")):

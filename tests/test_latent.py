@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaezip.ans import TOTAL, AnsStack, quantise
+from vaezip.ans_python import PythonCoder
 from vaezip.coder import Coder
 from vaezip.errors import ModelError
 from vaezip.latent import PHASES, Latent, offsets
 from vaezip.network.architecture import Architecture
-from vaezip.rans import PythonCoder
 
 STEPS, SCALES, OFFSETS = 9, 3, 5
 Tables = dict[str, np.ndarray]

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from vaezip import engine
 from vaezip.ans import TOTAL
+from vaezip.ans_python import PythonCoder
 from vaezip.engine import REFERENCE, Engine, load_engine
 from vaezip.errors import EngineError
 from vaezip.mixing.parameters import PRESETS
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
-from vaezip.rans import PythonCoder
 
 KERNELS = [name for name in engine.available() if name != REFERENCE]
 TABLE = b"".join(b"%d,item %d,%0.2f\r\n" % (i, i % 7, i * 1.5) for i in range(60))

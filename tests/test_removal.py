@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, Run
-from test_publish import names, refuse
+from test_outputs import names, refuse
 
 import vaezip
 from vaezip.errors import SkippedError

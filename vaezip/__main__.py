@@ -52,7 +52,7 @@ def _heed_signals() -> None:
 def _end(number: int, frame: object) -> NoReturn:
     """Leave at once: an exception could be raised anywhere, and be lost there."""
     # The modules may be missing, or about to be imported: then there is nothing to tidy up either.
-    for module, tidy_up in (("vaezip.publish", "discard_temporaries"), ("vaezip.cli.report", "clear_bar")):
+    for module, tidy_up in (("vaezip.outputs", "discard_temporaries"), ("vaezip.cli.report", "clear_bar")):
         getattr(sys.modules.get(module), tidy_up, lambda: None)()
     # Of the signal itself, or else a shell that runs a script would go on with the next command.
     if os.name == "posix":

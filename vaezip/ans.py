@@ -20,7 +20,7 @@ So push makes the state 2**24 / width times as large, and pop as much smaller. O
 bits, 32 go to a list of words below the state, and come back from there.
 
 The coder is constriction's. It is not built for every machine: where it cannot be imported, a twin takes
-its place, the kernel's or, without a kernel, Python's (`vaezip.rans`), and gives the same words.
+its place, the kernel's or, without a kernel, Python's (`vaezip.ans_python`), and gives the same words.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _best_coder() -> type[Coder]:
     try:
         from vaezip.kernel.ans import KernelCoder
     except ImportError:
-        from vaezip.rans import PythonCoder
+        from vaezip.ans_python import PythonCoder
 
         return PythonCoder
     return KernelCoder

@@ -8,12 +8,12 @@ import numpy as np
 
 from vaezip import bitsback, container
 from vaezip.at_hand import AtHand
+from vaezip.compressibility import looks_compressible
 from vaezip.container import Block, Header, Method
 from vaezip.dictionaries.priming import Primed
 from vaezip.errors import FormatError, IntegrityError, VaezipError
 from vaezip.meter import Ticker
 from vaezip.model import Model
-from vaezip.redundancy import looks_compressible
 
 DEFAULT_BLOCK_SIZE = 512 << 10
 # Up to this size a block is coded with the null latent, too, and the smaller result kept: beyond it the few

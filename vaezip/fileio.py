@@ -1,4 +1,4 @@
-"""Files compressed, decompressed, tested or listed: `files`, `publish` and `stream` put together."""
+"""Files compressed, decompressed, tested or listed: `files`, `outputs` and `stream` put together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vaezip.messages.codec import MessageCodec
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
 from vaezip.naming import make_folders
-from vaezip.publish import Sink, Warn, open_target, standard_output
+from vaezip.outputs import Sink, Warn, open_target, standard_output
 from vaezip.stream import Sizes, compress_stream, decompress_stream
 
 _MANY = 16  # models, or dictionaries, in one file; no more are told

@@ -14,7 +14,7 @@ from typing import IO, Any, Literal, cast
 from vaezip import container
 from vaezip.at_hand import AtHand, at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
-from vaezip.blockmap import BlockMap
+from vaezip.block_index import BlockIndex
 from vaezip.byteio import ByteReader, ByteWriter, flat
 from vaezip.container import Block, Header
 from vaezip.dictionaries.dictionary import DictionaryLike
@@ -266,7 +266,7 @@ class _Content(io.RawIOBase):
         self._known = known
         self._can_seek = hasattr(file, "seekable") and file.seekable()
         self._begin = file.tell() if self._can_seek else 0
-        self._map: BlockMap | None = None
+        self._block_index: BlockIndex | None = None
         self._decoded = self._decode(_all_blocks(ByteReader(file)))
         self._block, self._at, self._before = (
             b"",
@@ -342,12 +342,12 @@ class _Content(io.RawIOBase):
                 )
             raise
 
-    def _blocks(self) -> BlockMap:
-        if self._map is None:
+    def _blocks(self) -> BlockIndex:
+        if self._block_index is None:
             with self._errors_named():
-                self._map = BlockMap(self._file, self._begin)
+                self._block_index = BlockIndex(self._file, self._begin)
             self._decode_from(self._before + len(self._block))  # the file below is elsewhere now
-        return self._map
+        return self._block_index
 
     def _decode_from(self, offset: int) -> int:
         """Let the next block be that which holds a position; returns where it begins."""

@@ -11,7 +11,7 @@ from vaezip.byteio import ByteReader, flat
 from vaezip.container import Header, Index
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import TruncatedError, VaezipError
-from vaezip.frame import FrameEncoder
+from vaezip.frame_encoder import FrameEncoder
 from vaezip.known_models import ModelLike, loaded
 
 

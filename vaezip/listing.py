@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 from vaezip import container
-from vaezip.blockmap import BlockMap
+from vaezip.block_index import BlockIndex
 from vaezip.byteio import ByteReader, Readable
 from vaezip.errors import TruncatedError
 
@@ -41,7 +41,7 @@ def list_frames(file: str | os.PathLike[str] | Readable) -> Iterator[FrameInfo]:
             yield from list_frames(opened)
     elif hasattr(file, "seekable") and cast(Any, file).seekable():
         seekable = cast(Any, file)
-        for frame in BlockMap(seekable, seekable.tell()).frames():
+        for frame in BlockIndex(seekable, seekable.tell()).frames():
             header = frame.header
             yield FrameInfo(
                 frame.compressed_size,

@@ -18,7 +18,7 @@ from vaezip.errors import FileError, MissingExtraError, printable
 from vaezip.files import open_source
 from vaezip.inputs import STDIO
 from vaezip.naming import Guard
-from vaezip.publish import Sink, open_target, standard_output
+from vaezip.outputs import Sink, open_target, standard_output
 
 try:
     import matplotlib

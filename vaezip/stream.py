@@ -15,7 +15,7 @@ from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
 from vaezip.container import Block, Header
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import LimitError, TruncatedError
-from vaezip.frame import FrameEncoder
+from vaezip.frame_encoder import FrameEncoder
 from vaezip.known_models import ModelLike, Models, loaded
 from vaezip.meter import Meter, Part, Ticker
 from vaezip.workers import batches, in_order, thread_count

@@ -135,7 +135,7 @@ def _drawn(atlas: Atlas, title: str | None) -> str:
 def _write(path: str, overwrite: bool, report: Report, make: Callable[[], str]) -> None:
     """Write the picture or page, which is made once it is known that it may be written."""
     from vaezip.byteio import ByteWriter
-    from vaezip.publish import open_target, standard_output
+    from vaezip.outputs import open_target, standard_output
 
     if path == STDIO:
         ByteWriter(standard_output()).write(make().encode())

@@ -10,7 +10,7 @@ from vaezip.dictionaries.dictionary import Dictionary, make_dictionary
 from vaezip.dictionaries.selection import choose_texts
 from vaezip.errors import DictionaryError
 from vaezip.fileio import opened
-from vaezip.publish import open_target, standard_output
+from vaezip.outputs import open_target, standard_output
 
 _MOST = 64 << 20  # bytes of samples that are read
 

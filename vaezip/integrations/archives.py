@@ -12,7 +12,7 @@ from vaezip.errors import FormatError
 from vaezip.fileobject import VaezipFile
 from vaezip.files import Identity, identity
 from vaezip.naming import SUFFIX
-from vaezip.publish import open_target
+from vaezip.outputs import open_target
 
 _NAME, _SUFFIX = "vztar", ".tar" + SUFFIX
 

@@ -15,7 +15,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from vaezip.blockmap import BlockMap
+from vaezip.block_index import BlockIndex
 from vaezip.errors import VaezipError
 from vaezip.integrations.compression import ClosingFile
 from vaezip.known_models import ModelLike
@@ -129,7 +129,7 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
     def _content_size(self, name: str) -> int:
         with self.fs.open(name, "rb", block_size=_NEAR) as file:
             try:
-                return BlockMap(file).size
+                return BlockIndex(file).size
             except VaezipError as error:
                 raise type(error)(f"{name}: {error}") from error
 

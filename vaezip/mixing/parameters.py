@@ -1,7 +1,8 @@
 """The mixer's part of a model file: its tables, and presets of its weights and maps.
 
 A preset is what weights and maps are before a block's first byte, learned beforehand on texts of some kind
-(`vaezip.training.practice`), so that the first bytes of a file profit; a block says which of them is its own.
+(`vaezip.training.mixer_practice`), so that the first bytes of a file profit; a block says which of them is
+its own.
 """
 
 from __future__ import annotations

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import Decoded
+from vaezip.ans_python import PythonCoder
 from vaezip.meter import Ticker
 from vaezip.mixing.mixer import Mixer
 from vaezip.mixing.parameters import PRESETS, Learned, MixerParameters
 from vaezip.network.contexts import ContextState
 from vaezip.network.decoder import Decoder
 from vaezip.network.ops import Int32
-from vaezip.rans import PythonCoder
 
 _CHUNK = 2048  # positions that the network runs at once
 

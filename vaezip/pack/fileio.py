@@ -19,6 +19,7 @@ from vaezip.known_models import chosen_models
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
 from vaezip.naming import make_folders
+from vaezip.outputs import Sink, open_target, standard_output
 from vaezip.pack.coder import record_coder
 from vaezip.pack.layout import (
     NAMED,
@@ -32,7 +33,6 @@ from vaezip.pack.layout import (
 from vaezip.pack.packing import check_name, new_header, segments_of
 from vaezip.pack.records import Records
 from vaezip.pack.unordered import Record
-from vaezip.publish import Sink, open_target, standard_output
 
 if sys.platform != "win32":
     import fcntl

@@ -8,7 +8,7 @@ from vaezip.files import Source
 from vaezip.known_models import loaded
 from vaezip.meter import Meter, Part, Ticker
 from vaezip.model import Model
-from vaezip.publish import Sink
+from vaezip.outputs import Sink
 from vaezip.show.account import Shown
 from vaezip.show.attribution import attribute
 from vaezip.show.characters import split_characters

@@ -14,7 +14,7 @@ from vaezip.byteio import ByteWriter
 from vaezip.errors import FileError
 from vaezip.files import open_source, reason
 from vaezip.inputs import STDIO
-from vaezip.publish import Sink, refuse_existing, standard_output
+from vaezip.outputs import Sink, refuse_existing, standard_output
 
 if TYPE_CHECKING:
     from vaezip.training.loop import Progress

@@ -30,7 +30,7 @@ from vaezip.network.decoder import EXP_ENTRIES, LOGIT_UNIT, MODULATION_SHIFT, OU
 from vaezip.network.encoder import CONV2_MAX, POOL_SHIFT, Encoder, encoder_view
 from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, NORM_BITS, RESIDUAL_BOUND, VALUE_BITS
 from vaezip.training.data import Corpus, SegmentSource, TextFile
-from vaezip.training.practice import learned_parameters
+from vaezip.training.mixer_practice import learned_parameters
 from vaezip.training.vae import Layer, Vae
 
 Array = NDArray[Any]

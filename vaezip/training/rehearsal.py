@@ -13,8 +13,8 @@ from vaezip.training.data import Corpus, TextFile
 from vaezip.training.devices import CPU
 from vaezip.training.evaluate import evaluate, evaluated
 from vaezip.training.loop import Trainer
+from vaezip.training.mixer_practice import PASSES, PASSES_PRACTISED, texts_in_time
 from vaezip.training.mixer_tables import unpractised
-from vaezip.training.practice import PASSES, PASSES_PRACTISED, texts_in_time
 from vaezip.training.quantise import calibration_texts, quantise
 from vaezip.training.vae import Vae
 

@@ -19,7 +19,7 @@ from vaezip.files import reason
 from vaezip.inputs import STDIO
 from vaezip.model import Model, parse_model, read_model_file
 from vaezip.network.architecture import Architecture
-from vaezip.publish import open_target, refuse_existing
+from vaezip.outputs import open_target, refuse_existing
 from vaezip.tensors import read_tensors
 from vaezip.training.checkpoint import replacing
 from vaezip.training.data import SegmentSource, read_corpus, walk

@@ -16,7 +16,7 @@ import pytest
 from conftest import TINY, Run
 
 import vaezip
-from vaezip import publish
+from vaezip import outputs
 from vaezip.errors import FileError
 from vaezip.files import Source, open_source
 
@@ -33,7 +33,7 @@ def write(
 ) -> list[str]:
     """Publish a file that holds b"new"; returns the warnings."""
     warnings: list[str] = []
-    with publish.open_target(path, overwrite=overwrite, named=named, like=like, warn=warnings.append) as sink:
+    with outputs.open_target(path, overwrite=overwrite, named=named, like=like, warn=warnings.append) as sink:
         sink.write(b"new")
         meanwhile()
     return warnings
@@ -106,7 +106,7 @@ def test_of_two_writers_one_wins_and_the_other_hears_it(tmp_path: Path) -> None:
 
     def work(number: int) -> None:
         try:
-            with publish.open_target(tmp_path / "x", overwrite=False) as sink:
+            with outputs.open_target(tmp_path / "x", overwrite=False) as sink:
                 sink.write(b"%d" % number)
                 barrier.wait()
             outcomes.append(number)
@@ -306,7 +306,7 @@ def test_proc_pipes_and_devices_are_read_as_by_others(run: Run, tmp_path: Path) 
 
 def test_without_links_a_signal_leaves_no_empty_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def end(source: str, target: str) -> None:  # as the handler of a signal does just then
-        publish.discard_temporaries()
+        outputs.discard_temporaries()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "link", refuse(errno.EPERM))

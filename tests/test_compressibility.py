@@ -9,7 +9,7 @@ import zlib
 import pytest
 from texts import texts
 
-from vaezip.redundancy import looks_compressible
+from vaezip.compressibility import looks_compressible
 
 LEAST = 20_000  # bytes; shorter blocks are coded in any case
 PAGE = texts()["english"] + texts()["python"] + texts()["russian"]

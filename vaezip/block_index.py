@@ -1,4 +1,4 @@
-"""A map of the blocks of a seekable `.vz` file, so that reading anywhere costs one block."""
+"""Where the blocks of a seekable `.vz` file lie, so that reading anywhere costs one block."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FrameExtent(NamedTuple):
     blocks: int
 
 
-class BlockMap:
+class BlockIndex:
     """The blocks of all frames from `begin` to the end of a file.
 
     A frame of blocks is known by its index, which is found from its end, and so is the length of a skippable
