@@ -146,10 +146,11 @@ def payloads(data: bytes) -> str:
     head, payload = data[:5].ljust(5, b"\0"), data[5:]
     long = head[2] & 1
     size = int.from_bytes(head[:2], "little") % 600 if long else head[0] % (_REFERENCE_BYTES + 1)
-    latent, preset = bool(head[3] & 1), head[4] % PRESETS
+    method = container.Method.VAE if head[3] & 1 else container.Method.VAE_NULL
+    block = container.Block(method, size, payload, head[4] % PRESETS)
 
     def decode(model: Model) -> bytes:
-        return bitsback.decode(model, payload, size, latent=latent, preset=preset)
+        return bitsback.decode(model, block)
 
     return agreed(decode, size, ask_reference=_is_chosen(data))[0]
 
@@ -232,11 +233,11 @@ def check_model(model: Model) -> None:
     if len(made) != 1 or len({self_test_value(one, text) for one in kernels}) != 1:
         raise ViolationError("engines make different integers")
     for latent in [False, True] if bitsback.can_carry_latent(model, len(TEXT)) else [False]:
-        coded = {bitsback.encode(one, TEXT, latent=latent, preset=1).payload for one in kernels}
+        coded = {bitsback.encode(one, TEXT, latent=latent, preset=1).block for one in kernels}
         if len(coded) != 1:
             raise ViolationError("engines code differently")
-        payload = coded.pop()
-        back = {bitsback.decode(one, payload, len(TEXT), latent=latent, preset=1) for one in kernels}
+        block = coded.pop()
+        back = {bitsback.decode(one, block) for one in kernels}
         if back != {TEXT}:
             raise ViolationError("the text does not come back")
 
@@ -248,9 +249,7 @@ def frame_seeds() -> dict[bytes, bytes]:
     seeds = {frame: stream.decompress(frame, model=FASTEST) for frame in golden}
     for i in range(2 * PRESETS):
         text, preset, latent = TEXT[: 20 + i], i % PRESETS, i >= PRESETS
-        payload = bitsback.encode(FASTEST, text, latent=latent, preset=preset).payload
-        method = container.Method.VAE if latent else container.Method.VAE_NULL
-        block = container.Block(method, len(text), payload, preset)
+        block = bitsback.encode(FASTEST, text, latent=latent, preset=preset).block
         seeds[container.short_frame(FASTEST.fingerprint, block)] = text
     return seeds
 
@@ -274,8 +273,8 @@ def text_seeds() -> list[bytes]:
 def payload_seeds() -> list[bytes]:
     """Input of `payloads` that decodes."""
     text = TEXT[:_REFERENCE_BYTES]
-    coded = [bitsback.encode(FASTEST, text, latent=latent, preset=2).payload for latent in (False, True)]
-    return [bytes([len(text), 0, 0, latent, 2]) + payload for latent, payload in enumerate(coded)]
+    coded = [bitsback.encode(FASTEST, text, latent=latent, preset=2).block for latent in (False, True)]
+    return [bytes([len(text), 0, 0, latent, 2]) + block.payload for latent, block in enumerate(coded)]
 
 
 def model_seeds() -> list[bytes]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import vaezip
 from vaezip import bitsback
 from vaezip.ans import PRECISION, AnsStack, pop_bytes
-from vaezip.bitsback import CodedBlock
+from vaezip.container import Block, Method
 from vaezip.engine import REFERENCE, Engine, available
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.information import account
@@ -40,7 +40,7 @@ def test_the_six_lines_of_the_paper(tiny: Model, prose: bytes) -> None:
     stack.push_intervals(tiny.predictor(z, 0, len(x)).intervals(text))  # code x with p(x|z)
     latent.push_prior(stack, z)  # code z with p(z)
 
-    assert stack.to_bytes() == bitsback.encode(tiny, x, latent=True, preset=0).payload
+    assert stack.to_bytes() == bitsback.encode(tiny, x, latent=True, preset=0).block.payload
     assert stack.bits() > CHECK_BITS
 
     assert (latent.pop_prior(stack) == z).all()  # decode z with p(z)
@@ -69,16 +69,16 @@ def _texts(prose: bytes) -> list[bytes]:
 def test_blocks_decode_and_cost_what_the_model_says(tiny: Model, prose: bytes, latent: bool) -> None:
     texts = _texts(prose)
     for preset, text in zip(itertools.cycle(range(PRESETS)), texts):
-        block = bitsback.encode(tiny, text, latent=latent, preset=preset)
-        assert bitsback.decode(tiny, block.payload, len(text), latent=latent, preset=preset) == text
-        bill = account(tiny, text, block, preset)
-        bits = 8 * len(block.payload)
+        encoded = bitsback.encode(tiny, text, latent=latent, preset=preset)
+        assert bitsback.decode(tiny, encoded.block) == text
+        bill = account(tiny, text, encoded)
+        bits = 8 * len(encoded.block.payload)
         check = bitsback.checksum(text).bit_length()
         told = check + bill.x_bits + bill.z_bits
         # What drew z comes back but for what a stack of so few bits cannot give with a row's precision.
         assert bits <= told - bill.posterior_bits + PRECISION
         # Nothing else is lost but what fills the last byte, and what rounding to whole bits hides.
-        assert abs(bits - (told - block.returned_bits)) < 2 * BYTE_BITS
+        assert abs(bits - (told - encoded.returned_bits)) < 2 * BYTE_BITS
 
 
 @pytest.mark.parametrize("engine", available())
@@ -87,12 +87,7 @@ def test_blocks_are_decoded_in_step(
 ) -> None:
     """Of other lengths, latents and presets each; the first to end is not the first one."""
     texts = [prose[:900], b"", prose[40:300], prose[:5000] if engine != REFERENCE else prose[:950]]
-    blocks = [
-        CodedBlock(
-            bitsback.encode(tiny, text, latent=i > 1, preset=i).payload, len(text), latent=i > 1, preset=i
-        )
-        for i, text in enumerate(texts)
-    ]
+    blocks = [bitsback.encode(tiny, text, latent=i > 1, preset=i).block for i, text in enumerate(texts)]
     monkeypatch.setenv("VAEZIP_ENGINE", engine)
     model = load_model(TINY)
     told: list[int] = []
@@ -107,10 +102,10 @@ def test_bits_come_back(tiny: Model, prose: bytes) -> None:
     blocks = [prose[i : i + 1100] for i in range(0, 4000, 400)]
     encoded = [bitsback.encode(tiny, block, latent=True, preset=1) for block in blocks]
     returned = np.mean([e.returned_bits for e in encoded])
-    possible = np.mean([account(tiny, b, e, 1).posterior_bits for b, e in zip(blocks, encoded, strict=True)])
+    possible = np.mean([account(tiny, b, e).posterior_bits for b, e in zip(blocks, encoded, strict=True)])
     # What lies above a row's precision can come back, but for the odd bit.
     assert returned >= min(CHECK_BITS - PRECISION - 2, 0.7 * possible)
-    assert [bitsback.decode(tiny, e.payload, 1100, latent=True, preset=1) for e in encoded] == blocks
+    assert [bitsback.decode(tiny, e.block) for e in encoded] == blocks
 
 
 def test_the_checksum_draws_the_latent(tiny: Model, prose: bytes) -> None:
@@ -154,35 +149,35 @@ def test_any_encoder_output_gives_a_posterior_that_inverts(
 
 
 def test_damage_is_found(tiny: Model, prose: bytes) -> None:
-    payload = bitsback.encode(tiny, prose[:100], latent=True, preset=0).payload
-    for bit in range(0, 8 * len(payload) - 8, 7):
-        damaged = bytearray(payload)
+    block = bitsback.encode(tiny, prose[:100], latent=True, preset=0).block
+    for bit in range(0, 8 * len(block.payload) - 8, 7):
+        damaged = bytearray(block.payload)
         damaged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(IntegrityError):
-            bitsback.decode(tiny, bytes(damaged), 100, latent=True, preset=0)
+            bitsback.decode(tiny, block._replace(payload=bytes(damaged)))
 
 
 @given(
     payload=st.binary(max_size=80),
     size=st.integers(0, 100),
-    latent=st.booleans(),
+    method=st.sampled_from([Method.VAE, Method.VAE_NULL]),
     preset=st.integers(0, PRESETS - 1),
 )
-def test_any_payload_is_refused(tiny: Model, payload: bytes, size: int, latent: bool, preset: int) -> None:
+def test_any_payload_is_refused(tiny: Model, payload: bytes, size: int, method: Method, preset: int) -> None:
     """But for the one in four thousand millions that has the right checksum; and nothing crashes."""
     with pytest.raises((IntegrityError, FormatError)):
-        bitsback.decode(tiny, payload + b"\1", size, latent=latent, preset=preset)
+        bitsback.decode(tiny, Block(method, size, payload + b"\1", preset))
 
 
 def test_a_tiny_payload_that_claims_a_long_text_is_refused_at_once(tiny: Model) -> None:
     with pytest.raises(IntegrityError):
-        bitsback.decode(tiny, b"\1", 16 << 20, latent=False, preset=0)
+        bitsback.decode(tiny, Block(Method.VAE_NULL, 16 << 20, b"\1"))
 
 
 def test_zeros_whose_checksum_leaves_the_stack_empty(tiny: Model) -> None:
     """The one text that an empty stack may hold: b"" has checksum 0, and so does nothing else this short."""
-    assert bitsback.encode(tiny, b"", latent=False, preset=0).payload == b""
-    assert bitsback.decode(tiny, b"", 0, latent=False, preset=0) == b""
+    empty = bitsback.encode(tiny, b"", latent=False, preset=0).block
+    assert empty.payload == bitsback.decode(tiny, empty) == b""
 
 
 def test_the_preset_is_the_one_that_suits_the_beginning(tiny: Model, prose: bytes) -> None:
@@ -190,7 +185,8 @@ def test_the_preset_is_the_one_that_suits_the_beginning(tiny: Model, prose: byte
     chosen = []
     for text in (prose[2000:4000], table):
         sizes = [
-            len(bitsback.encode(tiny, text, latent=False, preset=preset).payload) for preset in range(PRESETS)
+            len(bitsback.encode(tiny, text, latent=False, preset=preset).block.payload)
+            for preset in range(PRESETS)
         ]
         chosen.append(bitsback.PresetChoice(tiny, text).preset)
         assert sizes[chosen[-1]] == min(sizes) < max(sizes)
@@ -274,12 +270,9 @@ def test_short_blocks_have_shorter_checksums() -> None:
 def test_progress_is_told_in_bytes(tiny: Model, prose: bytes) -> None:
     for latent in (False, True):
         told: list[int] = []
-        block = bitsback.encode(tiny, prose[:500], latent=latent, preset=2, tick=told.append)
+        block = bitsback.encode(tiny, prose[:500], latent=latent, preset=2, tick=told.append).block
         assert sum(told) == 500
-        assert (
-            bitsback.decode(tiny, block.payload, 500, latent=latent, preset=2, tick=told.append)
-            == prose[:500]
-        )
+        assert bitsback.decode(tiny, block, told.append) == prose[:500]
         assert sum(told) == 1000
 
 
@@ -287,12 +280,12 @@ def test_after_a_dictionary_there_is_neither_a_latent_nor_another_preset(tiny: M
     primed = vaezip.make_dictionary([b"a line", b"another"]).primed(tiny)
     with primed.predictor(7) as predictor:
         intervals = predictor.intervals(np.frombuffer(b"a third", np.uint8))
-    payload = bitsback.encode(tiny, b"a third", latent=False, preset=0, intervals=intervals).payload
-    assert bitsback.decode(tiny, payload, 7, latent=False, preset=0, primed=primed) == b"a third"
+    block = bitsback.encode(tiny, b"a third", latent=False, preset=0, intervals=intervals).block
+    assert bitsback.decode(tiny, block, primed=primed) == b"a third"
     said = r"^damaged block: no encoder has a latent or another preset with a dictionary$"
-    for choice in ({"latent": True, "preset": 0}, {"latent": False, "preset": 1}):
+    for other in (block._replace(method=Method.VAE, size=100), block._replace(preset=1)):
         with pytest.raises(FormatError, match=said):
-            bitsback.decode(tiny, payload, 100, primed=primed, **choice)
+            bitsback.decode(tiny, other, primed=primed)
 
 
 def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:
@@ -302,12 +295,15 @@ def test_an_empty_block_needs_no_predictor(tiny: Model) -> None:
         raise AssertionError("a predictor was made")
 
     model = dataclasses.replace(tiny, engine=Engine("none", refuse, refuse, refuse))
-    assert bitsback.decode(model, b"", 0, latent=False, preset=0) == b""
+    assert bitsback.decode(model, Block(Method.VAE_NULL, 0, b"")) == b""
     for payload in (b"\1", b"\1\2\3\4\5"):
         with pytest.raises(
             IntegrityError, match=r"^checksum mismatch: the data are damaged, or were coded with"
         ):
-            bitsback.decode(model, payload, 0, latent=False, preset=0)
-    for payload, latent, said in ((b"", True, "too short to carry a latent"), (b"\0", False, "it ends in")):
+            bitsback.decode(model, Block(Method.VAE_NULL, 0, payload))
+    for method, payload, said in (
+        (Method.VAE, b"", "too short to carry a latent"),
+        (Method.VAE_NULL, b"\0", "it ends in"),
+    ):
         with pytest.raises(FormatError, match=f"^damaged block: {said}"):
-            bitsback.decode(model, payload, 0, latent=latent, preset=0)
+            bitsback.decode(model, Block(method, 0, payload))

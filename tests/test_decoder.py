@@ -20,7 +20,6 @@ from texts import noise
 
 import vaezip
 from vaezip import bitsback, container
-from vaezip.container import Method
 from vaezip.model import Model
 from vaezip.pack.layout import ordered_body
 
@@ -121,8 +120,8 @@ def test_several_frames_decode_and_a_size_may_be_unknown(alone: Any, prose: byte
     ids=["fields", "indents", "repeats", "all kinds of bytes"],
 )
 def test_texts_that_reach_far_corners_of_the_mixer_decode(alone: Any, tiny: Model, text: bytes) -> None:
-    payload = bitsback.encode(tiny, text, latent=False, preset=1).payload
-    frame = container.short_frame(tiny.fingerprint, container.Block(Method.VAE_NULL, len(text), payload, 1))
+    block = bitsback.encode(tiny, text, latent=False, preset=1).block
+    frame = container.short_frame(tiny.fingerprint, block)
     assert alone.file(frame) == text
 
 

@@ -91,8 +91,7 @@ def _kinds() -> Iterator[bytes]:
     model = vaezip.load_model(TINY)
     for number, (method, preset) in enumerate(product((Method.VAE, Method.VAE_NULL), range(PRESETS))):
         content = _kind_content(number)
-        payload = bitsback.encode(model, content, latent=method == Method.VAE, preset=preset).payload
-        block = container.Block(method, len(content), payload, preset)
+        block = bitsback.encode(model, content, latent=method == Method.VAE, preset=preset).block
         yield container.short_frame(model.fingerprint, block)
 
 

@@ -20,7 +20,6 @@ from texts import DATA, texts
 
 import vaezip
 from vaezip import bitsback, container
-from vaezip.container import Block, Method
 from vaezip.mixing.history import LONGEST_MATCH, History
 from vaezip.model import Model
 from vaezip.show.account import cost_classes
@@ -58,12 +57,11 @@ def test_a_block_with_a_latent_is_the_one_that_is_coded(tiny: Model) -> None:
     assert block.method == "latent"
     encoded = bitsback.encode(tiny, text, latent=True, preset=block.preset)
     assert block.z.tolist() == encoded.z.tolist()
-    assert block.payload == len(encoded.payload)
+    assert block.payload == len(encoded.block.payload)
     assert encoded.posterior is not None
     prior, _ = tiny.latent.information(encoded.z, encoded.posterior)
     assert block.latent_bits == pytest.approx(prior - encoded.returned_bits)
-    coded = Block(Method.VAE, len(text), encoded.payload, block.preset)
-    assert vaezip.decompress(container.short_frame(tiny.fingerprint, coded), model=tiny) == text
+    assert vaezip.decompress(container.short_frame(tiny.fingerprint, encoded.block), model=tiny) == text
 
 
 def test_threads_change_nothing_and_progress_is_all_of_the_text(tiny: Model) -> None:

@@ -155,7 +155,7 @@ def test_overhead_of_a_short_message(tiny: Model, prose: bytes) -> None:
     """Eight bytes, checksum included, and the last byte of the payload rounded up."""
     text = prose[:200]
     preset = bitsback.PresetChoice(tiny, text).preset
-    null = account(tiny, text, bitsback.encode(tiny, text, latent=False, preset=preset), preset)
+    null = account(tiny, text, bitsback.encode(tiny, text, latent=False, preset=preset))
     assert len(vaezip.compress(text, model=tiny)) <= null.x_bits / 8 + 9
 
 
@@ -245,7 +245,7 @@ def test_a_wide_model_decodes_two_blocks_in_step(
     steps: list[int] = []
     real = bitsback.decode_in_step
 
-    def counted(model: Model, blocks: list[bitsback.CodedBlock], *more: Any) -> list[bytes]:
+    def counted(model: Model, blocks: list[container.Block], *more: Any) -> list[bytes]:
         steps.append(len(blocks))
         return real(model, blocks, *more)
 

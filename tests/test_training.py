@@ -181,7 +181,7 @@ def test_presets_learn_different_texts(tiny: vaezip.Model) -> None:
     )
     texts = PROSE[12_000:15_000], table.replace(b"item", b"unit")[:3000]
     sizes = [
-        [len(bitsback.encode(model, text, latent=False, preset=k).payload) for k in range(PRESETS)]
+        [len(bitsback.encode(model, text, latent=False, preset=k).block.payload) for k in range(PRESETS)]
         for text in texts
     ]
     chosen = [bitsback.PresetChoice(model, text).preset for text in texts]

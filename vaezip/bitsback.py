@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import AnsStack, pop_bytes
+from vaezip.container import Block, Method
 from vaezip.dictionaries.priming import Primed
 from vaezip.errors import FormatError, IntegrityError
 from vaezip.latent import Posterior
@@ -37,19 +38,10 @@ _STEP = 4096  # bytes that are decoded in one go: after each, progress is told, 
 _SHORT = 1024  # bytes; a block up to this size is safe enough with a checksum of 24 bits
 
 
-class CodedBlock(NamedTuple):
-    """A block to decode."""
-
-    payload: bytes
-    size: int  # bytes of the content
-    latent: bool  # whether it carries one
-    preset: int
-
-
 class Encoded(NamedTuple):
     """A coded block, and how its latent was chosen."""
 
-    payload: bytes
+    block: Block
     z: Int32  # (latents,), grid steps
     posterior: Posterior | None  # None: z is the null latent
     returned_bits: int  # bits that popping z took off the stack
@@ -122,20 +114,20 @@ def latent_promises(model: Model, block: bytes, preset: int, null: Int32) -> boo
 
 def encode(
     model: Model,
-    block: bytes,
+    content: bytes,
     *,
     latent: bool,
     preset: int,
     intervals: Int32 | None = None,
     tick: Ticker | None = None,
 ) -> Encoded:
-    """Code one block, with a latent or the null latent, and a preset of the mixer.
+    """Code the content of a block, with a latent or the null latent, and a preset of the mixer.
 
-    intervals: of the block's bytes with the null latent, if they are known. tick: called with numbers of
+    intervals: of the content's bytes with the null latent, if they are known. tick: called with numbers of
     bytes that have been predicted.
     """
-    x = np.frombuffer(block, np.uint8)
-    stack = AnsStack(checksum(block))
+    x = np.frombuffer(content, np.uint8)
+    stack = AnsStack(checksum(content))
     before = stack.bits()
     z, q = model.latent.null(), None
     if latent:
@@ -147,7 +139,8 @@ def encode(
     stack.push_intervals(intervals)
     if latent:
         model.latent.push_prior(stack, z)
-    return Encoded(stack.to_bytes(), z, q, returned)
+    method = Method.VAE if latent else Method.VAE_NULL
+    return Encoded(Block(method, len(content), stack.to_bytes(), preset), z, q, returned)
 
 
 def checksum(block: bytes) -> int:
@@ -165,27 +158,18 @@ def can_carry_latent(model: Model, size: int) -> bool:
     return size >= model.encoder.least_bytes
 
 
-def decode(
-    model: Model,
-    payload: bytes,
-    size: int,
-    *,
-    latent: bool,
-    preset: int,
-    tick: Ticker | None = None,
-    primed: Primed | None = None,
-) -> bytes:
-    """Inverse of `encode`: the `size` bytes of a block.
+def decode(model: Model, block: Block, tick: Ticker | None = None, primed: Primed | None = None) -> bytes:
+    """Inverse of `encode`: the content of a block that is not stored.
 
     tick: called with numbers of bytes that have been decoded. primed: the model after reading a dictionary,
     if the block was coded so; it has the null latent then, and the first preset.
     Raises IntegrityError if the checksum disagrees, FormatError if no encoder can have written the payload.
     """
-    return decode_in_step(model, [CodedBlock(payload, size, latent, preset)], tick, primed)[0]
+    return decode_in_step(model, [block], tick, primed)[0]
 
 
 def decode_in_step(
-    model: Model, blocks: Sequence[CodedBlock], tick: Ticker | None = None, primed: Primed | None = None
+    model: Model, blocks: Sequence[Block], tick: Ticker | None = None, primed: Primed | None = None
 ) -> list[bytes]:
     """As `decode`, of several blocks at once: each weight of the model is read once for a byte of each."""
     with ExitStack() as borrowed:
@@ -204,14 +188,15 @@ def decode_in_step(
 class _Decoding:
     """A block that is being decoded."""
 
-    def __init__(self, model: Model, block: CodedBlock, primed: Primed | None, borrowed: ExitStack) -> None:
-        if block.latent and not can_carry_latent(model, block.size):
+    def __init__(self, model: Model, block: Block, primed: Primed | None, borrowed: ExitStack) -> None:
+        self._has_latent = block.method == Method.VAE
+        if self._has_latent and not can_carry_latent(model, block.size):
             raise FormatError("damaged block: too short to carry a latent")
-        if primed is not None and (block.latent or block.preset):
+        if primed is not None and (self._has_latent or block.preset):
             raise FormatError("damaged block: no encoder has a latent or another preset with a dictionary")
         self._model, self._block = model, block
         self.stack = AnsStack.from_bytes(block.payload)
-        self._z = model.latent.pop_prior(self.stack) if block.latent else model.latent.null()
+        self._z = model.latent.pop_prior(self.stack) if self._has_latent else model.latent.null()
         self.text = bytearray()
         if not block.size:  # a file may have millions of empty frames, and a predictor is large
             return
@@ -229,7 +214,7 @@ class _Decoding:
         """The text, once all of it has been decoded; its checksum must be what chose the latent."""
         text, latent = bytes(self.text), self._model.latent
         intact = True
-        if self._block.latent:
+        if self._has_latent:
             q = latent.posterior(*self._model.encoder(np.frombuffer(text, np.uint8)))
             intact = latent.push_posterior(self.stack, self._z, q)
         if not intact or self.stack.single() != checksum(text):

@@ -11,7 +11,7 @@ from vaezip.at_hand import AtHand
 from vaezip.compressibility import looks_compressible
 from vaezip.container import Block, Header, Method
 from vaezip.dictionaries.priming import Primed
-from vaezip.errors import FormatError, IntegrityError, VaezipError
+from vaezip.errors import FormatError, IntegrityError
 from vaezip.meter import Ticker
 from vaezip.model import Model
 
@@ -40,23 +40,20 @@ def encode_block(
     if Method.VAE_NULL in methods:
         choice = bitsback.PresetChoice(model, content)
         preset, null = choice.preset, choice.intervals(tick)
-        coded = bitsback.encode(model, content, latent=False, preset=preset, intervals=null)
-        blocks.append(Block(Method.VAE_NULL, len(content), coded.payload, preset))
+        blocks.append(bitsback.encode(model, content, latent=False, preset=preset, intervals=null).block)
         latent = Method.VAE in methods and bitsback.latent_promises(model, content, preset, null)
     elif latent := Method.VAE in methods:
         preset = bitsback.PresetChoice(model, content[: bitsback.PROBE_BYTES]).preset
     if latent:
-        coded = bitsback.encode(model, content, latent=True, preset=preset, tick=tick)
-        blocks.append(Block(Method.VAE, len(content), coded.payload, preset))
+        blocks.append(bitsback.encode(model, content, latent=True, preset=preset, tick=tick).block)
     return min(blocks, key=lambda block: len(block.payload))
 
 
 def _encode_primed(model: Model, content: bytes, tick: Ticker | None, primed: Primed) -> Block:
     with primed.predictor(len(content)) as predictor:
         intervals = predictor.intervals(np.frombuffer(content, np.uint8), tick)
-    coded = bitsback.encode(model, content, latent=False, preset=0, intervals=intervals)
-    blocks = container.stored(content), Block(Method.VAE_NULL, len(content), coded.payload)
-    return min(blocks, key=lambda block: len(block.payload))
+    coded = bitsback.encode(model, content, latent=False, preset=0, intervals=intervals).block
+    return min(container.stored(content), coded, key=lambda block: len(block.payload))
 
 
 def methods_to_try(model: Model, content: bytes) -> list[Method]:
@@ -70,15 +67,12 @@ def methods_to_try(model: Model, content: bytes) -> list[Method]:
     return [Method.VAE] if looks_compressible(content) else []
 
 
-def blocks_in_step(at_hand: AtHand, header: Header) -> int:
-    """The number of a frame's blocks that one thread should decode together: 2 with a large model."""
-    if header.block_size is None:  # there is one block at most
+def blocks_in_step(at_hand: AtHand, header: Header, block: Block) -> int:
+    """The number of blocks from this one on that a thread should decode together: 2 with a large model."""
+    if block.method == Method.STORED:
         return 1
-    try:
-        models = list(at_hand.matching(header))
-    except VaezipError:  # it is raised again for the first block that needs a model
-        return 1
-    return 2 if all(model.architecture.multiplications > _MANY for model, _ in models) else 1
+    model, _ = next(at_hand.matching(header))
+    return 2 if model.architecture.multiplications > _MANY else 1
 
 
 def decode_blocks(
@@ -88,7 +82,7 @@ def decode_blocks(
     if len(blocks) > 1 and all(block.method != Method.STORED for block in blocks):
         model, primed = next(at_hand.matching(header))
         try:
-            contents = bitsback.decode_in_step(model, list(map(_coded, blocks)), tick, primed)
+            contents = bitsback.decode_in_step(model, blocks, tick, primed)
         except (FormatError, IntegrityError):
             pass  # which one is damaged, or whether the model is another, shows below
         else:
@@ -105,19 +99,12 @@ def decode_block(at_hand: AtHand, header: Header, block: Block, tick: Ticker | N
     """
     if block.method == Method.STORED:
         return container.stored_content(block)
-    latent, preset = block.method == Method.VAE, block.preset
     failure: FormatError | IntegrityError | None = None
     for model, primed in at_hand.matching(header):
         told = tick if failure is None else None
         try:
-            return bitsback.decode(
-                model, block.payload, block.size, latent=latent, preset=preset, tick=told, primed=primed
-            )
+            return bitsback.decode(model, block, told, primed)
         except (FormatError, IntegrityError) as error:  # a short frame says but one byte of a fingerprint
             failure = failure or error
     assert failure is not None
     raise failure
-
-
-def _coded(block: Block) -> bitsback.CodedBlock:
-    return bitsback.CodedBlock(block.payload, block.size, block.method == Method.VAE, block.preset)

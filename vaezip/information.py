@@ -21,10 +21,10 @@ class Account(NamedTuple):
     posterior_bits: float  # -log2 q(z|x): what bits-back would return on a full stack
 
 
-def account(model: Model, block: bytes, encoded: bitsback.Encoded, preset: int) -> Account:
-    """The account of a block that `bitsback.encode` has coded with a preset of the mixer."""
-    x = np.frombuffer(block, np.uint8)
-    intervals = model.predictor(encoded.z, preset, len(x)).intervals(x)
+def account(model: Model, content: bytes, encoded: bitsback.Encoded) -> Account:
+    """The account of a block, of its content and what `bitsback.encode` has made of it."""
+    x = np.frombuffer(content, np.uint8)
+    intervals = model.predictor(encoded.z, encoded.block.preset, len(x)).intervals(x)
     x_bits = -float(np.log2(intervals[:, 1] / ans.TOTAL).sum())
     if encoded.posterior is None:
         return Account(x_bits, 0.0, 0.0)

@@ -148,8 +148,8 @@ def decompress_stream(
     while (header := container.read_header(reader)) is not None:
         blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
         decode = functools.partial(_decode, known, header, meter)
-        in_step = blocks_in_step(known, header) if workers == 1 else 1
-        for content in _contents(decode, blocks, workers, in_step):
+        in_step = functools.partial(blocks_in_step, known, header)
+        for content in _contents(decode, blocks, in_step, workers):
             if writer is not None:
                 writer.write(content)
             written += len(content)
@@ -160,7 +160,10 @@ def decompress_stream(
 
 
 def _contents(
-    decode: Callable[[Sequence[Block]], Iterator[bytes]], blocks: Iterator[Block], workers: int, in_step: int
+    decode: Callable[[Sequence[Block]], Iterator[bytes]],
+    blocks: Iterator[Block],
+    in_step: Callable[[Block], int],
+    workers: int,
 ) -> Iterator[bytes]:
     if workers == 1:
         return itertools.chain.from_iterable(map(decode, batches(blocks, in_step)))

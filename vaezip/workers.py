@@ -69,13 +69,13 @@ class Queue(Generic[T, R]):
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of so many items, the last of fewer; those before an error come before it."""
+def batches(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Lists of as many items as `size` says of their first; the last may have fewer, also before an error."""
     batch: list[T] = []
     try:
         for item in items:
             batch.append(item)
-            if len(batch) == size:
+            if len(batch) == size(batch[0]):
                 yield batch
                 batch = []
     except Exception:

@@ -42,13 +42,13 @@ def ablate(model: Model, name: str, text: bytes, block_size: int = DEFAULT_BLOCK
         block = text[at : at + block_size]
         preset = bitsback.PresetChoice(model, block[: bitsback.PROBE_BYTES]).preset
         encoded = bitsback.encode(model, block, latent=False, preset=preset)
-        null += len(encoded.payload)
-        fixed += len(bitsback.encode(model, block, latent=False, preset=0).payload)
+        null += len(encoded.block.payload)
+        fixed += len(bitsback.encode(model, block, latent=False, preset=0).block.payload)
         if bitsback.can_carry_latent(model, len(block)):
             encoded = bitsback.encode(model, block, latent=True, preset=preset)
-            bits = account(model, block, encoded, preset)
+            bits = account(model, block, encoded)
             x_bits, z_bits = x_bits + bits.x_bits, z_bits + bits.z_bits
-            returned, drawn = returned + encoded.returned_bits, drawn + len(encoded.payload)
+            returned, drawn = returned + encoded.returned_bits, drawn + len(encoded.block.payload)
             mode += _without_bits_back(model, block, preset)
         kept[METHODS[encode_block(model, block).method]] += 1
     sums = x_bits, z_bits, returned, drawn, mode, null, fixed
