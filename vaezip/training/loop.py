@@ -48,7 +48,9 @@ class Progress(NamedTuple):
 
 
 @dataclass
-class _Run:
+class _Tally:
+    """How far a run has come; a part of its checkpoint."""
+
     step: int = 0
     bytes_read: int = 0
     seconds: float = 0.0
@@ -96,7 +98,7 @@ class Trainer:
         self._checkpoint = folder / CHECKPOINT
         self._validation = Validation(corpus.validation, folder)
         self._source = SegmentSource(corpus.train, settings.weights)
-        self._run = _Run()
+        self._tally = _Tally()
         self._seconds = 60 * (settings.minutes or 0.0)  # of training, in all
         self._closing_seconds = 0.0
         self._measured: float | None = None  # since `run` yielded last
@@ -105,7 +107,7 @@ class Trainer:
     @property
     def curve(self) -> list[tuple[int, float, float, float]]:
         """Rows of (bytes read, seconds, bits/byte of x given z, KL in bits), a few per checkpoint."""
-        return self._run.curve
+        return self._tally.curve
 
     @property
     def done(self) -> bool:
@@ -132,7 +134,7 @@ class Trainer:
             "settings": asdict(self.settings),
             **packed(self.vae),
             **self._descent.state_dict(),
-            "run": asdict(self._run),
+            "run": asdict(self._tally),
         }
 
     @classmethod
@@ -161,7 +163,7 @@ class Trainer:
                 raise CheckpointError(f"{folder}: the run to resume has other settings: {', '.join(others)}")
             trainer = cls(vae, corpus, settings.resumed(options), folder, place, teacher)
             trainer._descent.load_state_dict(state)
-            trainer._run = _Run(**state["run"])
+            trainer._tally = _Tally(**state["run"])
             trainer.corpus_then = CorpusIdentity(*state["corpus"])
             trainer._validation.check(vae)
         return trainer
@@ -169,17 +171,17 @@ class Trainer:
     @property
     def step(self) -> int:
         """Steps so far."""
-        return self._run.step
+        return self._tally.step
 
     @property
     def bytes_read(self) -> int:
         """Bytes read so far, over all rounds."""
-        return self._run.bytes_read
+        return self._tally.bytes_read
 
     @property
     def seconds(self) -> float:
         """Seconds of training so far."""
-        return self._run.seconds
+        return self._tally.seconds
 
     def fine_tune(self) -> None:
         """Train in rounds, each of which begins with what `vae` is now; before `run`."""
@@ -195,110 +197,118 @@ class Trainer:
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
-        s, r = self.settings, self._run
+        s, tally = self.settings, self._tally
         teacher = packed(self._teacher) if self._teacher else None
         self._ranks.give({**self._state(), "teacher": teacher})
-        began = time.monotonic() - r.seconds
+        began = time.monotonic() - tally.seconds
         due = time.monotonic() + min(_FIRST_CHECKPOINT, s.checkpoint_seconds)
-        if not r.step:
+        if not tally.step:
             self._validate()
         try:
-            with self._descent.reading(self._source, r.step) as backend:
+            with self._descent.reading(self._source, tally.step) as backend:
                 while (share := self._share()) < 1:
                     self._step(backend, share)
-                    r.seconds = time.monotonic() - began
+                    tally.seconds = time.monotonic() - began
                     if int(_VALIDATIONS * self._share()) > int(_VALIDATIONS * share) or self._passed():
                         self._validate()
                     yield self._progress()
                     if time.monotonic() > due:
-                        r.note()
+                        tally.note()
                         self.save()
                         due = time.monotonic() + s.checkpoint_seconds
         finally:
             self._ranks.stop()
-        r.note()
+        tally.note()
         self.save()
 
     def _progress(self) -> Progress:
-        r, share = self._run, self._share()
-        left = max(0.0, (1 / share - 1) * r.seconds) + self._closing_seconds
+        tally, share = self._tally, self._share()
+        left = max(0.0, (1 / share - 1) * tally.seconds) + self._closing_seconds
         measured, self._measured = self._measured, None
-        means = r.bits_per_byte, r.kl_bits
+        means = tally.bits_per_byte, tally.kl_bits
         return Progress(
-            r.step, r.bytes_read, r.seconds, share, left, *means, r.best, measured, *self._stepped
+            tally.step,
+            tally.bytes_read,
+            tally.seconds,
+            share,
+            left,
+            *means,
+            tally.best,
+            measured,
+            *self._stepped,
         )
 
     def _passed(self) -> bool:
         """True if the corpus has been read once since the last validation."""
-        run = self._run
-        bytes_read, seconds = run.last_validation
-        passed = run.bytes_read - bytes_read >= self.corpus.train_bytes
-        return passed and run.seconds - seconds >= _VALIDATION_SECONDS
+        tally = self._tally
+        bytes_read, seconds = tally.last_validation
+        passed = tally.bytes_read - bytes_read >= self.corpus.train_bytes
+        return passed and tally.seconds - seconds >= _VALIDATION_SECONDS
 
     def _validate(self) -> None:
         """Measure on the validation files, and begin another round if this one is over."""
-        run = self._run
+        tally = self._tally
         with self._descent.autocast():
             bits_per_byte = self._validation.offer(self.vae)
         self._measured = bits_per_byte
-        run.best = min(run.best, bits_per_byte)
-        run.last_validation = (run.bytes_read, run.seconds)
+        tally.best = min(tally.best, bits_per_byte)
+        tally.last_validation = (tally.bytes_read, tally.seconds)
         if not self._validation.has_origin:
             return
-        if run.round_bytes:
+        if tally.round_bytes:
             over = self._round_share() >= 1
         else:
             if bits_per_byte == self._validation.best:
-                run.enough = run.bytes_read
-            known = run.step > 2 * _WARM_UP and run.bytes_read > _KNOWN * self.corpus.train_bytes
+                tally.enough = tally.bytes_read
+            known = tally.step > 2 * _WARM_UP and tally.bytes_read > _KNOWN * self.corpus.train_bytes
             lost = bits_per_byte > _LOST * self._validation.best
-            over = known and (lost or run.bytes_read > _PATIENCE * run.enough)
+            over = known and (lost or tally.bytes_read > _PATIENCE * tally.enough)
         if over:
             self._next_round()
 
     def _next_round(self) -> None:
         """Divide what is left of the budget into rounds, and begin one if it is enough for any."""
-        run = self._run
-        left = run.bytes_read * (1 / self._share() - 1)
-        rounds = round(left / (_ANNEALED * max(run.enough, self.corpus.train_bytes)))
+        tally = self._tally
+        left = tally.bytes_read * (1 / self._share() - 1)
+        rounds = round(left / (_ANNEALED * max(tally.enough, self.corpus.train_bytes)))
         if rounds:
             self._validation.next_round(self.vae)
             self._descent.begin()
             self._ranks.order(Order(Command.BEGIN_AGAIN))
             self._ranks.give({"vae": self.vae.state_dict()})
-            run.rounds += 1
-            run.round = (run.step, run.bytes_read)
-            run.round_bytes = int(left / rounds)
+            tally.rounds += 1
+            tally.round = (tally.step, tally.bytes_read)
+            tally.round_bytes = int(left / rounds)
             self.save()
 
     def _share(self) -> float:
-        s, r = self.settings, self._run
+        s, tally = self.settings, self._tally
         if s.minutes is not None:
-            share = r.seconds / self._seconds
+            share = tally.seconds / self._seconds
         else:
-            share = r.bytes_read / ((s.epochs or 1.0) * self.corpus.train_bytes)
+            share = tally.bytes_read / ((s.epochs or 1.0) * self.corpus.train_bytes)
         return min(share, 2.0)  # of a budget that is next to nothing, it could be without bounds
 
     def _round_share(self) -> float:
-        run = self._run
-        return (run.bytes_read - run.round[1]) / run.round_bytes if run.round_bytes else self._share()
+        tally = self._tally
+        return (tally.bytes_read - tally.round[1]) / tally.round_bytes if tally.round_bytes else self._share()
 
     def _rate(self) -> float:
         """The learning rate, as a share of the full one: a short rise, a plateau, a cosine."""
-        run, hold, share = self._run, self.settings.hold, min(1.0, self._round_share())
-        rate = min(1.0, (run.step - run.round[0] + 1) / _WARM_UP)
+        tally, hold, share = self._tally, self.settings.hold, min(1.0, self._round_share())
+        rate = min(1.0, (tally.step - tally.round[0] + 1) / _WARM_UP)
         if share > hold:
             rate *= max(0.02, 0.5 + 0.5 * math.cos((share - hold) / (1 - hold) * math.pi))
         return rate
 
     def _step(self, backend: Backend, share: float) -> None:
-        s, run = self.settings, self._run
+        s, tally = self.settings, self._tally
         rate, kl_weight = self._rate(), min(1.0, share / s.kl_warm_up)
-        self._stepped = (s.lr * rate, run.rounds)
+        self._stepped = (s.lr * rate, tally.rounds)
         self._ranks.order(Order(Command.STEP, kl_weight, rate))
         found = self._descent.step(backend, kl_weight, rate)
-        run.step += 1
-        run.bytes_read += found.bytes
-        keep = min(0.99, 1 - 1 / run.step)
-        run.bits_per_byte = keep * run.bits_per_byte + (1 - keep) * found.bits_per_byte
-        run.kl_bits = keep * run.kl_bits + (1 - keep) * found.kl_bits
+        tally.step += 1
+        tally.bytes_read += found.bytes
+        keep = min(0.99, 1 - 1 / tally.step)
+        tally.bits_per_byte = keep * tally.bits_per_byte + (1 - keep) * found.bits_per_byte
+        tally.kl_bits = keep * tally.kl_bits + (1 - keep) * found.kl_bits
