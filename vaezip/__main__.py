@@ -42,10 +42,15 @@ def _run(program: str, *arguments: str) -> NoReturn:
 
 
 def _heed_signals() -> None:
+    _heed(signal.SIGINT)  # the one that would show a traceback until then
     for number in signal.valid_signals():
-        # What our parent has us ignore (nohup, a shell's background job) we go on to ignore.
-        if signal.getsignal(number) == signal.SIG_IGN or getattr(number, "name", "") in _OTHERS:
-            continue
+        if getattr(number, "name", "") not in _OTHERS:
+            _heed(number)
+
+
+def _heed(number: int) -> None:
+    # What our parent has us ignore (nohup, a shell's background job) we go on to ignore.
+    if signal.getsignal(number) != signal.SIG_IGN:
         signal.signal(number, _end)
 
 
