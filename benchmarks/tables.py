@@ -91,7 +91,7 @@ def gains(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
 def kinds(rows: Sequence[Row], compressor: str) -> Iterable[Sequence[str]]:
     """Bits per byte of one compressor by kind and size of the pieces."""
     groups = _sizes(rows)
-    yield ["kind", *groups]
+    yield [compressor, *groups]
     for kind in sorted({_kind(row) for row in rows}):
         cells = [[row for row in chosen if _kind(row) == kind] for chosen in groups.values()]
         yield [kind, *(f"{_mean_of_kinds(chosen, compressor):.3f}" for chosen in cells)]
@@ -152,7 +152,8 @@ def main() -> None:
     """Print the tables of the view and the file named on the command line."""
     view, rows = sys.argv[1], json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     if view == "sizes":
-        tables = [sizes(rows), kinds(rows, "vaezip")] if "compressor" in rows[0] else [gains(rows)]
+        own = sorted({name for row in rows if (name := row.get("compressor", "")).startswith("vaezip")})
+        tables = [sizes(rows), *(kinds(rows, name) for name in own)] if own else [gains(rows)]
     elif view == "folders":
         by = comparison if "compressor" in rows[0] else shares if "mixer_bits" in rows[0] else ablation
         tables = [by(rows)]
