@@ -56,8 +56,10 @@ def test_a_level_chooses_the_model(sh: Run, text: Path) -> None:
     for levels in ("-7 -8", "-9", "-19", "--best", "-9n", "-1 -m large"):
         ends(sh(f"vaezip {levels} -c in"), 0, large)
     tiny = sh(f"vaezip -c -m {TINY} in").stdout
-    for levels, blob in (("", tiny), ("-6", tiny), ("-7", large)):
+    for levels, blob in (("", tiny), ("-6", standard), ("-7", large), (f"-7 -m {TINY}", tiny)):
         ends(sh(f"VAEZIP_MODEL={TINY} vaezip compress {levels} -c in"), 0, blob)
+    for levels, blob in (("-1", standard), ("--best", large), (f"-m {TINY}", tiny)):
+        ends(sh(f"VAEZIP_MODEL=missing.vzm vaezip {levels} -c in"), 0, blob)
     for blob in (standard, large):
         ends(sh("vaezip -d9 | cmp - in", input=blob), 0)
 
@@ -69,9 +71,10 @@ def test_a_level_chooses_the_block_size(sh: Run, tmp_path: Path) -> None:
 
 
 def test_options_may_be_bundled_and_stand_behind_files(sh: Run, text: Path, prose: bytes) -> None:
-    blob = sh("vaezip -6c in").stdout
+    blob = sh("vaezip -nc in").stdout
     ends(sh("vaezip in -c"), 0, blob)
-    ends(sh("vaezip in -c6nT2"), 0, blob)
+    ends(sh("vaezip in -cnkT2"), 0, blob)
+    ends(sh("vaezip in -c6nT2"), 0, sh("vaezip -6 in -o -").stdout)
     ends(sh("vaezip -dcT2", input=blob), 0, prose[:300])
     ends(sh("cat > in.vz && echo old > in && vaezip in.vz -dkf && cat in", input=blob), 0, prose[:300])
     ends(sh("cp in.vz -- -c && vaezip -d -S '' -- -c"), 1, b"", "is not the end of a file's name")

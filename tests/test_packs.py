@@ -195,6 +195,12 @@ def test_the_usual_model_is_one_of_those_that_a_pack_may_name(run: Run, tmp_path
         assert run("unpack", name, env=usual).stdout == b"one\ntwo\n" * 2
     assert run("get", "-m", TINY, "standard.vzp", "1", env=usual).returncode == 1
     assert run("get", "own.vzp", "1").returncode == 1
+    broken = {"VAEZIP_MODEL": "missing.vzm"}
+    assert run("get", "standard.vzp", "1", env=broken).stdout == b"two\n"
+    assert run("unpack", "-m", TINY, "own.vzp", env=broken).returncode == 0
+    assert run("pack", "--append", "lines", "-o", "standard.vzp", env=broken).returncode == 0
+    for arguments in (("get", "own.vzp", "1"), ("pack", "lines", "-o", "new.vzp")):
+        assert b"VAEZIP_MODEL: missing.vzm: " in run(*arguments, env=broken).stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there, one of them fails")

@@ -165,7 +165,7 @@ block_size_option = click.option(
 
 _LEVELS = {
     1: "As -6; so are -2 to -5.",
-    6: "As without a level: the usual model, blocks of 512K.",
+    6: "The standard model, blocks of 512K: the default, unless VAEZIP_MODEL names a model.",
     7: "The large model: smaller files, less than half as fast.",
     8: "As -7, with blocks of 1M.",
     9: "As -7, with blocks of 4M: each is one core's work.",
@@ -277,10 +277,11 @@ message_options = _options(
 )
 
 
-def chosen_model(model: str | None) -> tuple[str | None, str | None]:
+def chosen_model(model: str | None, *, takes_usual: bool = True) -> tuple[str | None, str | None]:
     """The models of -m and of VAEZIP_MODEL; the latter is usual, but no file has to be made with it.
 
-    It is tried at once: what is wrong with it is wrong for all inputs. Raises ModelError.
+    It is tried at once: what is wrong with it is wrong for all inputs. Raises ModelError. takes_usual: false
+    where the usual model may turn out not to be needed, and is tried when it is.
     """
     if model is None:
         return None, None
@@ -289,7 +290,8 @@ def chosen_model(model: str | None) -> tuple[str | None, str | None]:
 
     is_usual = click.get_current_context().get_parameter_source("model") is ParameterSource.ENVIRONMENT
     try:
-        load_model(model)
+        if takes_usual or not is_usual:
+            load_model(model)
     except ModelError as error:
         raise ModelError(f"VAEZIP_MODEL: {error}" if is_usual else str(error)) from error
     return (None, model) if is_usual else (model, None)
