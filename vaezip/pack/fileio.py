@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import NamedTuple
 
 from vaezip.byteio import ByteReader, ByteWriter
+from vaezip.data_files import one_line
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
 from vaezip.fileio import opened
 from vaezip.files import open_source, reason
@@ -256,7 +257,8 @@ def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None, 
         try:
             check_name(os.fsencode(name))
         except ValueError as error:
-            raise FormatError("damaged pack: the name of a record leads elsewhere") from error
+            what = f"damaged pack: the name of a record leads elsewhere: {name!r}"
+            raise FormatError(one_line(what)) from error
         path = os.path.join(folder, name)
         make_folders(os.path.dirname(path), "")
         with open_target(path, overwrite=overwrite, named=False) as sink:
