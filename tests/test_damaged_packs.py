@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import tracemalloc
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -166,6 +168,42 @@ def test_a_segment_of_too_many_records_is_refused() -> None:
         opened(b"no pack")
     with pytest.raises(vaezip.ModelMismatchError):
         vaezip.Records(io.BytesIO(packed(LINES[:3])), model="standard")
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Bytes of memory that Python holds at once for some work, which raises FormatError or LimitError."""
+    tracemalloc.start()
+    with pytest.raises((vaezip.FormatError, vaezip.LimitError)):
+        work()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+def test_what_a_pack_declares_takes_no_more_memory_than_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SECURITY.md has it: for a segment, its records and the names, a bound each."""
+    count = 1 << 14
+    payloads = opened(forged((count, ordered_body([b""] * count))))
+    assert peak(lambda: payloads[0]) < 80 * count  # of 80 MB for 2^20 records
+    segments = forged(*[(1, b"\0")] * 1000)
+    assert peak(lambda: opened(segments)[0]) < 500_000  # 220 bytes each, and what else there is
+    monkeypatch.setattr("vaezip.pack.layout.MAX_SEGMENTS", 999)
+    assert peak(lambda: opened(segments)) < 500_000
+    header = read_header(io.BytesIO(packed({})))
+    payload = record_coder(header, TINY).encode([(b"n" * 6000, b"")])
+    names = opened(b"".join(pack_bytes(header, [new_segment(300, ordered_body([payload] * 300))])))
+    assert names[0] == b""
+    monkeypatch.setattr("vaezip.pack.records.MAX_NAMES", 1 << 15)
+    assert peak(names.names) < 1 << 20
+    assert peak(lambda: names["n"]) < 1 << 20
+
+
+def test_a_pack_has_no_more_segments_than_a_reader_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaezip.pack.layout.MAX_SEGMENTS", 3)
+    most = forged(*[(1, b"\0")] * 3)
+    assert len(opened(most)) == 3
+    with pytest.raises(vaezip.LimitError, match="3 segments at most"):
+        forged(*[(1, b"\0")] * 4)
 
 
 @pytest.mark.parametrize(

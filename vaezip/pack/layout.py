@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, NamedTuple
@@ -17,6 +18,8 @@ MAGIC = b"\xf5vzp\x01"
 NAMED = 1  # flag: a record is a name and a content
 UNORDERED = 2  # flag: records come back in an order of their own
 UNTERMINATED = 4  # flag: the last record was not followed by the separator
+MAX_SEGMENTS = 1 << 20
+"""Segments of a pack."""
 MAX_RECORDS = 1 << 20
 """Records of a segment."""
 MAX_BODY = 64 << 20
@@ -76,10 +79,16 @@ class _Ending:
     """What the end mark of a pack says, as its segments come: whatever is missing or elsewhere disagrees."""
 
     def __init__(self, header: bytes) -> None:
-        self.records, self._check = 0, crc32(header[-_CHECK:])
+        self.records, self._segments, self._check = 0, 0, crc32(header[-_CHECK:])
 
     def add(self, segment: Segment) -> None:
+        """Take one more; raises LimitError."""
         self.records += segment.records
+        self._segments += 1
+        if self._segments > MAX_SEGMENTS:
+            raise LimitError(f"a pack has {MAX_SEGMENTS} segments at most: pack its records anew")
+        if segment.records > MAX_RECORDS or segment.size > MAX_BODY:
+            raise LimitError("a segment of the pack is larger than any writer makes it")
         self._check = crc32(segment.to_bytes(), self._check)
 
     def mark(self) -> Segment:
@@ -106,19 +115,25 @@ def ordered_body(payloads: Sequence[bytes]) -> bytes:
     return b"".join(encode_number(len(payload)) for payload in payloads) + b"".join(payloads)
 
 
-def payloads_of(body: bytes, count: int) -> list[memoryview]:
-    """Inverse of `ordered_body`; raises FormatError."""
-    reader = ByteReader(io.BytesIO(body))
-    if count > len(body):
-        raise FormatError("damaged pack: more records than bytes")
-    sizes = [read_number(reader) for _ in range(count)]
-    if reader.position + sum(sizes) != len(body):
-        raise FormatError("damaged pack: impossible sizes")
-    payloads, at, view = [], reader.position, memoryview(body)
-    for size in sizes:
-        payloads.append(view[at : at + size])
-        at += size
-    return payloads
+class Payloads:
+    """Inverse of `ordered_body`; takes 8 bytes for each, beside the body."""
+
+    def __init__(self, body: bytes, count: int) -> None:
+        """Raises FormatError unless the body has so many."""
+        if count > len(body):
+            raise FormatError("damaged pack: more records than bytes")
+        reader = ByteReader(io.BytesIO(body))
+        self._ends = array("Q")
+        end = 0
+        for _ in range(count):
+            end += read_number(reader)
+            self._ends.append(min(end, len(body)))
+        if reader.position + end != len(body):
+            raise FormatError("damaged pack: impossible sizes")
+        self._data = memoryview(body)[reader.position :]
+
+    def __getitem__(self, number: int) -> bytes:
+        return bytes(self._data[self._ends[number - 1] if number else 0 : self._ends[number]])
 
 
 def read_header(file: IO[bytes]) -> Header:
@@ -151,10 +166,8 @@ def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
     at, end = len(header.to_bytes()), file.seek(0, os.SEEK_END)
     segments, ending = list[Segment](), _Ending(header.to_bytes())
     while (segment := _read_segment(file, at, ending.records)).records:
-        if segment.records > MAX_RECORDS or segment.size > MAX_BODY:
-            raise LimitError("a segment of the pack is larger than any writer makes it")
-        segments.append(segment)
         ending.add(segment)
+        segments.append(segment)
         at = segment.at + segment.size
     if segment.to_bytes() != ending.mark().to_bytes():
         raise FormatError("damaged pack: its segments are not those that its end speaks of")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, overload
 
 from vaezip.dictionaries.dictionary import DictionaryLike
-from vaezip.errors import FormatError, IntegrityError
+from vaezip.errors import FormatError, IntegrityError, LimitError
 from vaezip.known_models import ModelLike, Models
 from vaezip.pack import layout
 from vaezip.pack.coder import record_coder
-from vaezip.pack.layout import NAMED, UNORDERED, Segment
+from vaezip.pack.layout import NAMED, UNORDERED, Payloads, Segment
 from vaezip.pack.unordered import Record
+
+MAX_NAMES = 256 << 20
+"""Bytes of memory for the names of a pack's records."""
+_ENTRY = 150  # bytes that a name takes beside itself
 
 
 class Records(Sequence[bytes]):
@@ -46,7 +51,7 @@ class Records(Sequence[bytes]):
         except BaseException:
             self.close()
             raise
-        self._payloads: tuple[int, Sequence[bytes | memoryview]] = -1, []  # of the segment with that record
+        self._payloads: tuple[int, Payloads | None] = -1, None  # of the segment with that record
         self._decoded: tuple[int, list[Record]] = -1, []  # from that record on
         self._numbers: dict[str, int] | None = None  # by name
 
@@ -71,7 +76,7 @@ class Records(Sequence[bytes]):
     def __getitem__(self, which: int | str | slice) -> bytes | list[bytes]:
         """By number, or by name: KeyError if there is none of that name, IndexError if there are fewer.
 
-        Raises FormatError if the pack is damaged.
+        Raises FormatError if the pack is damaged, and LimitError if there are too many names to find one.
         """
         if isinstance(which, slice):
             return [self[number] for number in range(*which.indices(len(self)))]
@@ -103,6 +108,7 @@ class Records(Sequence[bytes]):
             first = number - (number - segment.first) % group
             count = min(group, segment.first + segment.records - first)
         if self._decoded[0] != first:
+            self._decoded = -1, []  # so that memory holds one part at a time
             self._decoded = first, self._decode(segment, first, count)
         return self._decoded[1][number - first]
 
@@ -114,21 +120,32 @@ class Records(Sequence[bytes]):
                 return self._coder.decode_set(body, count, self._most)
         payload = self._segment_payloads(segment)[(first - segment.first) // self.header.group]
         with _telling(first, count):
-            return self._coder.decode(bytes(payload), count)
+            return self._coder.decode(payload, count)
 
-    def _segment_payloads(self, segment: Segment) -> Sequence[bytes | memoryview]:
-        if self._payloads[0] != segment.first:
+    def _segment_payloads(self, segment: Segment) -> Payloads:
+        first, payloads = self._payloads
+        if payloads is None or first != segment.first:
+            self._payloads = -1, None
             groups = -(-segment.records // self.header.group)
             body = layout.read_body(self._file, segment)
             with _telling(segment.first, segment.records):
-                self._payloads = segment.first, layout.payloads_of(body, groups)
-        return self._payloads[1]
+                payloads = Payloads(body, groups)
+            self._payloads = segment.first, payloads
+        return payloads
 
     def _by_name(self) -> dict[str, int]:
         if not self.header.flags & NAMED:
             raise KeyError("the records of this pack have no names")
         if self._numbers is None:
-            self._numbers = {os.fsdecode(name): number for number, name in enumerate(self._names())}
+            numbers, left = dict[str, int](), MAX_NAMES
+            for number, name in enumerate(map(os.fsdecode, self._names())):
+                left -= sys.getsizeof(name) + _ENTRY
+                if left < 0:
+                    raise LimitError(
+                        f"the names of the records take more than {MAX_NAMES >> 20} MB of memory"
+                    )
+                numbers[name] = number
+            self._numbers = numbers
         return self._numbers
 
     def _names(self) -> Iterator[bytes]:
@@ -137,9 +154,10 @@ class Records(Sequence[bytes]):
             yield from (record[0] for record in self.records())
             return
         for segment in self._segments:
-            for number, payload in enumerate(self._segment_payloads(segment), segment.first):
-                with _telling(number, 1):
-                    (name,) = self._coder.decode_texts(bytes(payload), 1)
+            payloads = self._segment_payloads(segment)
+            for number in range(segment.records):
+                with _telling(segment.first + number, 1):
+                    (name,) = self._coder.decode_texts(payloads[number], 1)
                 yield name
 
 
