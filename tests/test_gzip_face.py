@@ -192,6 +192,30 @@ def test_what_stands_in_files_named_like_commands_is_reached(sh: Run, text: Path
     ends(sh("vaezip test < test"), 0)
 
 
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("comprss in", "compress"),
+        ("bnech", "bench"),
+        ("Trian in -o x.vzm --minutes 5", "train"),
+        ("upack x", "unpack"),
+    ],
+)
+def test_a_misspelt_command_is_not_taken_for_a_file(sh: Run, text: Path, line: str, command: str) -> None:
+    word = line.split()[0]
+    ends(sh(f"vaezip {line}"), 1, b"", f"no file or command '{word}'; did you mean {command}?")
+    assert os.listdir(text.parent) == ["in"]
+    ends(sh(f"cp in {word} && vaezip {word} && vaezip -t {word}.vz"), 0)
+
+
+def test_a_file_that_is_missing_is_no_misspelt_command(sh: Run, text: Path) -> None:
+    for word in ("notes", "tests.txt", "./comprss"):
+        ends(sh(f"vaezip {word} in -c >/dev/null"), 1, b"", f"{word}: No such file")
+    for line in ("-v comprss", "-- comprss", "compress comprss", "-d comprss.vz"):
+        assert b"did you mean" not in sh(f"vaezip {line}").stderr
+    ends(sh("ln -s nowhere comprss; vaezip comprss"), 1, b"", "comprss: No such file")
+
+
 def test_the_environment_gives_model_and_threads(sh: Run, text: Path, programs: dict[str, str]) -> None:
     blob = sh("vaezip -c in").stdout
     standard = sh("VAEZIP_MODEL=standard vaezip -c in").stdout
