@@ -216,6 +216,14 @@ def test_a_file_that_is_missing_is_no_misspelt_command(sh: Run, text: Path) -> N
     ends(sh("ln -s nowhere comprss; vaezip comprss"), 1, b"", "comprss: No such file")
 
 
+def test_there_are_levels_from_1_to_9(sh: Run, text: Path) -> None:
+    for line in ("-0 in", "-10 in", "in -20c", "compress -10 in", "-d -10 in.vz"):
+        ends(sh(f"vaezip {line}"), 1, b"", "levels go from -1 to -9")
+    ends(sh("vaezip decompress -0 in"), 1, b"", "vaezip: -0 is about the names in a --filelist")
+    assert os.listdir(text.parent) == ["in"]
+    ends(sh("printf 'in\\0' | vaezip -10c --filelist -"), 0, sh("vaezip -1c in").stdout)
+
+
 def test_the_environment_gives_model_and_threads(sh: Run, text: Path, programs: dict[str, str]) -> None:
     blob = sh("vaezip -c in").stdout
     standard = sh("VAEZIP_MODEL=standard vaezip -c in").stdout

@@ -311,7 +311,9 @@ def chosen_inputs(
     from vaezip.inputs import find_inputs
 
     if null and not lists:
-        raise click.UsageError("-0 is about the names in a --filelist.")
+        has_levels = any(param.name == "level" for param in click.get_current_context().command.params)
+        levels = "levels go from -1 to -9, and " if has_levels else ""  # -0, or -10
+        raise click.UsageError(f"{levels}-0 is about the names in a --filelist.")
     if [*files, *lists].count(STDIO) > 1:
         raise click.UsageError("standard input can be read but once.")
     return find_inputs(
