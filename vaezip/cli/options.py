@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
+from vaezip.cli.numbers import WholeRange
 from vaezip.cli.report import STDIO, Report
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class ByteSize(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 do
 
 
 def _size(text: str) -> int | None:
-    match = re.fullmatch(r"([0-9]{1,20})([kmgt]?)(i?b)?", text, re.IGNORECASE)
+    match = re.fullmatch(r"([0-9]{1,20})([kmgt]?)(i?b)?", text, re.IGNORECASE | re.ASCII)
     return int(match[1]) * _UNITS[match[2].lower()] if match else None
 
 
@@ -238,7 +239,7 @@ threads_option = click.option(
     "-T",
     "--threads",
     metavar="N",
-    type=click.IntRange(0, 256),
+    type=WholeRange(0, 256),
     default=0,
     envvar="VAEZIP_THREADS",
     show_envvar=True,
@@ -265,7 +266,7 @@ message_options = _options(
         "--check",
         "check_bytes",
         metavar="BYTES",
-        type=click.IntRange(0, 4),
+        type=WholeRange(0, 4),
         default=0,
         help="Bytes of a message's checksum, 0 to 4. [default: 0]",
     ),

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from vaezip.cli.numbers import WholeRange
 from vaezip.cli.options import (
     PATH,
     ByteSize,
@@ -36,7 +37,7 @@ _ENDS = {"lines": 10, "nul": 0, "files": None}
 @click.option(
     "--group",
     metavar="N",
-    type=click.IntRange(1, 1024),
+    type=WholeRange(1, 1024),
     default=1,
     show_default=True,
     help="Code so many records together: smaller, and each takes as long to read as all of them.",

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import itertools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -121,13 +122,20 @@ def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes
     """Records of a pack, by name, or by number from 0; each with what ends it. Raises FileError."""
     with _open_pack(path, how) as pack:
         end = b"" if pack.header.flags & NAMED else bytes([pack.header.separator])
-        names = {*pack.names()}
         for one in which:
             try:
-                record = pack[one if one in names else int(one)]
-            except (IndexError, ValueError) as error:
+                yield _record(pack, one) + end
+            except IndexError as error:
                 raise FileError(f"{path}: there is no record {one}") from error
-            yield record + end
+
+
+def _record(pack: Records, which: str) -> bytes:
+    """By name, or else by number; raises IndexError."""
+    with suppress(KeyError):
+        return pack[which]
+    if not re.fullmatch("-?[0-9]{1,20}", which):
+        raise IndexError("neither a name nor a number")
+    return pack[int(which)]
 
 
 def unpack_file(
