@@ -20,7 +20,12 @@ from vaezip.cli import cli
 
 DOCS = Path(__file__).parent
 EXIT_CODES = "0, done; 1, an error; 2, a warning (a file was passed over); 130, interrupted."
-ENVIRONMENT = {  # what is no option's
+ENVIRONMENT = {
+    "VAEZIP_MODEL": "The model to compress with, where neither --model nor a level says which. With -d and "
+    "-t it is one of those at hand, and a file may be of another.",
+    "VAEZIP_THREADS": "As --threads, which goes before it.",
+    "VAEZIP_MODEL_PATH": "The folders where models and dictionaries have names, instead of "
+    "~/.local/share/vaezip/models.",
     "VAEZIP_ENGINE": "Who computes: the name of an engine, such as python. All give the same bytes.",
 }
 
@@ -44,7 +49,9 @@ def command_line_page() -> str:
         words = [name] if name else []
         shown = CliRunner().invoke(cli, [*words, "--help"], prog_name="vaezip", max_content_width=100).output
         parts.append(f"## {' '.join(['vaezip', *words])}\n\n```text\n{shown}```\n")
-    parts.append(f"Exit codes: {EXIT_CODES}\n")
+    variables = "\n".join(f"- `{name}`: {text}" for name, text in ENVIRONMENT.items())
+    parts.append(f"## Environment\n\n{variables}\n")
+    parts.append(f"## Exit codes\n\n{EXIT_CODES}\n")
     return "\n".join(parts)
 
 
@@ -71,13 +78,8 @@ def manual() -> str:
         usage = " ".join(command.collect_usage_pieces(ctx))
         lines += [f".SS {_roff(f'vaezip {name} {usage}')}", *_paragraphs(command.help or "")]
         lines += itertools.chain(*(option for option in _options(ctx, command) if option not in own))
-    variables = {
-        str(param.envvar): f"As {max(param.opts, key=len)}, which goes before it."
-        for param in cli.face.params
-        if param.envvar
-    }
     lines.append(".SH ENVIRONMENT")
-    for name, text in (variables | ENVIRONMENT).items():
+    for name, text in ENVIRONMENT.items():
         lines += [".TP", f".B {name}", _roff(text)]
     lines += [".SH EXIT STATUS", _roff(EXIT_CODES)]
     lines += [".SH SEE ALSO", *(f".BR {name} (1)," for name in ("gzip", "tar", "xz")), ".BR zstd (1)"]

@@ -15,6 +15,7 @@ import pytest
 from conftest import TINY, Run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shell import ends
 
 import vaezip
 
@@ -220,6 +221,45 @@ def test_arguments_mean_what_they_say(run: Run, tmp_path: Path) -> None:
     for arguments in (("-m", ""), ("--block-size", "nan"), ("-T", "-1"), ("-T", "1e3"), ("-o", "x", "-c")):
         assert run("compress", "a", *arguments).returncode == 1
     assert sorted(os.listdir(tmp_path)) == ["-", "-.vz", "a", "folder"]
+
+
+NUMBERS = (
+    "compress a -T",
+    "compress a --block-size",
+    "decompress a.vz --max-output",
+    "compress --format message a --check",
+    "get a.vzp",
+    "pack a -o x --group",
+    "sample --seed",
+    "sample --length",
+    "sample --preset",
+    "sample --z 0,0,0,0,0,0,0,",
+    "sample --temperature",
+    "sample --top-p",
+    "train a -o x --epochs",
+    "train a -o x --width",
+    "train a -o x --weight a=",
+)
+
+
+@pytest.mark.parametrize("line", NUMBERS)
+def test_numbers_are_written_in_plain_digits(line: str, sh: Run, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"text\n" * 12)
+    (tmp_path / "a.vzp").write_bytes(vaezip.pack_records([b"text"] * 12, model=TINY))
+    between = "" if line.endswith((",", "=")) else " "
+    for number in ("1_0", "+1", "\uff11", "\u0661", "' 1'", "1,", "0x1"):
+        result = sh(f"vaezip {line}{between}{number}")
+        assert (result.returncode, result.stdout, result.stderr.count(b"\n")) == (1, b"", 1), number
+        assert result.stderr.startswith(b"vaezip: ")
+    assert sorted(os.listdir(tmp_path)) == ["a", "a.vzp"]
+
+
+def test_numbers_that_are_plain_are_taken(sh: Run, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"text\n" * 12)
+    ends(sh("vaezip a -T 02 --block-size 1k -c | vaezip -d -T1 --max-output 0060"), 0, b"text\n" * 12)
+    ends(sh("vaezip pack -q a -o a.vzp --group 010 && vaezip get a.vzp 011 -- -12"), 0, b"text\n" * 2)
+    for options in ("--temperature .5 --top-p 5e-1", "--temperature 1. --top-p 1E+0 --z 1,-2,0,0,0,0,0,00"):
+        assert sh(f"vaezip sample --length 3 --seed 007 {options}").returncode == 0
 
 
 def test_a_limit_on_the_output(run: Run, tmp_path: Path) -> None:

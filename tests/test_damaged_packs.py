@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import tracemalloc
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -64,6 +66,58 @@ def test_a_pack_ends_where_it_says_and_is_whole() -> None:
             opened(begin + first + second + end + more)
 
 
+NO_TEXT = b"\xfe" + b"\xff" * 7  # its first symbol is that with which no text begins
+
+
+def test_damage_is_said_to_be_the_packs_and_where_it_is() -> None:
+    header = read_header(io.BytesIO(packed([], dictionary_size=0)))
+    coder = record_coder(header, TINY)
+    good = coder.encode([(b"good",)])
+    begin, first, second, end = pack_bytes(
+        header, [new_segment(2, ordered_body([good, good])), new_segment(2, ordered_body([good, NO_TEXT]))]
+    )
+    pack = opened(begin + first + second + end)
+    assert [pack[number] for number in range(3)] == [b"good"] * 3
+    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: record 3 cannot be decoded$"):
+        pack[3]
+    grouped = dataclasses.replace(header, group=2)
+    segments = [new_segment(5, ordered_body([coder.encode([(b"a",), (b"b",)]), NO_TEXT, good]))]
+    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: records 2 to 3 cannot be decoded$"):
+        list(opened(b"".join(pack_bytes(grouped, segments))))
+    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: records 0 to 8 cannot be decoded$"):
+        list(opened(forged((9, b"\xff" * 9), unordered=True)))
+    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: records 0 to 1 cannot be decoded$"):
+        list(opened(forged((2, b"\xff\x01"))))  # sizes that go on beyond the body
+    body = second[:-1] + bytes([second[-1] ^ 1])
+    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: the checksum of records 2 to 3 disagrees$"):
+        list(opened(begin + first + body + end))
+    for at in (0, 6):
+        head = second[:at] + bytes([second[at] ^ 1]) + second[at + 1 :]
+        with pytest.raises(
+            vaezip.FormatError, match=r"^damaged pack: the header of the segment .* record 2$"
+        ):
+            opened(begin + first + head + end)
+    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: the header of the segment .* record 2$"):
+        opened(begin + first + b"\xfc\0\0" + second[1:] + end)  # a number that nobody writes like that
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"no frame",
+        vaezip.compress(b"a dictionary\n" * 9, model=TINY)[:-1],
+        vaezip.compress(b"a dictionary\n" * 9, model="standard"),
+        vaezip.compress(bytes(1 << 19), model=TINY),
+    ],
+    ids=["foreign", "damaged", "of another model", "too large"],
+)
+def test_a_dictionary_that_cannot_be_read_is_said_to_be_the_packs(frame: bytes) -> None:
+    header = read_header(io.BytesIO(packed([], dictionary_size=0)))
+    changed = dataclasses.replace(header, dictionary=frame, terminator=10, ended=20)
+    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: its dictionary$"):
+        opened(b"".join(pack_bytes(changed, [])))
+
+
 def test_the_unit_that_is_no_texts_is_refused() -> None:
     """The last one of how a text ends, in a message the byte FF: docs/format.md, "Messages"."""
     no_text = (255 << 16, 1 << 16)
@@ -72,10 +126,11 @@ def test_the_unit_that_is_no_texts_is_refused() -> None:
     ordered = forged((1, ordered_body([encoder.to_bytes()])))
     unordered = forged((1, encode_set([(b"",)], lambda _: [no_text])), unordered=True)
     for data in (ordered, unordered):
-        with pytest.raises(vaezip.FormatError, match="no text begins"):
+        with pytest.raises(vaezip.FormatError, match="damaged pack: record 0 cannot be decoded") as raised:
             list(opened(data))
+        assert "no text begins" in str(raised.value.__cause__)
     with pytest.raises(vaezip.FormatError, match="no text begins"):
-        vaezip.MessageCodec(TINY).decode(b"\xfe" + b"\xff" * 7)
+        vaezip.MessageCodec(TINY).decode(NO_TEXT)
 
 
 @settings(deadline=None, max_examples=60)
@@ -105,7 +160,7 @@ def test_what_decodes_to_too_much_is_refused() -> None:
 def test_a_segment_of_too_many_records_is_refused() -> None:
     with pytest.raises(vaezip.LimitError):
         opened(forged((MAX_RECORDS + 1, b"")))
-    with pytest.raises(vaezip.FormatError, match="more records than bytes"):
+    with pytest.raises(vaezip.FormatError, match=f"records 0 to {MAX_RECORDS - 1} cannot be decoded"):
         list(opened(forged((MAX_RECORDS, b"x"))))
     with pytest.raises(vaezip.LimitError, match="65536"):
         packed([bytes(MAX_TEXT + 1)])
@@ -113,6 +168,42 @@ def test_a_segment_of_too_many_records_is_refused() -> None:
         opened(b"no pack")
     with pytest.raises(vaezip.ModelMismatchError):
         vaezip.Records(io.BytesIO(packed(LINES[:3])), model="standard")
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Bytes of memory that Python holds at once for some work, which raises FormatError or LimitError."""
+    tracemalloc.start()
+    with pytest.raises((vaezip.FormatError, vaezip.LimitError)):
+        work()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+def test_what_a_pack_declares_takes_no_more_memory_than_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SECURITY.md has it: for a segment, its records and the names, a bound each."""
+    count = 1 << 14
+    payloads = opened(forged((count, ordered_body([b""] * count))))
+    assert peak(lambda: payloads[0]) < 80 * count  # of 80 MB for 2^20 records
+    segments = forged(*[(1, b"\0")] * 1000)
+    assert peak(lambda: opened(segments)[0]) < 500_000  # 220 bytes each, and what else there is
+    monkeypatch.setattr("vaezip.pack.layout.MAX_SEGMENTS", 999)
+    assert peak(lambda: opened(segments)) < 500_000
+    header = read_header(io.BytesIO(packed({})))
+    payload = record_coder(header, TINY).encode([(b"n" * 6000, b"")])
+    names = opened(b"".join(pack_bytes(header, [new_segment(300, ordered_body([payload] * 300))])))
+    assert names[0] == b""
+    monkeypatch.setattr("vaezip.pack.records.MAX_NAMES", 1 << 15)
+    assert peak(names.names) < 1 << 20
+    assert peak(lambda: names["n"]) < 1 << 20
+
+
+def test_a_pack_has_no_more_segments_than_a_reader_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaezip.pack.layout.MAX_SEGMENTS", 3)
+    most = forged(*[(1, b"\0")] * 3)
+    assert len(opened(most)) == 3
+    with pytest.raises(vaezip.LimitError, match="3 segments at most"):
+        forged(*[(1, b"\0")] * 4)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,15 @@ def test_what_is_made_of_the_help_is_up_to_date(generate: ModuleType) -> None:
         assert path.read_text(encoding="utf-8") == text, path
 
 
+def test_every_variable_of_the_environment_is_explained(generate: ModuleType) -> None:
+    commands = [cli.face, *cli.commands.values()]
+    variables = {param.envvar for command in commands for param in command.params if param.envvar}
+    assert variables < set(generate.ENVIRONMENT)
+    for page in (ROOT / "docs" / "shell.md", ROOT / "docs" / "cli.md", ROOT / "docs" / "man" / "vaezip.1"):
+        text = page.read_text(encoding="utf-8")
+        assert [name for name in generate.ENVIRONMENT if name not in text] == []
+
+
 @pytest.mark.parametrize("program", ["mandoc -Wwarning", "groff -man -ww -Tutf8"])
 def test_the_manual_is_well_formed_and_complete(program: str) -> None:
     if shutil.which(program.split()[0]) is None:

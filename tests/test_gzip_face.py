@@ -56,8 +56,10 @@ def test_a_level_chooses_the_model(sh: Run, text: Path) -> None:
     for levels in ("-7 -8", "-9", "-19", "--best", "-9n", "-1 -m large"):
         ends(sh(f"vaezip {levels} -c in"), 0, large)
     tiny = sh(f"vaezip -c -m {TINY} in").stdout
-    for levels, blob in (("", tiny), ("-6", tiny), ("-7", large)):
+    for levels, blob in (("", tiny), ("-6", standard), ("-7", large), (f"-7 -m {TINY}", tiny)):
         ends(sh(f"VAEZIP_MODEL={TINY} vaezip compress {levels} -c in"), 0, blob)
+    for levels, blob in (("-1", standard), ("--best", large), (f"-m {TINY}", tiny)):
+        ends(sh(f"VAEZIP_MODEL=missing.vzm vaezip {levels} -c in"), 0, blob)
     for blob in (standard, large):
         ends(sh("vaezip -d9 | cmp - in", input=blob), 0)
 
@@ -69,9 +71,10 @@ def test_a_level_chooses_the_block_size(sh: Run, tmp_path: Path) -> None:
 
 
 def test_options_may_be_bundled_and_stand_behind_files(sh: Run, text: Path, prose: bytes) -> None:
-    blob = sh("vaezip -6c in").stdout
+    blob = sh("vaezip -nc in").stdout
     ends(sh("vaezip in -c"), 0, blob)
-    ends(sh("vaezip in -c6nT2"), 0, blob)
+    ends(sh("vaezip in -cnkT2"), 0, blob)
+    ends(sh("vaezip in -c6nT2"), 0, sh("vaezip -6 in -o -").stdout)
     ends(sh("vaezip -dcT2", input=blob), 0, prose[:300])
     ends(sh("cat > in.vz && echo old > in && vaezip in.vz -dkf && cat in", input=blob), 0, prose[:300])
     ends(sh("cp in.vz -- -c && vaezip -d -S '' -- -c"), 1, b"", "is not the end of a file's name")
@@ -187,6 +190,38 @@ def test_what_stands_in_files_named_like_commands_is_reached(sh: Run, text: Path
         ends(sh(f"cp in {name} && vaezip ./{name} && vaezip -f -- {name} && vaezip -f {name}"), 0)
         ends(sh(f"mv {name}.vz {name} && vzcat {name}"), 0, prose[:300])
     ends(sh("vaezip test < test"), 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("comprss in", "compress"),
+        ("bnech", "bench"),
+        ("Trian in -o x.vzm --minutes 5", "train"),
+        ("upack x", "unpack"),
+    ],
+)
+def test_a_misspelt_command_is_not_taken_for_a_file(sh: Run, text: Path, line: str, command: str) -> None:
+    word = line.split()[0]
+    ends(sh(f"vaezip {line}"), 1, b"", f"no file or command '{word}'; did you mean {command}?")
+    assert os.listdir(text.parent) == ["in"]
+    ends(sh(f"cp in {word} && vaezip {word} && vaezip -t {word}.vz"), 0)
+
+
+def test_a_file_that_is_missing_is_no_misspelt_command(sh: Run, text: Path) -> None:
+    for word in ("notes", "tests.txt", "./comprss"):
+        ends(sh(f"vaezip {word} in -c >/dev/null"), 1, b"", f"{word}: No such file")
+    for line in ("-v comprss", "-- comprss", "compress comprss", "-d comprss.vz"):
+        assert b"did you mean" not in sh(f"vaezip {line}").stderr
+    ends(sh("ln -s nowhere comprss; vaezip comprss"), 1, b"", "comprss: No such file")
+
+
+def test_there_are_levels_from_1_to_9(sh: Run, text: Path) -> None:
+    for line in ("-0 in", "-10 in", "in -20c", "compress -10 in", "-d -10 in.vz"):
+        ends(sh(f"vaezip {line}"), 1, b"", "levels go from -1 to -9")
+    ends(sh("vaezip decompress -0 in"), 1, b"", "vaezip: -0 is about the names in a --filelist")
+    assert os.listdir(text.parent) == ["in"]
+    ends(sh("printf 'in\\0' | vaezip -10c --filelist -"), 0, sh("vaezip -1c in").stdout)
 
 
 def test_the_environment_gives_model_and_threads(sh: Run, text: Path, programs: dict[str, str]) -> None:

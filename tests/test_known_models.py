@@ -121,4 +121,24 @@ def test_the_usual_model_compresses_and_stands_in_no_ones_way(
         assert run("-dc", input=blob, env=usual).stdout == TEXT
         assert run("-t", input=blob, env=usual).returncode == 0
     assert run("-dc", "-m", TINY, input=standard).returncode == 1
-    assert b"VAEZIP_MODEL: " in run("-dc", input=own, env={"VAEZIP_MODEL": "/nowhere"}).stderr
+
+
+def test_a_usual_model_that_cannot_be_read_stops_nothing_that_does_not_need_it(
+    tiny: vaezip.Model, run: Run, tmp_path: Path
+) -> None:
+    standard, own = vaezip.compress(TEXT), vaezip.compress(TEXT, model=tiny)
+    (tmp_path / "no.vzm").write_bytes(b"no model")
+    for wrong in ("/nowhere", "nosuch", str(tmp_path / "no.vzm")):
+        usual = {"VAEZIP_MODEL": wrong}
+        assert run("-dc", input=standard, env=usual).stdout == TEXT
+        assert run("-dc", "-m", TINY, input=own, env=usual).stdout == TEXT
+        for command in ("-t", "-l"):
+            result = run(command, input=standard, env=usual)
+            assert (result.returncode, result.stderr) == (0, b"")
+        missing = run("-dc", input=own, env=usual)
+        assert (missing.returncode, missing.stderr.count(b"\n")) == (1, 1)
+        assert b"none of those at hand" in missing.stderr
+        assert f"VAEZIP_MODEL: {wrong}: ".encode() in missing.stderr
+        needed = run("-c", input=TEXT, env=usual)
+        assert (needed.returncode, needed.stdout) == (1, b"")
+        assert needed.stderr.startswith(f"vaezip: VAEZIP_MODEL: {wrong}: ".encode())

@@ -195,6 +195,12 @@ def test_the_usual_model_is_one_of_those_that_a_pack_may_name(run: Run, tmp_path
         assert run("unpack", name, env=usual).stdout == b"one\ntwo\n" * 2
     assert run("get", "-m", TINY, "standard.vzp", "1", env=usual).returncode == 1
     assert run("get", "own.vzp", "1").returncode == 1
+    broken = {"VAEZIP_MODEL": "missing.vzm"}
+    assert run("get", "standard.vzp", "1", env=broken).stdout == b"two\n"
+    assert run("unpack", "-m", TINY, "own.vzp", env=broken).returncode == 0
+    assert run("pack", "--append", "lines", "-o", "standard.vzp", env=broken).returncode == 0
+    for arguments in (("get", "own.vzp", "1"), ("pack", "lines", "-o", "new.vzp")):
+        assert b"VAEZIP_MODEL: missing.vzm: " in run(*arguments, env=broken).stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there, one of them fails")
@@ -230,12 +236,13 @@ def test_progress_is_told_in_records(tmp_path: Path, how: dict[str, Any]) -> Non
 
 def test_files_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
     (tmp_path / "notes" / "old").mkdir(parents=True)
-    names = ["notes/a.txt", "notes/b.txt", "notes/old/c.txt"]
+    names = ["notes/a.txt", "notes/0_1", "notes/old/c.txt"]
     for name, line in zip(names, LINES, strict=False):
         (tmp_path / name).write_bytes(line)
     env = {"VAEZIP_MODEL_PATH": str(TINY.parent)}
     assert run("pack", "-m", TINY, "--records", "files", "-r", "notes", "-o", "n.vzp").returncode == 0
-    assert run("get", "n.vzp", "notes/old/c.txt", env=env).stdout == LINES[2]
+    got = run("get", "n.vzp", "notes/old/c.txt", "notes/0_1", env=env)
+    assert got.stdout == LINES[2] + LINES[1]
     assert run("unpack", "n.vzp", "--output-dir", "there", env=env).returncode == 0
     assert [(tmp_path / "there" / name).read_bytes() for name in names] == LINES[:3]
 
@@ -319,6 +326,8 @@ def test_no_record_leads_out_of_the_folder(run: Run, tmp_path: Path) -> None:
         (("get", "lines", "1"), b"not a pack"),
         (("get", "there.vzp", "one"), b"no record one"),
         (("get", "there.vzp", "5"), b"no record 5"),
+        (("get", "there.vzp", "+1"), b"no record +1"),
+        (("get", "there.vzp", "0_1"), b"no record 0_1"),
         (("get", "nowhere", "5"), b"nowhere"),
         (("unpack", "lines"), b"lines: not a pack"),
         (("pack", "--append", "-D", "lines", "lines", "-o", "there.vzp"), b"-D means nothing"),

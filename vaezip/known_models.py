@@ -52,25 +52,23 @@ def models(model: ModelLike | Models) -> Models:
 
 def chosen_models(given: str | None, usual: str | None) -> str | Models:
     """The source for decoding: the model that is given alone, or else all at hand, a usual one among them."""
-    if given is not None:
-        return given
-    return ModelsAtHand() if usual is None else ModelsAtHand(usual)
+    return ModelsAtHand(usual) if given is None else given
 
 
-def known_models(*others: str) -> Iterator[KnownModel]:
-    """The standard model, `others`, given by path or name, the shipped ones, those in the user's folders.
+def known_models(usual: str | None = None) -> Iterator[KnownModel]:
+    """The standard model, a usual one, by path or name, the shipped ones, those in the user's folders.
 
-    Files in these folders that are no models are passed over; `others` raise ModelError.
+    The user's files that are no models are passed over.
     """
     seen = set()
-    users = user_files(MODELS)
-    for which in (DEFAULT, *others, *shipped_files(MODELS), *users.values()):
+    others = () if usual is None else (usual,)
+    for which in (DEFAULT, *others, *shipped_files(MODELS), *user_files(MODELS).values()):
         try:
             with DataFile(which, MODELS) as file:
                 path = shipped_files(MODELS).get(file.source, file.source)
                 fingerprint = _fingerprint(path, file.identity)
         except ModelError:
-            if which not in users.values():
+            if which in shipped_files(MODELS):
                 raise
             continue
         if file.source not in seen:
@@ -105,9 +103,9 @@ class OneModel:
 class ModelsAtHand:
     """All models that are known, each loaded when a block needs it."""
 
-    def __init__(self, *others: str) -> None:
-        """others: as in `known_models`."""
-        self._others = others
+    def __init__(self, usual: str | None = None) -> None:
+        """usual: that of VAEZIP_MODEL."""
+        self._usual = usual
         self._lock = threading.Lock()
         self._found: dict[bytes, list[Model]] = {}
         self._searches: dict[bytes, Iterator[Model]] = {}
@@ -128,14 +126,22 @@ class ModelsAtHand:
         if not found:
             raise ModelMismatchError(
                 f"made with another model: needs {fingerprint.hex()}…, which is none of those at hand "
-                "(see vaezip models); -m chooses one"
+                f"(see vaezip models); -m chooses one{self._trouble()}"
             )
+
+    def _trouble(self) -> str:
+        """What is wrong with the usual model, which nobody has been told so far."""
+        try:
+            loaded(self._usual)
+        except ModelError as error:
+            return f"; VAEZIP_MODEL: {error}"
+        return ""
 
     def _search(self, fingerprint: bytes) -> Iterator[Model]:
         standard = load_model(DEFAULT)  # of most files: not read twice, for its fingerprint and to be loaded
         if standard.fingerprint.startswith(fingerprint):
             yield standard
-        for known in known_models(*self._others):
+        for known in known_models(self._usual):
             if known.fingerprint.startswith(fingerprint) and known.fingerprint != standard.fingerprint:
                 try:
                     model = load_model(known.name if known.shipped else known.path)

@@ -5,6 +5,7 @@ Commands import the library when they run, so that `--help` and `--version` need
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from typing import Any, NoReturn
@@ -14,6 +15,8 @@ import click
 import vaezip
 from vaezip.cli.face import Face, face
 from vaezip.cli.report import complain
+
+_ALIKE = 0.75  # of 1: a word with a letter too many, too few or wrong, or two that have changed places
 
 
 class Program(click.Group):
@@ -29,7 +32,17 @@ class Program(click.Group):
         """As of any command: parses."""
         if args and args[0] in self.commands:
             return super().make_context(info_name, args, parent, **extra)
+        if args and not extra.get("resilient_parsing"):  # which is for completing what is being typed
+            self._refuse_misspelt(args[0])
         return self.face.make_context(info_name, args, parent, **extra)
+
+    def _refuse_misspelt(self, word: str) -> None:
+        """Raise UsageError for what is no file, and like a command, whose arguments may follow."""
+        if word.isalpha() and not os.path.lexists(word):
+            for command in difflib.get_close_matches(word.lower(), self.commands, 1, _ALIKE):
+                raise click.UsageError(
+                    f"there is no file or command {word!r}; did you mean {command}? (see vaezip --help)"
+                )
 
     def invoke(self, ctx: click.Context) -> Any:
         """As of any command: runs what was parsed."""

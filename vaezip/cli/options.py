@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
+from vaezip.cli.numbers import WholeRange
 from vaezip.cli.report import STDIO, Report
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class ByteSize(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 do
 
 
 def _size(text: str) -> int | None:
-    match = re.fullmatch(r"([0-9]{1,20})([kmgt]?)(i?b)?", text, re.IGNORECASE)
+    match = re.fullmatch(r"([0-9]{1,20})([kmgt]?)(i?b)?", text, re.IGNORECASE | re.ASCII)
     return int(match[1]) * _UNITS[match[2].lower()] if match else None
 
 
@@ -165,7 +166,7 @@ block_size_option = click.option(
 
 _LEVELS = {
     1: "As -6; so are -2 to -5.",
-    6: "As without a level: the usual model, blocks of 512K.",
+    6: "The standard model, blocks of 512K: the default, unless VAEZIP_MODEL names a model.",
     7: "The large model: smaller files, less than half as fast.",
     8: "As -7, with blocks of 1M.",
     9: "As -7, with blocks of 4M: each is one core's work.",
@@ -238,7 +239,7 @@ threads_option = click.option(
     "-T",
     "--threads",
     metavar="N",
-    type=click.IntRange(0, 256),
+    type=WholeRange(0, 256),
     default=0,
     envvar="VAEZIP_THREADS",
     show_envvar=True,
@@ -265,7 +266,7 @@ message_options = _options(
         "--check",
         "check_bytes",
         metavar="BYTES",
-        type=click.IntRange(0, 4),
+        type=WholeRange(0, 4),
         default=0,
         help="Bytes of a message's checksum, 0 to 4. [default: 0]",
     ),
@@ -277,10 +278,11 @@ message_options = _options(
 )
 
 
-def chosen_model(model: str | None) -> tuple[str | None, str | None]:
+def chosen_model(model: str | None, *, takes_usual: bool = True) -> tuple[str | None, str | None]:
     """The models of -m and of VAEZIP_MODEL; the latter is usual, but no file has to be made with it.
 
-    It is tried at once: what is wrong with it is wrong for all inputs. Raises ModelError.
+    It is tried at once: what is wrong with it is wrong for all inputs. Raises ModelError. takes_usual: false
+    where the usual model may turn out not to be needed, and is tried when it is.
     """
     if model is None:
         return None, None
@@ -289,7 +291,8 @@ def chosen_model(model: str | None) -> tuple[str | None, str | None]:
 
     is_usual = click.get_current_context().get_parameter_source("model") is ParameterSource.ENVIRONMENT
     try:
-        load_model(model)
+        if takes_usual or not is_usual:
+            load_model(model)
     except ModelError as error:
         raise ModelError(f"VAEZIP_MODEL: {error}" if is_usual else str(error)) from error
     return (None, model) if is_usual else (model, None)
@@ -309,7 +312,9 @@ def chosen_inputs(
     from vaezip.inputs import find_inputs
 
     if null and not lists:
-        raise click.UsageError("-0 is about the names in a --filelist.")
+        has_levels = any(param.name == "level" for param in click.get_current_context().command.params)
+        levels = "levels go from -1 to -9, and " if has_levels else ""  # -0, or -10
+        raise click.UsageError(f"{levels}-0 is about the names in a --filelist.")
     if [*files, *lists].count(STDIO) > 1:
         raise click.UsageError("standard input can be read but once.")
     return find_inputs(

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from vaezip.cli.numbers import WholeRange
 from vaezip.cli.options import (
     PATH,
     ByteSize,
@@ -36,7 +37,7 @@ _ENDS = {"lines": 10, "nul": 0, "files": None}
 @click.option(
     "--group",
     metavar="N",
-    type=click.IntRange(1, 1024),
+    type=WholeRange(1, 1024),
     default=1,
     show_default=True,
     help="Code so many records together: smaller, and each takes as long to read as all of them.",
@@ -87,7 +88,7 @@ def pack(
     report = Report(quiet)
     sources = chosen_inputs(report, compressed=None, **chosen)  # type: ignore[arg-type]
     how = Packing(
-        *chosen_model(model),
+        *chosen_model(model, takes_usual=not append),
         dictionary,
         dictionary_size,
         group,
@@ -127,8 +128,9 @@ def get(file: str, records: tuple[str, ...], model: str | None, dictionary: str 
 
     report = Report(quiet=False)
     with report.catch():
+        how = Reading(*chosen_model(model, takes_usual=False), dictionary)
         writer = ByteWriter(sys.stdout.buffer)
-        for record in get_records(file, records, Reading(*chosen_model(model), dictionary)):
+        for record in get_records(file, records, how):
             writer.write(record)
         sys.stdout.flush()
     return report.exit_code
@@ -174,7 +176,7 @@ def unpack(
         target = None if output in (None, STDIO) else output
         if target is not None:
             Guard([file]).check(target)
-        how = Reading(*chosen_model(model), dictionary, max_output_size)
+        how = Reading(*chosen_model(model, takes_usual=False), dictionary, max_output_size)
         unpack_file(
             file, target, output_dir, force, how, lambda count: report.progress(file, 1, 1, steps=count)
         )

@@ -9,39 +9,27 @@ from typing import Any
 
 import click
 
+from vaezip.cli.numbers import Decimal, Whole, WholeList, WholeRange
 from vaezip.cli.options import PATH, chosen_model, model_option
 from vaezip.cli.report import STDIO, mention_slow_engine, note
 
 _STEPS = 5
 
 
-class Numbers(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 does not take
-    """Whole numbers with commas: `1,0,-2`."""
-
-    name = "numbers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        """As in any click.ParamType."""
-        try:
-            return [int(part) for part in str(value).split(",")]
-        except ValueError:
-            self.fail(f"{value!r} is not whole numbers with commas between, such as 1,0,-2", param, ctx)
-
-
 @click.command()
 @click.option(
     "--length",
     metavar="N",
-    type=int,
+    type=Whole(),
     default=1000,
     show_default=True,
     help="Characters of each sample, as wc -m counts them.",
 )
-@click.option("-n", "--samples", metavar="N", type=click.IntRange(1), help="How many. [default: 1]")
+@click.option("-n", "--samples", metavar="N", type=WholeRange(1), help="How many. [default: 1]")
 @click.option(
     "--seed",
     metavar="N",
-    type=int,
+    type=Whole(),
     help="The same gives the same text on every machine; of several samples, it is that of the first, "
     "and each next one has one more. "
     "[default: another each time]",
@@ -49,7 +37,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 doe
 @click.option(
     "--temperature",
     metavar="T",
-    type=float,
+    type=Decimal(),
     default=1.0,
     show_default=True,
     help="Below 1 less is dared, above it more; 0 takes the likeliest byte each time.",
@@ -57,7 +45,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 doe
 @click.option(
     "--top-p",
     metavar="P",
-    type=float,
+    type=Decimal(),
     default=1.0,
     show_default=True,
     help="Draw only from the likeliest bytes that together have this probability.",
@@ -72,11 +60,13 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 doe
     nargs=2,
     help="Sample all the way from file A to file B, in steps between their z.",
 )
-@click.option("--steps", metavar="K", type=click.IntRange(2), help=f"So many. [default: {_STEPS}]")
+@click.option("--steps", metavar="K", type=WholeRange(2), help=f"So many. [default: {_STEPS}]")
 @click.option(
-    "--z", metavar="Z", type=Numbers(), help="The latent itself, a number for each: 1,0,-2,0,0,3,0,0."
+    "--z", metavar="Z", type=WholeList(), help="The latent itself, a number for each: 1,0,-2,0,0,3,0,0."
 )
-@click.option("--preset", metavar="K", type=int, help="Which of the mixer's presets to begin with, 0 to 3.")
+@click.option(
+    "--preset", metavar="K", type=Whole(), help="Which of the mixer's presets to begin with, 0 to 3."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say seed, z and preset of each sample.")
 @model_option
 def sample(

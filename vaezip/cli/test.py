@@ -48,7 +48,7 @@ def test(
     report = Report(quiet)
     sources = chosen_inputs(report, compressed=True, **chosen)
     mention_slow_engine(quiet)
-    given, usual = chosen_model(model)
+    given, usual = chosen_model(model, takes_usual=False)
     options = fileio.Options(
         model=given,
         usual_model=usual,

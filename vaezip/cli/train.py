@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaezip.cli.interruption import Interrupted, Interruption, interruption
+from vaezip.cli.numbers import DecimalRange, WholeRange
 from vaezip.cli.options import PATH
 from vaezip.cli.plot import PlotPath
 from vaezip.cli.report import STDIO, complain, note, say
@@ -30,22 +30,11 @@ _SIZES = Architecture()
 _MOST = 1_000_000  # minutes, epochs, times a folder is read
 
 
-class Finite(click.FloatRange):
-    """A range without NaN, which click's lets pass."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number; fails as `FloatRange` does."""
-        number: float = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return number
-
-
 def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
     """`prose=2` -> {"prose": 2.0}."""
     weights = {}
     for value in values:
-        match = re.fullmatch(r"(.+)=(\d+\.?\d*)", value, re.DOTALL)
+        match = re.fullmatch(r"(.+)=([0-9]+\.?[0-9]*)", value, re.DOTALL)
         if not match or not 1 / _MOST <= float(match[2]) <= _MOST:
             raise click.BadParameter(f"{value!r} is not a folder and how often to read it, such as prose=2")
         weights[match[1]] = float(match[2])
@@ -69,10 +58,12 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 )
 @click.option(
     "--minutes",
-    type=Finite(0, _MOST, min_open=True),
+    type=DecimalRange(0, _MOST, min_open=True),
     help=f"Time for all of it, writing and measuring the model included. [default: {DEFAULT_MINUTES:g}]",
 )
-@click.option("--epochs", type=Finite(0, _MOST, min_open=True), help="How often to read the corpus instead.")
+@click.option(
+    "--epochs", type=DecimalRange(0, _MOST, min_open=True), help="How often to read the corpus instead."
+)
 @click.option("--init", metavar="MODEL", help="Fine-tune this model: a file, or the name of a shipped one.")
 @click.option(
     "--teacher",
@@ -85,15 +76,15 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
     help="Resume an interrupted run, with its settings and what is left of its minutes or epochs; "
     "--minutes or --epochs set another total.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of all random numbers. [default: 0]")
+@click.option("--seed", type=WholeRange(0, 2**32 - 1), help="Seed of all random numbers. [default: 0]")
 @click.option(
     "--lr",
-    type=Finite(0, 10, min_open=True),
+    type=DecimalRange(0, 10, min_open=True),
     help=f"Learning rate. [default: {Settings.lr}, on a GPU {ON_GPU['lr']}, with --init {FINE_TUNING['lr']}]",
 )
 @click.option(
     "--dropout",
-    type=Finite(0, 0.9),
+    type=DecimalRange(0, 0.9),
     help="How much to withhold at random, so that the network does not learn a small corpus by heart. "
     f"[default: {Settings.dropout:g}, on a GPU {ON_GPU['dropout']}, with --init {FINE_TUNING['dropout']}]",
 )
@@ -107,29 +98,29 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 @click.option(
     "--threads",
     "workers",
-    type=click.IntRange(1, 1024),
+    type=WholeRange(1, 1024),
     help="Worker threads, without a GPU. [default: all cores, 8 at most]",
 )
 @click.option(
     "--width",
-    type=click.IntRange(8, 512),
+    type=WholeRange(8, 512),
     help=f"Channels of the decoder. [default: {_SIZES.width}, or those of --init]",
 )
 @click.option(
     "--layers",
-    type=click.IntRange(1, 16),
+    type=WholeRange(1, 16),
     help=f"Layers of the decoder. [default: {_SIZES.layers}, or those of --init]",
 )
 @click.option(
     "--table-bits",
-    type=click.IntRange(12, 20),
+    type=WholeRange(12, 20),
     help="The largest context tables have 2 to this power rows. "
     f"[default: {max(_SIZES.table_bits)}, or those of --init]",
 )
 @click.option(
     "--rescript",
     "rescript_share",
-    type=Finite(0, 1),
+    type=DecimalRange(0, 1),
     help="Share of text read in another script, to learn to adapt to scripts that the corpus lacks. "
     "[default: 0]",
 )

@@ -106,7 +106,7 @@ def transform(
     if message and len(sources) > 1 and (stdout or output == STDIO):
         raise click.UsageError("several messages need several outputs: one after the other, they are none.")
     mention_slow_engine(quiet)
-    given, usual = chosen_model(model)
+    given, usual = chosen_model(model, takes_usual=level is None and (compressing or message))
     options = fileio.Options(
         model=given,
         usual_model=usual,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
 from vaezip.dictionaries.dictionary import Dictionary, DictionaryLike
 from vaezip.dictionaries.known import dictionaries
-from vaezip.errors import FormatError, LimitError
+from vaezip.errors import FormatError, LimitError, VaezipError
 from vaezip.known_models import ModelLike, Models, models
 from vaezip.messages.range_coder import RangeDecoder, RangeEncoder
 from vaezip.messages.texts import MAX_TEXT, NO_DICTIONARY, Decoder, Interval, TextCoder
@@ -97,9 +97,9 @@ def record_coder(
     if header.external:
         read = next(dictionaries(dictionary).matching(header.external))
     elif header.dictionary:
-        text = decompress(header.dictionary, model=known, max_output_size=MAX_DICTIONARY)
         try:
+            text = decompress(header.dictionary, model=known, max_output_size=MAX_DICTIONARY)
             read = Dictionary(text, header.terminator, header.ended)
-        except ValueError as error:
+        except (VaezipError, ValueError) as error:
             raise FormatError("damaged pack: its dictionary") from error
     return RecordCoder(known, read, header.texts_per_record)

@@ -6,12 +6,14 @@ import dataclasses
 import io
 import itertools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import NamedTuple
 
 from vaezip.byteio import ByteReader, ByteWriter
+from vaezip.data_files import one_line
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
 from vaezip.fileio import opened
 from vaezip.files import open_source, reason
@@ -120,13 +122,20 @@ def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes
     """Records of a pack, by name, or by number from 0; each with what ends it. Raises FileError."""
     with _open_pack(path, how) as pack:
         end = b"" if pack.header.flags & NAMED else bytes([pack.header.separator])
-        names = {*pack.names()}
         for one in which:
             try:
-                record = pack[one if one in names else int(one)]
-            except (IndexError, ValueError) as error:
+                yield _record(pack, one) + end
+            except IndexError as error:
                 raise FileError(f"{path}: there is no record {one}") from error
-            yield record + end
+
+
+def _record(pack: Records, which: str) -> bytes:
+    """By name, or else by number; raises IndexError."""
+    with suppress(KeyError):
+        return pack[which]
+    if not re.fullmatch("-?[0-9]{1,20}", which):
+        raise IndexError("neither a name nor a number")
+    return pack[int(which)]
 
 
 def unpack_file(
@@ -256,7 +265,8 @@ def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None, 
         try:
             check_name(os.fsencode(name))
         except ValueError as error:
-            raise FormatError("damaged pack: the name of a record leads elsewhere") from error
+            what = f"damaged pack: the name of a record leads elsewhere: {name!r}"
+            raise FormatError(one_line(what)) from error
         path = os.path.join(folder, name)
         make_folders(os.path.dirname(path), "")
         with open_target(path, overwrite=overwrite, named=False) as sink:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, NamedTuple
@@ -11,12 +12,14 @@ from zlib import crc32
 
 from vaezip.byteio import ByteReader
 from vaezip.container import encode_number, read_number
-from vaezip.errors import FormatError, LimitError, VersionError
+from vaezip.errors import FormatError, LimitError, TruncatedError, VersionError
 
 MAGIC = b"\xf5vzp\x01"
 NAMED = 1  # flag: a record is a name and a content
 UNORDERED = 2  # flag: records come back in an order of their own
 UNTERMINATED = 4  # flag: the last record was not followed by the separator
+MAX_SEGMENTS = 1 << 20
+"""Segments of a pack."""
 MAX_RECORDS = 1 << 20
 """Records of a segment."""
 MAX_BODY = 64 << 20
@@ -64,6 +67,7 @@ class Segment(NamedTuple):
     size: int  # bytes of the body; of the end mark: records of the pack
     check: bytes  # of the body; of the end mark: of the checks and sizes before it
     at: int = 0  # where a file has the body
+    first: int = 0  # number of the first record
 
     def to_bytes(self) -> bytes:
         """All but the body."""
@@ -75,14 +79,20 @@ class _Ending:
     """What the end mark of a pack says, as its segments come: whatever is missing or elsewhere disagrees."""
 
     def __init__(self, header: bytes) -> None:
-        self._records, self._check = 0, crc32(header[-_CHECK:])
+        self.records, self._segments, self._check = 0, 0, crc32(header[-_CHECK:])
 
     def add(self, segment: Segment) -> None:
-        self._records += segment.records
+        """Take one more; raises LimitError."""
+        self.records += segment.records
+        self._segments += 1
+        if self._segments > MAX_SEGMENTS:
+            raise LimitError(f"a pack has {MAX_SEGMENTS} segments at most: pack its records anew")
+        if segment.records > MAX_RECORDS or segment.size > MAX_BODY:
+            raise LimitError("a segment of the pack is larger than any writer makes it")
         self._check = crc32(segment.to_bytes(), self._check)
 
     def mark(self) -> Segment:
-        return Segment(0, self._records, self._check.to_bytes(4, "little"))
+        return Segment(0, self.records, self._check.to_bytes(4, "little"))
 
 
 def new_segment(records: int, body: bytes) -> tuple[Segment, bytes]:
@@ -105,19 +115,25 @@ def ordered_body(payloads: Sequence[bytes]) -> bytes:
     return b"".join(encode_number(len(payload)) for payload in payloads) + b"".join(payloads)
 
 
-def payloads_of(body: bytes, count: int) -> list[memoryview]:
-    """Inverse of `ordered_body`; raises FormatError."""
-    reader = ByteReader(io.BytesIO(body))
-    if count > len(body):
-        raise FormatError("damaged pack: more records than bytes")
-    sizes = [read_number(reader) for _ in range(count)]
-    if reader.position + sum(sizes) != len(body):
-        raise FormatError("damaged pack: impossible sizes")
-    payloads, at, view = [], reader.position, memoryview(body)
-    for size in sizes:
-        payloads.append(view[at : at + size])
-        at += size
-    return payloads
+class Payloads:
+    """Inverse of `ordered_body`; takes 8 bytes for each, beside the body."""
+
+    def __init__(self, body: bytes, count: int) -> None:
+        """Raises FormatError unless the body has so many."""
+        if count > len(body):
+            raise FormatError("damaged pack: more records than bytes")
+        reader = ByteReader(io.BytesIO(body))
+        self._ends = array("Q")
+        end = 0
+        for _ in range(count):
+            end += read_number(reader)
+            self._ends.append(min(end, len(body)))
+        if reader.position + end != len(body):
+            raise FormatError("damaged pack: impossible sizes")
+        self._data = memoryview(body)[reader.position :]
+
+    def __getitem__(self, number: int) -> bytes:
+        return bytes(self._data[self._ends[number - 1] if number else 0 : self._ends[number]])
 
 
 def read_header(file: IO[bytes]) -> Header:
@@ -125,17 +141,17 @@ def read_header(file: IO[bytes]) -> Header:
 
     Raises FormatError, VersionError if it needs a newer version, TruncatedError.
     """
-    reader = _Checked(file)
+    reader = _Checked(file, "its header")
     magic = reader.read_some(len(MAGIC))
     if magic[:-1] != MAGIC[:-1]:
         raise FormatError("not a pack of vaezip's")
     if magic != MAGIC:
         raise VersionError("a pack made by a newer vaezip: update vaezip to read it")
     flags, separator = reader.read(2)
-    fingerprint, group = reader.read(8), read_number(reader)
+    fingerprint, group = reader.read(8), reader.number()
     terminator, ended = reader.read(2)
-    dictionary = reader.read(_at_most(read_number(reader), _MAX_DICTIONARY))
-    external = reader.read(_at_most(read_number(reader), 8))
+    dictionary = reader.read(_at_most(reader.number(), _MAX_DICTIONARY))
+    external = reader.read(_at_most(reader.number(), 8))
     if reader.read(_CHECK) != _check(reader.data[:-_CHECK]):
         raise FormatError("damaged pack: its header")
     if flags & ~(NAMED | UNORDERED | UNTERMINATED):
@@ -149,26 +165,25 @@ def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
     """All segments of the pack that has this header; raises FormatError, TruncatedError, LimitError."""
     at, end = len(header.to_bytes()), file.seek(0, os.SEEK_END)
     segments, ending = list[Segment](), _Ending(header.to_bytes())
-    while (segment := _read_segment(file, at)).records:
-        if segment.records > MAX_RECORDS or segment.size > MAX_BODY:
-            raise LimitError("a segment of the pack is larger than any writer makes it")
-        segments.append(segment)
+    while (segment := _read_segment(file, at, ending.records)).records:
         ending.add(segment)
+        segments.append(segment)
         at = segment.at + segment.size
-    if segment._replace(at=0) != ending.mark():
+    if segment.to_bytes() != ending.mark().to_bytes():
         raise FormatError("damaged pack: its segments are not those that its end speaks of")
     if segment.at != end:
         raise FormatError("damaged pack: something follows its end")
     return segments
 
 
-def _read_segment(file: IO[bytes], at: int) -> Segment:
+def _read_segment(file: IO[bytes], at: int, first: int) -> Segment:
     file.seek(at)
-    reader = _Checked(file)
-    records, size, check = read_number(reader), read_number(reader), reader.read(_CHECK)
+    part = f"the header of the segment that begins with record {first}"
+    reader = _Checked(file, part)
+    records, size, check = reader.number(), reader.number(), reader.read(_CHECK)
     if reader.read(1) != _check(reader.data[:-1])[:1]:
-        raise FormatError("damaged pack: a segment's header")
-    return Segment(records, size, check, at + reader.position)
+        raise FormatError(f"damaged pack: {part}")
+    return Segment(records, size, check, at + reader.position, first)
 
 
 def read_body(file: IO[bytes], segment: Segment) -> bytes:
@@ -176,16 +191,33 @@ def read_body(file: IO[bytes], segment: Segment) -> bytes:
     file.seek(segment.at)
     body = ByteReader(file).read(segment.size)
     if _check(body) != segment.check:
-        raise FormatError("damaged pack: a segment's checksum disagrees")
+        which = numbers(segment.first, segment.records)
+        raise FormatError(f"damaged pack: the checksum of {which} disagrees")
     return body
 
 
-class _Checked(ByteReader):
-    """Keeps what it has read."""
+def numbers(first: int, count: int) -> str:
+    """How messages call so many records."""
+    return f"record {first}" if count == 1 else f"records {first} to {first + count - 1}"
 
-    def __init__(self, file: IO[bytes]) -> None:
+
+class _Checked(ByteReader):
+    """Keeps what it has read of a part of a pack."""
+
+    def __init__(self, file: IO[bytes], part: str) -> None:
+        """part: as messages call it."""
         super().__init__(file)
+        self._part = part
         self.data = b""
+
+    def number(self) -> int:
+        """The next number; raises FormatError."""
+        try:
+            return read_number(self)
+        except TruncatedError:
+            raise
+        except FormatError as error:
+            raise FormatError(f"damaged pack: {self._part}") from error
 
     def read_some(self, n: int) -> bytes:
         part = super().read_some(n)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, overload
 
 from vaezip.dictionaries.dictionary import DictionaryLike
+from vaezip.errors import FormatError, IntegrityError, LimitError
 from vaezip.known_models import ModelLike, Models
 from vaezip.pack import layout
 from vaezip.pack.coder import record_coder
-from vaezip.pack.layout import NAMED, UNORDERED, Segment
+from vaezip.pack.layout import NAMED, UNORDERED, Payloads, Segment
 from vaezip.pack.unordered import Record
+
+MAX_NAMES = 256 << 20
+"""Bytes of memory for the names of a pack's records."""
+_ENTRY = 150  # bytes that a name takes beside itself
 
 
 class Records(Sequence[bytes]):
@@ -41,13 +47,12 @@ class Records(Sequence[bytes]):
             self._file.seek(0)
             self.header = layout.read_header(self._file)
             self._segments = layout.read_segments(self._file, self.header)
-            self._ends = list(itertools.accumulate(segment.records for segment in self._segments))
             self._coder = record_coder(self.header, model, dictionary)
         except BaseException:
             self.close()
             raise
-        self._payloads: tuple[int, Sequence[bytes | memoryview]] = -1, []  # of one segment
-        self._decoded: tuple[int, list[Record]] = -1, []
+        self._payloads: tuple[int, Payloads | None] = -1, None  # of the segment with that record
+        self._decoded: tuple[int, list[Record]] = -1, []  # from that record on
         self._numbers: dict[str, int] | None = None  # by name
 
     def __enter__(self) -> Records:
@@ -62,7 +67,7 @@ class Records(Sequence[bytes]):
             self._file.close()
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        return self._segments[-1].first + self._segments[-1].records if self._segments else 0
 
     @overload
     def __getitem__(self, which: int | str) -> bytes: ...
@@ -71,7 +76,7 @@ class Records(Sequence[bytes]):
     def __getitem__(self, which: int | str | slice) -> bytes | list[bytes]:
         """By number, or by name: KeyError if there is none of that name, IndexError if there are fewer.
 
-        Raises FormatError if the pack is damaged.
+        Raises FormatError if the pack is damaged, and LimitError if there are too many names to find one.
         """
         if isinstance(which, slice):
             return [self[number] for number in range(*which.indices(len(self)))]
@@ -95,32 +100,52 @@ class Records(Sequence[bytes]):
 
     def record(self, number: int) -> Record:
         """One of them."""
-        index = bisect_right(self._ends, number)
-        segment, number = self._segments[index], number - (self._ends[index - 1] if index else 0)
+        segment = self._segments[bisect_right(self._segments, number, key=lambda one: one.first) - 1]
         group = self.header.group
         if self.header.flags & UNORDERED:
-            if self._decoded[0] != index:
-                body = layout.read_body(self._file, segment)
-                self._decoded = index, self._coder.decode_set(body, segment.records, self._most)
-            return self._decoded[1][number]
-        payloads, at = self._segment_payloads(index, segment), number // group
-        key = (index << 32) + at
-        if self._decoded[0] != key:
-            count = min(group, segment.records - at * group)
-            self._decoded = key, self._coder.decode(bytes(payloads[at]), count)
-        return self._decoded[1][number % group]
+            first, count = segment.first, segment.records
+        else:
+            first = number - (number - segment.first) % group
+            count = min(group, segment.first + segment.records - first)
+        if self._decoded[0] != first:
+            self._decoded = -1, []  # so that memory holds one part at a time
+            self._decoded = first, self._decode(segment, first, count)
+        return self._decoded[1][number - first]
 
-    def _segment_payloads(self, index: int, segment: Segment) -> Sequence[bytes | memoryview]:
-        if self._payloads[0] != index:
+    def _decode(self, segment: Segment, first: int, count: int) -> list[Record]:
+        """Records of a segment that are coded together."""
+        if self.header.flags & UNORDERED:
+            body = layout.read_body(self._file, segment)
+            with _telling(first, count):
+                return self._coder.decode_set(body, count, self._most)
+        payload = self._segment_payloads(segment)[(first - segment.first) // self.header.group]
+        with _telling(first, count):
+            return self._coder.decode(payload, count)
+
+    def _segment_payloads(self, segment: Segment) -> Payloads:
+        first, payloads = self._payloads
+        if payloads is None or first != segment.first:
+            self._payloads = -1, None
             groups = -(-segment.records // self.header.group)
-            self._payloads = index, layout.payloads_of(layout.read_body(self._file, segment), groups)
-        return self._payloads[1]
+            body = layout.read_body(self._file, segment)
+            with _telling(segment.first, segment.records):
+                payloads = Payloads(body, groups)
+            self._payloads = segment.first, payloads
+        return payloads
 
     def _by_name(self) -> dict[str, int]:
         if not self.header.flags & NAMED:
             raise KeyError("the records of this pack have no names")
         if self._numbers is None:
-            self._numbers = {os.fsdecode(name): number for number, name in enumerate(self._names())}
+            numbers, left = dict[str, int](), MAX_NAMES
+            for number, name in enumerate(map(os.fsdecode, self._names())):
+                left -= sys.getsizeof(name) + _ENTRY
+                if left < 0:
+                    raise LimitError(
+                        f"the names of the records take more than {MAX_NAMES >> 20} MB of memory"
+                    )
+                numbers[name] = number
+            self._numbers = numbers
         return self._numbers
 
     def _names(self) -> Iterator[bytes]:
@@ -128,6 +153,19 @@ class Records(Sequence[bytes]):
         if self.header.flags & UNORDERED or self.header.group > 1:
             yield from (record[0] for record in self.records())
             return
-        for index, segment in enumerate(self._segments):
-            for payload in self._segment_payloads(index, segment):
-                yield self._coder.decode_texts(bytes(payload), 1)[0]
+        for segment in self._segments:
+            payloads = self._segment_payloads(segment)
+            for number in range(segment.records):
+                with _telling(segment.first + number, 1):
+                    (name,) = self._coder.decode_texts(payloads[number], 1)
+                yield name
+
+
+@contextmanager
+def _telling(first: int, count: int) -> Iterator[None]:
+    """Say of which records an error is."""
+    try:
+        yield
+    except (FormatError, IntegrityError) as error:
+        which = layout.numbers(first, count)
+        raise FormatError(f"damaged pack: {which} cannot be decoded") from error
