@@ -289,6 +289,17 @@ def test_kin_is_known_by_its_name(kin: bytes, said: str) -> None:
         _read(_long_frame() + kin)
 
 
+@pytest.mark.parametrize("other", [b"q", b"a", b"y", b"X", b"\x01"])
+def test_extensions_of_the_magic_are_newer(other: bytes) -> None:
+    for before in (b"", container.short_frame(FINGERPRINT, SOME[0]), skippable(b"")):
+        for rest in (b"", b"anything"):
+            with pytest.raises(VersionError, match=r"^made by a newer vaezip: update vaezip to read it$"):
+                _read(before + b"\xf5vz" + other + rest)
+    for data in (b"\xf5vy" + other, b"\xf5xz" + other):
+        with pytest.raises(FormatError, match=r"^not a \.vz file$"):
+            _read(data)
+
+
 def test_damage_is_told_from_what_is_no_frame_if_one_was_there_before() -> None:
     frame = container.short_frame(FINGERPRINT, SOME[0])
     damaged = frame[:3] + bytes([frame[3] ^ 1]) + frame[4:]

@@ -220,6 +220,8 @@ def read_header(reader: ByteReader) -> Header | None:
             return Header(b"", None, None, 0, encoded_size, _skipped=skipped)
         if magic in _KIN and not offset:
             raise FormatError(f"not a .vz file, but {_KIN[magic]}")
+        if magic not in _KIN and magic[:3] == SKIPPABLE[:3]:
+            raise VersionError("made by a newer vaezip: update vaezip to read it")
     if lead[0] not in (MAGIC, WITH_DICTIONARY) and not abbreviated:
         raise FormatError(
             "not a .vz file" if offset == 0 else "the data after the last frame are not a .vz frame"
