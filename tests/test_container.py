@@ -69,6 +69,31 @@ def test_the_short_form(block: Block) -> None:
     assert len(frame) - len(block.payload) <= (5 if block.size < 224 else 7)
 
 
+@pytest.mark.parametrize("dictionary", [None, bytes(range(100, 132))])
+@pytest.mark.parametrize("size", [0, 16384, 16385, container.MAX_BLOCK_SIZE])
+def test_a_longer_text_names_its_model_by_more_than_a_byte(dictionary: bytes | None, size: int) -> None:
+    block, named = Block(Method.VAE_NULL, size, b"abc"), 1 if size <= 16384 else 8
+    frame = container.short_frame(FINGERPRINT, block, dictionary)
+    header = container.read_header(ByteReader(io.BytesIO(frame)))
+    assert header is not None
+    assert header.fingerprint == FINGERPRINT[:named]
+    assert header.dictionary == (dictionary and dictionary[:named])
+    assert _read(frame + frame) == [block, block]
+
+
+def test_in_every_header_names_come_last() -> None:
+    named, sizes, theirs = bytes(range(50, 82)), b"\x0a\x03", FINGERPRINT[:8]
+    for frame, expected in (
+        (container.short_frame(FINGERPRINT, SOME[0]), b"\xf8" + sizes + theirs[:1]),
+        (container.short_frame(FINGERPRINT, SOME[0], named), b"\xf7\x28" + sizes + theirs[:1] + named[:1]),
+        (container.short_frame(FINGERPRINT, SOME[1]), b"\xf6\x24\x04" + theirs[:1]),
+        (container.frame_header(FINGERPRINT, 10, 2), b"\xf6\x20" + sizes + theirs),
+        (container.frame_header(FINGERPRINT, 10, 2, named), b"\xf7\x20" + sizes + theirs + named[:8]),
+    ):
+        check = crc32(expected).to_bytes(4, "little")
+        assert frame.startswith(expected + (check if frame[1] == 0x20 else check[:1]))
+
+
 def test_what_a_header_says() -> None:
     for frame, expected in (
         (container.short_frame(FINGERPRINT, SOME[0]), (FINGERPRINT[:1], None, None, 10, 5)),

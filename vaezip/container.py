@@ -25,6 +25,7 @@ SKIPPABLE = b"\xf5vzx"  # begins a frame that every reader passes over
 _KIN = {b"\xf5vzp": "a pack: vaezip get and vaezip unpack read it", b"\xf5vzd": "a dictionary: -D takes it"}
 _CODED = 0xF0  # + kind, 8 to 15, never in UTF-8 either: stands for magic and descriptor of a coded block
 MAX_BLOCK_SIZE = 16 << 20
+_NAMED_BRIEFLY = 16 << 10  # bytes of content: up to this, a short frame names model and dictionary by a byte
 
 _LAYOUT_BLOCKS = 0  # other layouts: the short form, its one block coded with that method
 _CRITICAL = 0x10
@@ -55,7 +56,7 @@ class Block(NamedTuple):
 class Header:
     """A frame's header. `block_size` is None in the short form, and of a skippable frame."""
 
-    fingerprint: bytes  # of the model file's SHA-256, 8 bytes or (short form) 1; none if skippable
+    fingerprint: bytes  # of the model file's SHA-256, 8 bytes or 1 (see _named); none if skippable
     dictionary: bytes | None  # as much of the dictionary's fingerprint; None if there is none
     block_size: int | None
     content_size: int | None
@@ -69,8 +70,10 @@ class Header:
         return self._single is not None
 
 
-def read_number(reader: ByteReader) -> int:
-    """A number as `encode_number` writes it; raises FormatError for any other way to write it."""
+def read_number(
+    reader: ByteReader, damage: str = "damaged file: a number is not in its shortest form"
+) -> int:
+    """A number as `encode_number` writes it; raises FormatError(damage) for any other way to write it."""
     first = reader.read(1)[0]
     if first < 224:
         return first
@@ -78,7 +81,7 @@ def read_number(reader: ByteReader) -> int:
         return 224 + ((first - 224) << 8) + reader.read(1)[0]
     value = int.from_bytes(reader.read((2, 3, 4, 8)[first - 252]), "little")
     if encode_number(value)[0] != first:
-        raise FormatError("damaged file: a number is not in its shortest form")
+        raise FormatError(damage)
     return value
 
 
@@ -102,8 +105,17 @@ def short_frame(fingerprint: bytes, block: Block, dictionary: bytes | None = Non
         lead = bytes([_CODED | kind])
     else:
         lead = bytes([_magic(dictionary), VERSION << 5 | kind])
-    header = lead + fingerprint[:1] + (dictionary or b"")[:1] + _sizes(block)
+    named = _named(short=True, size=block.size)
+    header = lead + _sizes(block) + fingerprint[:named] + (dictionary or b"")[:named]
     return header + _check(header)[:1] + block.payload
+
+
+def _named(*, short: bool, size: int) -> int:
+    """By how many bytes of their fingerprints a frame names its model and its dictionary.
+
+    size: of the content, if the frame is in the short form.
+    """
+    return 1 if short and size <= _NAMED_BRIEFLY else 8
 
 
 def _magic(dictionary: bytes | None) -> int:
@@ -114,9 +126,9 @@ def frame_header(
     fingerprint: bytes, block_size: int, content_size: int | None, dictionary: bytes | None = None
 ) -> bytes:
     """The header of a frame of blocks."""
-    header = bytes([_magic(dictionary), VERSION << 5 | _LAYOUT_BLOCKS << 2]) + fingerprint[:8]
-    header += (dictionary or b"")[:8]
+    header = bytes([_magic(dictionary), VERSION << 5 | _LAYOUT_BLOCKS << 2])
     header += encode_number(block_size) + encode_number(0 if content_size is None else content_size + 1)
+    header += fingerprint[:8] + (dictionary or b"")[:8]
     return header + _check(header)
 
 
@@ -236,10 +248,10 @@ def read_header(reader: ByteReader) -> Header | None:
     if version == _LAST_VERSION:
         raise VersionError("not a .vz file, or made by a newer vaezip: update vaezip to read it")
     short = layout != _LAYOUT_BLOCKS
-    fingerprint = recorder.read(1 if short else 8)
+    block_size = read_number(recorder, damage)  # in the short form, the size of its one block
+    second = 0 if layout == Method.STORED else read_number(recorder, damage)
+    fingerprint = recorder.read(_named(short=short, size=block_size))
     dictionary = recorder.read(len(fingerprint)) if lead[0] == WITH_DICTIONARY else None
-    block_size = read_number(recorder)  # in the short form, the size of its one block
-    second = 0 if layout == Method.STORED else read_number(recorder)
     check = reader.read(1 if short else 4)
     # Versions up to 6 keep this form of header, so that damage and novelty can be told apart.
     if check != _check(recorder.data)[: len(check)]:
