@@ -143,33 +143,6 @@ def test_the_index_is_found_from_the_end() -> None:
     assert header_size + sum(encoded for _, encoded in sizes) + length + 4 == len(frame)
 
 
-def _index(*numbers: int, mark: int = 0) -> bytes:
-    """An index of such numbers: of the header, how many blocks, and of each its size and its coded size."""
-    body = bytes([mark]) + b"".join(map(container.encode_number, numbers)) + bytes(4)
-    return body + crc32(body).to_bytes(4, "little")
-
-
-def test_an_index_is_read_if_its_blocks_have_room() -> None:
-    most = container.MAX_BLOCK_SIZE
-    extents = container.read_index(_index(20, 3, 1, 2, 300, 250, most, 9), 20 + 2 + 250 + 9)
-    assert (extents.header_size, [*extents.sizes]) == (20, [1, 300, most])
-    assert [*extents.encoded_sizes] == [2, 250, 9]
-    assert not container.read_index(_index(20, 0), 20).sizes
-    for data, room in (
-        (_index(20, 3, 1, 2, 300, 250, most, 9), 20 + 2 + 250 + 9 - 1),
-        (_index(20, 1, most + 1, 9), 1000),
-        (_index(20, 1, 0, 9), 1000),
-        (_index(20, 1, 9, 0), 1000),
-        (_index(20, 2, 9, 9), 1000),
-        (_index(20, 1, 9, 9, 9, 9), 1000),
-        (_index(20, 1, 9, 9, mark=1), 1000),
-        (_index(20, 1, 9, 9)[:-1] + b"?", 1000),
-        (b"", 1000),
-    ):
-        with pytest.raises(FormatError, match=r"^damaged index$"):
-            container.read_index(data, room)
-
-
 @pytest.mark.parametrize(
     "frame", [_long_frame(), container.short_frame(FINGERPRINT, SOME[0])], ids=["long", "short"]
 )

@@ -25,6 +25,9 @@ SKIPPABLE = b"\xf5vzx"  # begins a frame that every reader passes over
 _KIN = {b"\xf5vzp": "a pack: vaezip get and vaezip unpack read it", b"\xf5vzd": "a dictionary: -D takes it"}
 _CODED = 0xF0  # + kind, 8 to 15, never in UTF-8 either: stands for magic and descriptor of a coded block
 MAX_BLOCK_SIZE = 16 << 20
+_LARGEST_HEADER = 36  # bytes of a header of a frame of blocks: 2, numbers of 5 and 9, twice 8, 4
+_LARGEST_EXCESS = 15  # bytes that a block takes beyond its content: kind, two numbers of 5, 4 of the payload
+_PIECE = 1 << 16  # bytes of an index that are read at once
 _NAMED_BRIEFLY = 16 << 10  # bytes of content: up to this, a short frame names model and dictionary by a byte
 
 _LAYOUT_BLOCKS = 0  # other layouts: the short form, its one block coded with that method
@@ -179,31 +182,55 @@ class Extents(NamedTuple):
 
     header_size: int
     sizes: array[int]
-    encoded_sizes: array[int]
+    encoded_sizes: array[int]  # each has at most _LARGEST_EXCESS more than the content
 
 
-def read_index(data: bytes, room: int) -> Extents:
-    """Parse an index, given its bytes from end mark to check, both included.
+def read_index(first: bytes, reader: ByteReader, length: int, room: int) -> Extents:
+    """Read an index.
 
-    room: bytes before it, in which all blocks lie. Raises FormatError if this is no index.
+    first: its first bytes, which have been read; length: bytes from end mark to check, both included; room:
+    bytes before it, in which all blocks lie. Raises FormatError if this is no index, and reads no more than
+    it takes to see that: `length` may be anything.
     """
-    body, check = data[:-4], data[-4:]
-    if body[:1] != bytes([_END]) or check != _check(body):
+    if first[:1] != bytes([_END]):
         raise FormatError("damaged index")
-    numbers = body[1:-4]  # behind them lies the checksum of the payloads, for who has read these
-    reader = ByteReader(io.BytesIO(numbers))
-    header_size, count = read_number(reader), read_number(reader)
-    extents, room = Extents(header_size, array("Q"), array("Q")), room - header_size
-    while reader.position < len(numbers):
-        size, encoded_size = read_number(reader), read_number(reader)
+    index = _IndexReader(first, reader, length - 4)
+    header_size, count = read_number(index), read_number(index)
+    if header_size > _LARGEST_HEADER or 2 * count > length:
+        raise FormatError("damaged index")
+    extents, room = Extents(header_size, array("I"), array("I")), room - header_size
+    for _ in range(count):
+        size, encoded_size = read_number(index), read_number(index)
         room -= encoded_size
-        if not 0 < size <= MAX_BLOCK_SIZE or not encoded_size or room < 0:
+        if not 0 < size <= MAX_BLOCK_SIZE or not 0 < encoded_size <= size + _LARGEST_EXCESS or room < 0:
             raise FormatError("damaged index")
         extents.sizes.append(size)
         extents.encoded_sizes.append(encoded_size)
-    if len(extents.sizes) != count:
+    index.read(4)  # the checksum of the payloads, for who has read these
+    if index.position != length - 4 or reader.read(4) != index.check.to_bytes(4, "little"):
         raise FormatError("damaged index")
     return extents
+
+
+class _IndexReader(ByteReader):
+    """Reads an index up to its check piece by piece, as it is asked for, and has the CRC of the pieces."""
+
+    def __init__(self, first: bytes, reader: ByteReader, size: int) -> None:
+        """first: its first bytes, of which one needs no reading; size: all of them."""
+        self._piece, self.position, self.check = io.BytesIO(first[1:]), 1, crc32(first)
+        self._reader, self._rest = reader, size - len(first)
+
+    def read(self, n: int) -> bytes:
+        data = self._piece.read(n)
+        if len(data) < n:
+            piece = self._reader.read(min(self._rest, _PIECE))
+            self._rest -= len(piece)
+            self._piece, self.check = io.BytesIO(piece), crc32(piece, self.check)
+            data += self._piece.read(n - len(data))
+        if len(data) < n:
+            raise FormatError("damaged index")
+        self.position += n
+        return data
 
 
 def check_block_size(size: int) -> None:
