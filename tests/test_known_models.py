@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,29 @@ def test_one_name_is_enough(folder: Path, tiny: vaezip.Model) -> None:
     assert vaezip.load_model("mine").fingerprint == tiny.fingerprint
     assert vaezip.load_model("mine").source == str(folder / "mine.vzm")
     assert vaezip.decompress(vaezip.compress(TEXT, model="mine"), model="mine") == TEXT
+
+
+def test_what_lies_in_the_working_folder_comes_first_unless_it_is_a_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (folder / "texts.vzd").write_bytes(vaezip.make_dictionary([TEXT]).to_bytes())
+    for name in ("mine", "mine.vzm", "texts", "other"):
+        (tmp_path / name).mkdir()
+    for name in ("mine", "mine.vzm"):
+        assert vaezip.load_model(name).source == str(folder / "mine.vzm")
+    assert vaezip.load_dictionary("texts").name == "texts"
+    with pytest.raises(vaezip.ModelError, match=r"^other: cannot read the model: "):
+        vaezip.load_model("other")
+    (tmp_path / "mine").rmdir()
+    (tmp_path / "mine").write_bytes(b"no model")
+    with pytest.raises(vaezip.ModelError, match="not a vaezip model"):
+        vaezip.load_model("mine")
+    (tmp_path / "mine").unlink()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "mine")
+        with pytest.raises(vaezip.ModelError, match="not a regular file"):
+            vaezip.load_model("mine")
 
 
 def test_a_model_that_is_given_is_the_only_one(folder: Path, tiny: vaezip.Model) -> None:
