@@ -72,6 +72,23 @@ def test_no_block_is_larger_than_an_index_may_say() -> None:
             assert [*extents.encoded_sizes] == [len(encoded)]
 
 
+def test_a_frame_of_too_many_blocks_is_refused_before_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has room for 4 GiB of sizes, here for a hundred bytes: two for each of these blocks."""
+    monkeypatch.setattr(container, "_MOST_NUMBERS", 100)
+    whole = vaezip.compress(bytes(50), model=TINY, block_size=1)
+    assert vaezip.decompress(whole, model=TINY) == bytes(50)
+    with pytest.raises(vaezip.LimitError, match=r"^a frame has no room for more blocks: "):
+        vaezip.compress(bytes(51), model=TINY, block_size=1)
+    with pytest.raises(vaezip.LimitError):
+        vaezip.VaezipCompressor(model=TINY, block_size=1).compress(bytes(60))
+
+
+def test_the_longest_index_has_a_length_of_four_bytes() -> None:
+    index = container.Index(36)
+    index._blocks = 2**63
+    assert len(index.to_bytes()) - 4 + container._MOST_NUMBERS < 1 << 32
+
+
 def test_no_header_is_larger_than_an_index_may_say() -> None:
     header = container.frame_header(bytes(8), container.MAX_BLOCK_SIZE, 2**64 - 2, bytes(8))
     assert len(header) == 36

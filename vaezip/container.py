@@ -27,6 +27,7 @@ _CODED = 0xF0  # + kind, 8 to 15, never in UTF-8 either: stands for magic and de
 MAX_BLOCK_SIZE = 16 << 20
 _LARGEST_HEADER = 36  # bytes of a header of a frame of blocks: 2, numbers of 5 and 9, twice 8, 4
 _LARGEST_EXCESS = 15  # bytes that a block takes beyond its content: kind, two numbers of 5, 4 of the payload
+_MOST_NUMBERS = (1 << 32) - 20  # bytes of an index's sizes, so that the length of the index has 4 bytes
 _PIECE = 1 << 16  # bytes of an index that are read at once
 _NAMED_BRIEFLY = 16 << 10  # bytes of content: up to this, a short frame names model and dictionary by a byte
 
@@ -156,11 +157,13 @@ class Index:
         self._numbers = bytearray()  # as they are written: a file may have millions of blocks
 
     def add(self, block: Block) -> None:
-        """Note the next block."""
+        """Note the next block; raises LimitError if there is no room for it."""
         encoded_size = 1 + len(_sizes(block)) + len(block.payload)
         self._blocks += 1
         self._content_size += block.size
         self._numbers += encode_number(block.size) + encode_number(encoded_size)
+        if len(self._numbers) > _MOST_NUMBERS:
+            raise LimitError("a frame has no room for more blocks: larger ones (--block-size) need less")
         # To a CRC, all texts with their own CRC behind them are alike: so that of a stored block is left out.
         is_stored = block.method == Method.STORED
         self._check = crc32(memoryview(block.payload)[: -4 if is_stored else None], self._check)
