@@ -332,7 +332,7 @@ class Decoder:
             for j in reversed(range(len(z))):
                 order = sorted(range(-radius, radius + 1), key=lambda k: abs(8 * k - phase[j] + 4))
                 stack.push(rows[j], order.index(z[j] - r[j]))
-        require(not stack.words and stack.state == zlib.crc32(content) % 2 ** (24 if size <= 1024 else 32))  # 5
+        require(not stack.words and stack.state == zlib.crc32(content) % 256 ** (3 + (size > 1024)))  # 5
         return content
 
     def message(self, data: bytes, check: int = 0) -> bytes:  # "Messages"; check is c
