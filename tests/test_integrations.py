@@ -204,6 +204,32 @@ def test_files_are_written_appended_to_and_copied(files: Any) -> None:
 
 
 @needs_fsspec
+@pytest.mark.parametrize(
+    ("mode", "model", "error"), [("wb", "nosuch", vaezip.ModelError), ("wb+", str(TINY), ValueError)]
+)
+def test_wrong_options_leave_a_file_alone(here: Path, mode: str, model: str, error: type[Exception]) -> None:
+    import fsspec
+
+    before = (here / "table.csv.vz").read_bytes()
+    for name in ("table.csv.vz", "new.csv.vz"):
+        url = f"vz://{here.as_posix()}/{name}"
+        with pytest.raises(error), fsspec.open(url, mode, model=model):
+            pass
+    assert (here / "table.csv.vz").read_bytes() == before
+    assert not (here / "new.csv.vz").exists()
+
+
+def test_a_file_that_cannot_be_read_from_here_is_closed(files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    real = files.fs.open
+    monkeypatch.setattr(files.fs, "open", lambda *where: opened.append(real(*where)) or opened[-1])
+    monkeypatch.setattr(files, "_model", 5)
+    with pytest.raises(TypeError):
+        files.open("table.csv")
+    assert [file.closed for file in opened] == [True]
+
+
+@needs_fsspec
 def test_urls_are_chained(here: Path) -> None:
     import fsspec
     from fsspec.implementations import memory

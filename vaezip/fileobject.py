@@ -26,6 +26,13 @@ from vaezip.workers import in_order, thread_count
 _MODES = {"r": "rb", "rb": "rb", "w": "wb", "wb": "wb", "a": "ab", "ab": "ab", "x": "xb", "xb": "xb"}
 
 
+def mode_in_full(mode: str) -> str:
+    """rb, wb, ab or xb; raises ValueError for any other mode."""
+    if mode not in _MODES:
+        raise ValueError(f"invalid mode: {mode!r}")
+    return _MODES[mode]
+
+
 def open(
     file: str | os.PathLike[str] | IO[bytes],
     mode: str = "rb",
@@ -85,9 +92,7 @@ class VaezipFile(io.BufferedIOBase):
         model, dictionary, block_size, threads: as in `vaezip.compress`. Raises ValueError for another mode,
         OSError if the file cannot be opened; reading raises as `vaezip.decompress` does.
         """
-        if mode not in _MODES:
-            raise ValueError(f"invalid mode: {mode!r}")
-        self._mode = _MODES[mode]
+        self._mode = mode_in_full(mode)
         if not isinstance(file, (str, bytes, os.PathLike)) and not hasattr(
             file, "read" if self._mode == "rb" else "write"
         ):
