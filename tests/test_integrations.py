@@ -167,7 +167,7 @@ def test_a_damaged_file_has_no_size_but_may_be_listed(files: Any, here: Path) ->
 
 
 def test_what_lies_in_the_middle_costs_one_block(files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vaezip import fileobject
+    from vaezip import content as contents
 
     decoded: list[int] = []
 
@@ -175,8 +175,8 @@ def test_what_lies_in_the_middle_costs_one_block(files: Any, monkeypatch: pytest
         decoded.append(1)
         return real(*arguments)
 
-    real = fileobject.decode_block
-    monkeypatch.setattr(fileobject, "decode_block", counted)
+    real = contents.decode_block
+    monkeypatch.setattr(contents, "decode_block", counted)
     content = FILES["table.csv"].encode()
     assert files.info("table.csv")["size"] == len(content)
     assert not decoded

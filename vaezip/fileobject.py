@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import builtins
 import io
-import itertools
 import operator
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import IO, Any, Literal, cast
 
-from vaezip import container
-from vaezip.at_hand import AtHand, at_hand
-from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
-from vaezip.block_index import BlockIndex
-from vaezip.byteio import ByteReader, ByteWriter, flat
-from vaezip.container import Block, Header
+from vaezip.at_hand import at_hand
+from vaezip.block import DEFAULT_BLOCK_SIZE
+from vaezip.byteio import ByteWriter, flat
+from vaezip.content import Content
 from vaezip.dictionaries.dictionary import DictionaryLike
-from vaezip.errors import TruncatedError, VaezipError
 from vaezip.incremental import VaezipCompressor
 from vaezip.known_models import ModelLike
-from vaezip.workers import in_order, thread_count
+from vaezip.workers import thread_count
 
 _MODES = {"r": "rb", "rb": "rb", "w": "wb", "wb": "wb", "a": "ab", "ab": "ab", "x": "xb", "xb": "xb"}
 
@@ -112,7 +107,7 @@ class VaezipFile(io.BufferedIOBase):
         self._file = opened
         if self._mode == "rb":
             name = getattr(opened, "name", getattr(opened, "path", None))  # the latter of fsspec's files
-            raw = _Content(opened, known, threads, name if isinstance(name, str) else None)
+            raw = Content(opened, known, threads, name if isinstance(name, str) else None)
             self._reader = io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE)
         else:
             self._writer, self._position = ByteWriter(opened), 0
@@ -140,7 +135,7 @@ class VaezipFile(io.BufferedIOBase):
         """
         if self.closed:
             return
-        file, compressor, is_broken = self._file, self._compressor, self._is_broken
+        file, reader, compressor, is_broken = self._file, self._reader, self._compressor, self._is_broken
         try:
             if is_broken:
                 raise OSError("the file is not complete: writing it failed or was interrupted")
@@ -148,6 +143,8 @@ class VaezipFile(io.BufferedIOBase):
                 self._writer.write(compressor.flush())
         finally:
             self._file = self._reader = self._compressor = None
+            if reader is not None:
+                reader.close()
             if self._is_ours:
                 file.close()
 
@@ -257,115 +254,3 @@ class VaezipFile(io.BufferedIOBase):
         if self._reader is None:
             raise io.UnsupportedOperation("the file was opened for writing")
         return self._reader
-
-
-class _Content(io.RawIOBase):
-    """The content of a file: block after block, or from the block that holds a position."""
-
-    def __init__(self, file: IO[bytes], known: AtHand, threads: int, name: str | None) -> None:
-        """name: of the file, for errors."""
-        self._name = name
-        self._failure: Exception | None = None  # until we go elsewhere
-        self._has_stopped = False  # so that decoding has to begin again where we are
-        self._file, self._threads = file, threads
-        self._known = known
-        self._can_seek = hasattr(file, "seekable") and file.seekable()
-        self._begin = file.tell() if self._can_seek else 0
-        self._block_index: BlockIndex | None = None
-        self._decoded = self._decode(_all_blocks(ByteReader(file)))
-        self._block, self._at, self._before = (
-            b"",
-            0,
-            0,
-        )  # what is decoded, where we are in it, bytes before it
-
-    def _decode(self, blocks: Iterable[tuple[Header, Block]]) -> Iterator[bytes]:
-        """Blocks one after the other, the first one alone: a reader who then seeks has paid for no more."""
-        waiting = iter(blocks)
-        yield from map(self._decode_block, itertools.islice(waiting, 1))
-        yield from in_order(self._decode_block, waiting, self._threads)
-
-    def _decode_block(self, block: tuple[Header, Block]) -> bytes:
-        return decode_block(self._known, *block)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return self._can_seek
-
-    def tell(self) -> int:
-        return self._before + self._at
-
-    def readinto(self, buffer: Any) -> int:
-        while self._at >= len(self._block):
-            if self._failure is not None:  # what is damaged does not end there
-                raise self._failure
-            if self._has_stopped:
-                self._decode_from(self._before + len(self._block))
-            with self._errors_named():
-                block = next(self._decoded, None)
-            if block is None:
-                return 0
-            self._before += len(self._block)
-            self._at -= len(self._block)
-            self._block = block
-        part = memoryview(self._block)[self._at : self._at + memoryview(buffer).nbytes]
-        memoryview(buffer).cast("B")[: len(part)] = part
-        self._at += len(part)
-        return len(part)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_CUR:
-            offset += self.tell()
-        elif whence == io.SEEK_END:
-            offset += self._blocks().size
-        elif whence != io.SEEK_SET:
-            raise ValueError(f"invalid whence: {whence}")
-        if offset < 0:
-            raise ValueError(f"negative seek position {offset}")
-        if not 0 <= offset - self._before <= len(self._block):
-            self._before, self._block = self._decode_from(offset), b""
-        self._at = offset - self._before
-        return offset
-
-    @contextmanager
-    def _errors_named(self) -> Iterator[None]:
-        """Put the file's name in front of errors. Damage stays; other errors may be over the next time."""
-        try:
-            yield
-        except VaezipError as error:
-            if self._name is not None:
-                error.args = (f"{self._name}: {error}",)
-            self._failure = error
-            raise
-        except BaseException:
-            self._has_stopped = self._can_seek
-            if not self._can_seek:
-                self._failure = OSError(
-                    "an earlier read failed or was interrupted: the file cannot be read on"
-                )
-            raise
-
-    def _blocks(self) -> BlockIndex:
-        if self._block_index is None:
-            with self._errors_named():
-                self._block_index = BlockIndex(self._file, self._begin)
-            self._decode_from(self._before + len(self._block))  # the file below is elsewhere now
-        return self._block_index
-
-    def _decode_from(self, offset: int) -> int:
-        """Let the next block be that which holds a position; returns where it begins."""
-        blocks = self._blocks()
-        self._failure, self._has_stopped = None, False
-        number, begin = blocks.find(offset)
-        self._decoded = self._decode(map(blocks.read, range(number, len(blocks))))
-        return begin
-
-
-def _all_blocks(reader: ByteReader) -> Iterator[tuple[Header, Block]]:
-    while (header := container.read_header(reader)) is not None:
-        for block in container.read_blocks(reader, header):
-            yield header, block
-    if not reader.position:
-        raise TruncatedError("the input is empty: not a .vz file")
