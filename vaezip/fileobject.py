@@ -7,7 +7,7 @@ import io
 import operator
 import os
 from collections.abc import Iterator
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal, cast, overload
 
 from vaezip.at_hand import at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE
@@ -18,6 +18,8 @@ from vaezip.incremental import VaezipCompressor
 from vaezip.known_models import ModelLike
 from vaezip.workers import thread_count
 
+_Binary = Literal["r", "rb", "w", "wb", "a", "ab", "x", "xb"]
+_Text = Literal["rt", "wt", "at", "xt"]
 _MODES = {"r": "rb", "rb": "rb", "w": "wb", "wb": "wb", "a": "ab", "ab": "ab", "x": "xb", "xb": "xb"}
 
 
@@ -26,6 +28,51 @@ def mode_in_full(mode: str) -> str:
     if mode not in _MODES:
         raise ValueError(f"invalid mode: {mode!r}")
     return _MODES[mode]
+
+
+@overload
+def open(
+    file: str | os.PathLike[str] | IO[bytes],
+    mode: _Binary = ...,
+    *,
+    model: ModelLike = ...,
+    dictionary: DictionaryLike = ...,
+    block_size: int = ...,
+    threads: int = ...,
+    encoding: None = ...,
+    errors: None = ...,
+    newline: None = ...,
+) -> VaezipFile: ...
+
+
+@overload
+def open(
+    file: str | os.PathLike[str] | IO[bytes],
+    mode: _Text,
+    *,
+    model: ModelLike = ...,
+    dictionary: DictionaryLike = ...,
+    block_size: int = ...,
+    threads: int = ...,
+    encoding: str | None = ...,
+    errors: str | None = ...,
+    newline: str | None = ...,
+) -> io.TextIOWrapper: ...
+
+
+@overload
+def open(
+    file: str | os.PathLike[str] | IO[bytes],
+    mode: str,
+    *,
+    model: ModelLike = ...,
+    dictionary: DictionaryLike = ...,
+    block_size: int = ...,
+    threads: int = ...,
+    encoding: str | None = ...,
+    errors: str | None = ...,
+    newline: str | None = ...,
+) -> VaezipFile | io.TextIOWrapper: ...
 
 
 def open(
