@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import io
 import operator
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any, Literal, cast, overload
 
 from vaezip.at_hand import at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteWriter, flat
 from vaezip.content import Content
-from vaezip.dictionaries.dictionary import DictionaryLike
+from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.incremental import VaezipCompressor
-from vaezip.known_models import ModelLike
+from vaezip.known_models import ModelLike, loaded
 from vaezip.workers import thread_count
 
 _Binary = Literal["r", "rb", "w", "wb", "a", "ab", "x", "xb"]
@@ -145,9 +147,14 @@ class VaezipFile(io.BufferedIOBase):
         self._is_broken = False  # since something that was to be written may be missing
         thread_count(threads)
         if self._mode != "rb":  # what is wrong with the options comes out before a file is emptied
-            self._compressor = VaezipCompressor(
-                model=model, dictionary=dictionary, block_size=block_size, threads=threads
+            self._new_frame = functools.partial(
+                VaezipCompressor,
+                model=loaded(model),
+                dictionary=None if dictionary is None else loaded_dictionary(dictionary),
+                block_size=block_size,
+                threads=threads,
             )
+            self._compressor = self._new_frame()
         else:
             known = at_hand(model, dictionary)
         opened = builtins.open(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
@@ -158,6 +165,7 @@ class VaezipFile(io.BufferedIOBase):
             self._reader = io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE)
         else:
             self._writer, self._position = ByteWriter(opened), 0
+            self._ended: int | None = None  # where in the content the last whole frame ends, if there is one
 
     @property
     def name(self) -> Any:
@@ -186,7 +194,7 @@ class VaezipFile(io.BufferedIOBase):
         try:
             if is_broken:
                 raise OSError("the file is not complete: writing it failed or was interrupted")
-            if compressor is not None:
+            if compressor is not None and self._ended != self._position:
                 self._writer.write(compressor.flush())
         finally:
             self._file = self._reader = self._compressor = None
@@ -278,19 +286,34 @@ class VaezipFile(io.BufferedIOBase):
         if self._compressor is None:
             raise io.UnsupportedOperation("the file was opened for reading")
         content = flat(data)
-        if self._is_broken:
-            raise OSError("writing failed or was interrupted before: nothing can be added")
-        self._is_broken = True
-        self._writer.write(self._compressor.compress(content))
-        self._is_broken = False
-        self._position += len(content)
+        with self._breakable():
+            self._writer.write(self._compressor.compress(content))
+            self._position += len(content)
         return len(content)
 
     def flush(self) -> None:
-        """Flush the file below; a block that is not full is not written before the file is closed."""
+        """Make all readable that was written so far, and flush the file below.
+
+        That ends a frame, and what follows begins another, so that many short ones take more bytes.
+        """
         self._check_open()
-        if self._compressor is not None and hasattr(self._file, "flush"):
+        if self._compressor is None:
+            return
+        if self._position != (self._ended or 0):
+            with self._breakable():
+                self._writer.write(self._compressor.flush())
+                self._compressor, self._ended = self._new_frame(), self._position
+        if hasattr(self._file, "flush"):
             self._file.flush()
+
+    @contextmanager
+    def _breakable(self) -> Iterator[None]:
+        """Nothing can be added after an error in what is done here."""
+        if self._is_broken:
+            raise OSError("writing failed or was interrupted before: nothing can be added")
+        self._is_broken = True
+        yield
+        self._is_broken = False
 
     def _check_open(self) -> None:
         if self.closed:

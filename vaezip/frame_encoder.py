@@ -48,14 +48,21 @@ class FrameEncoder:
             del self._rest[: self._block_size]
             yield from self._push(content)
 
+    def flush(self) -> Iterator[bytes]:
+        """All that was fed, the last block being a shorter one; the frame goes on."""
+        if self._rest:
+            content = bytes(self._rest)
+            self._rest.clear()
+            yield from self._push(content)
+        yield from map(self._encoded, self._blocks.drain())
+
     def finish(self) -> Iterator[bytes]:
         """The rest of the frame, its end included."""
         if self._index is None:
             block = self._encode(bytes(self._rest))
             yield container.short_frame(self._model.fingerprint, block, self._dictionary)
             return
-        yield from self._push(bytes(self._rest))
-        yield from map(self._encoded, self._blocks.drain())
+        yield from self.flush()
         self.close()
         yield self._index.to_bytes()
 
