@@ -222,5 +222,5 @@ def test_bytes_are_neither_a_model_nor_a_dictionary() -> None:
         lambda: vaezip.decompress(text, model=data),  # type: ignore[arg-type]
         lambda: vaezip.MessageCodec(TINY, dictionary=data),  # type: ignore[arg-type]
     ):
-        with pytest.raises(TypeError, match="^neither a (model|dictionary) nor the name or path of one: b'"):
+        with pytest.raises(TypeError, match=r"^neither a (model|dictionary) nor the name or path of one: b'"):
             use()
