@@ -133,6 +133,17 @@ def test_the_unit_that_is_no_texts_is_refused() -> None:
         vaezip.MessageCodec(TINY).decode(NO_TEXT)
 
 
+def test_nothing_hides_behind_the_records_of_a_group() -> None:
+    coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
+    good = coder.encode([(b"good",)])
+    assert opened(forged((1, ordered_body([good]))))[0] == b"good"
+    for more in (b"\0", b"\1", bytes(9) + b"\1", b"X" * 1000, good):
+        pack = opened(forged((2, ordered_body([good, good + more]))))
+        assert pack[0] == b"good"
+        with pytest.raises(vaezip.FormatError, match="damaged pack: record 1 cannot be decoded"):
+            pack[1]
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=40), st.integers(0, 50), st.booleans())
 def test_whatever_lies_in_a_segment_is_refused_or_bounded(body: bytes, count: int, unordered: bool) -> None:

@@ -37,8 +37,10 @@ class RecordCoder:
 
     def decode(self, payload: bytes, count: int) -> list[Record]:
         """Inverse of `encode`, of so many records; raises FormatError."""
-        texts = self.decode_texts(payload, count * self._texts_per_record)
-        size = self._texts_per_record
+        size, decoder = self._texts_per_record, RangeDecoder(payload)
+        with self._primed.predictor() as predictor:
+            texts = self._pop(predictor, decoder, count * size)
+        decoder.check_end()
         return [tuple(texts[at : at + size]) for at in range(0, len(texts), size)]
 
     def decode_texts(self, payload: bytes, count: int) -> list[bytes]:
