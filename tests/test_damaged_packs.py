@@ -156,6 +156,11 @@ def test_what_decodes_to_too_much_is_refused() -> None:
     many = packed([b"x" * 3000] * 10, unordered=True, dictionary_size=0)
     with pytest.raises(vaezip.LimitError, match="more than 10000 bytes"):
         opened(many, max_segment_size=10_000)[0]
+    empty, named = packed([b""] * 500, unordered=True), packed({"n": b"12", "m": b"34"}, unordered=True)
+    for pack, size in ((many, 10 * 3001), (empty, 500), (named, 2 * (2 + 3))):
+        assert len(list(opened(pack, max_segment_size=size))) == len(opened(pack))
+        with pytest.raises(vaezip.LimitError, match=f"more than {size - 1} bytes"):
+            list(opened(pack, max_segment_size=size - 1))
     coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
     payload = coder.encode([(b"y" * MAX_TEXT,)])
     with pytest.raises(vaezip.FormatError):  # more than can be coded together
@@ -248,7 +253,16 @@ def test_packs_of_newer_versions_are_told_from_damage() -> None:
         opened(flagged[:-1] + bytes([flagged[-1] ^ 1]))
 
 
-def test_bits_that_are_left_over_are_told() -> None:
+@pytest.mark.parametrize("left", [1, 2, 12345, (1 << 32) - 1, 1 << 40])
+def test_what_is_left_on_the_stack_is_told(left: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if it is less than a bit."""
     coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
-    with pytest.raises(vaezip.VaezipError):
-        coder.decode_set(AnsStack(12345).to_bytes(), 0, 100)
+    data = left.to_bytes(8, "little").rstrip(b"\0")
+    assert coder.decode_set(b"", 0, 100) == []
+    with pytest.raises(vaezip.FormatError, match="left on the stack"):
+        coder.decode_set(data, 0, 100)
+    with monkeypatch.context() as patch:
+        patch.setattr("vaezip.pack.unordered.AnsStack", lambda: AnsStack.from_bytes(data))
+        coded = coder.encode_set([(b"a",), (b"b",)])
+    with pytest.raises(vaezip.FormatError, match="left on the stack"):
+        coder.decode_set(coded, 2, 100)

@@ -142,6 +142,13 @@ def test_a_set_that_is_too_large_to_decode_at_once_has_segments(monkeypatch: pyt
         assert sorted(pack) == sorted(LINES) != list(pack)
 
 
+def test_no_writer_makes_a_set_that_readers_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaezip.pack.layout.MAX_CONTENT", 50)
+    for texts in ([b""] * 170, [b"a", b"", b"bc"] * 30, [b"d" * 49] * 3):
+        pack = opened(packed(texts, unordered=True, dictionary_size=0), max_segment_size=50)
+        assert sorted(pack) == sorted(texts)
+
+
 def test_equal_records_cost_next_to_nothing_in_a_set() -> None:
     many = packed([LINES[0]] * 200, unordered=True, dictionary_size=0)
     assert len(many) < len(packed([LINES[0]] * 200, dictionary_size=0))

@@ -16,7 +16,7 @@ from vaezip.meter import Ticker
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 from vaezip.pack.layout import Header
-from vaezip.pack.unordered import Record, StackDecoder, decode_set, encode_set
+from vaezip.pack.unordered import Record, StackDecoder, decode_set, encode_set, room
 from vaezip.stream import decompress
 
 
@@ -60,7 +60,7 @@ class RecordCoder:
     def decode_set(self, data: bytes, count: int, most: int) -> list[Record]:
         """Inverse of `encode_set`, in an order of their own.
 
-        Raises FormatError, and LimitError as soon as there are more than `most` bytes.
+        Raises FormatError, and LimitError as soon as there are more than `most` bytes, as `room` counts.
         """
         left = most
 
@@ -68,7 +68,7 @@ class RecordCoder:
             nonlocal left
             with self._primed.predictor() as predictor:
                 record = self._pop(predictor, decoder, self._texts_per_record)
-            left -= sum(map(len, record))
+            left -= room(record)
             if left < 0:
                 raise LimitError(f"the records have more than {most} bytes")
             return tuple(record)
@@ -84,7 +84,7 @@ class RecordCoder:
 
     def _symbols(self, records: Sequence[Record]) -> list[list[Interval]]:
         texts = list(itertools.chain(*records))
-        if sum(len(text) + 1 for text in texts) > MAX_TEXT + 1:
+        if room(texts) > MAX_TEXT + 1:
             raise LimitError(f"records that are coded together (--group) have {MAX_TEXT} bytes at most")
         with self._primed.predictor() as predictor:
             return [self._texts.symbols(predictor, text) for text in texts]

@@ -27,7 +27,7 @@ MAX_BODY = 64 << 20
 MAX_GROUP = 1 << 10
 """Records that are coded together."""
 MAX_CONTENT = 64 << 20
-"""Bytes of the records of an unordered segment, which is decoded as one."""
+"""Bytes of the records of an unordered segment, which is decoded as one; each text counts for one more."""
 _MAX_DICTIONARY = 1 << 20
 _CHECK = 4
 

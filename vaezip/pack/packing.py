@@ -13,7 +13,7 @@ from vaezip.meter import Ticker
 from vaezip.pack import layout
 from vaezip.pack.coder import RecordCoder, record_coder
 from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header, Segment
-from vaezip.pack.unordered import Record
+from vaezip.pack.unordered import Record, room
 from vaezip.stream import compress
 
 _LINE = ord("\n")
@@ -89,10 +89,10 @@ def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """As many at once as a reader takes."""
     begin = size = 0
     for at, record in enumerate(records):
-        size += sum(map(len, record))
+        size += room(record)
         if size > layout.MAX_CONTENT or at - begin == MAX_RECORDS:
             yield records[begin:at]
-            begin, size = at, sum(map(len, record))
+            begin, size = at, room(record)
     if records:
         yield records[begin:]
 

@@ -36,9 +36,10 @@ class Records(Sequence[bytes]):
         """file: a path, or a binary stream that can seek, which is not closed.
 
         model, dictionary: the only ones to use; by default those which the pack names. max_segment_size:
-        bytes that records without an order may have, which are decoded together; reading them raises
-        LimitError if they have more. Raises OSError if the file cannot be opened, FormatError (or
-        VersionError, TruncatedError) if it is no pack, ModelMismatchError, DictionaryError.
+        bytes that records without an order may have, which are decoded together, each text (a name or a
+        content) counting for one more; reading them raises LimitError if they have more. Raises OSError if
+        the file cannot be opened, FormatError (or VersionError, TruncatedError) if it is no pack,
+        ModelMismatchError, DictionaryError.
         """
         self._most = max_segment_size
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
