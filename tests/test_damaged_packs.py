@@ -7,12 +7,14 @@ import io
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_golden import skippable
 from test_packs import DICTIONARY, LINES, opened, packed
 
 import vaezip
@@ -20,7 +22,17 @@ from vaezip.ans import AnsStack
 from vaezip.messages.range_coder import RangeEncoder
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.pack.coder import record_coder
-from vaezip.pack.layout import MAX_GROUP, MAX_RECORDS, new_segment, ordered_body, pack_bytes, read_header
+from vaezip.pack.layout import (
+    MAX_GROUP,
+    MAX_RECORDS,
+    NAMED,
+    UNORDERED,
+    UNTERMINATED,
+    new_segment,
+    ordered_body,
+    pack_bytes,
+    read_header,
+)
 from vaezip.pack.packing import segments_of
 from vaezip.pack.unordered import encode_set
 
@@ -108,13 +120,34 @@ def test_damage_is_said_to_be_the_packs_and_where_it_is() -> None:
         vaezip.compress(b"a dictionary\n" * 9, model=TINY)[:-1],
         vaezip.compress(b"a dictionary\n" * 9, model="standard"),
         vaezip.compress(bytes(1 << 19), model=TINY),
+        vaezip.compress(b"a dictionary\n", model=TINY) + vaezip.compress(b"of two frames\n", model=TINY),
+        vaezip.compress(b"a dictionary\n", model=TINY) + skippable(b"note"),
+        skippable(b"note") + vaezip.compress(b"a dictionary\n", model=TINY),
+        vaezip.compress(b"a dictionary\n", model=TINY) + b"\0",
+        vaezip.compress(DICTIONARY.text, model=TINY, dictionary=DICTIONARY),
+        b"",
     ],
-    ids=["foreign", "damaged", "of another model", "too large"],
+    ids=[
+        "foreign",
+        "damaged",
+        "of another model",
+        "too large",
+        "two frames",
+        "something behind it",
+        "something before it",
+        "a zero behind it",
+        "after another dictionary",
+        "none",
+    ],
 )
-def test_a_dictionary_that_cannot_be_read_is_said_to_be_the_packs(frame: bytes) -> None:
+def test_a_dictionary_that_cannot_be_read_is_said_to_be_the_packs(
+    frame: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "states.vzd").write_bytes(DICTIONARY.to_bytes())
+    monkeypatch.setenv("VAEZIP_MODEL_PATH", str(tmp_path))  # another dictionary is at hand
     header = read_header(io.BytesIO(packed([], dictionary_size=0)))
     changed = dataclasses.replace(header, dictionary=frame, terminator=10, ended=20)
-    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: its dictionary$"):
+    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: its (dictionary|header)$"):
         opened(b"".join(pack_bytes(changed, [])))
 
 
@@ -233,13 +266,29 @@ def test_a_pack_has_no_more_segments_than_a_reader_takes(monkeypatch: pytest.Mon
         {"dictionary": bytes((1 << 20) + 1)},
         {"dictionary": vaezip.compress(b"no end", model=TINY), "terminator": 10, "ended": 0},
         {"dictionary": b"no frame"},
+        {"terminator": 10},
+        {"ended": 200},
+        {"external": DICTIONARY.fingerprint[:8], "terminator": 10, "ended": 20},
+        {"flags": UNORDERED, "group": 2},
+        {"flags": UNORDERED | UNTERMINATED},
+        {"flags": NAMED | UNTERMINATED, "separator": 0},
+        {"flags": NAMED},  # with a separator
+        {"flags": UNTERMINATED},  # without records
     ],
     ids=lambda changes: " ".join(changes),
 )
 def test_a_header_that_no_writer_makes_is_refused(changes: dict[str, Any]) -> None:
     header = read_header(io.BytesIO(packed([], dictionary_size=0)))
     with pytest.raises(vaezip.FormatError):
-        opened(b"".join(pack_bytes(dataclasses.replace(header, **changes), [])))
+        opened(b"".join(pack_bytes(dataclasses.replace(header, **changes), [])), dictionary=DICTIONARY)
+
+
+def test_what_writers_make_of_headers_is_read() -> None:
+    for records in ([], LINES[:5], {}, {"name": b"content"}):
+        for options in ({}, {"unordered": True}, {"group": 3}, {"unordered": True, "group": 3}):
+            for more in ({}, {"dictionary": DICTIONARY}, {"dictionary_size": 0}):
+                pack = opened(packed(records, **options, **more), dictionary=more.get("dictionary"))
+                assert len(pack) == len(records)
 
 
 def test_packs_of_newer_versions_are_told_from_damage() -> None:

@@ -192,6 +192,16 @@ def test_lines_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
     assert run("unpack", "a.vzp", "--max-output", "1K", env=env).returncode == 1
 
 
+def test_nothing_that_is_added_changes_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "lines").write_bytes(b"one\ntwo")
+    (tmp_path / "empty").touch()
+    assert run("pack", "-m", TINY, "lines", "-o", "a.vzp").returncode == 0
+    before = (tmp_path / "a.vzp").read_bytes()
+    assert run("pack", "-m", TINY, "--append", "empty", "-o", "a.vzp").returncode == 0
+    assert (tmp_path / "a.vzp").read_bytes() == before
+    assert run("unpack", "-m", TINY, "a.vzp").stdout == b"one\ntwo"
+
+
 def test_the_usual_model_is_one_of_those_that_a_pack_may_name(run: Run, tmp_path: Path) -> None:
     usual = {"VAEZIP_MODEL": str(TINY)}
     (tmp_path / "lines").write_bytes(b"one\ntwo\n")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Sequence
 
+from vaezip.byteio import ByteReader
+from vaezip.container import read_blocks, read_header
 from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
 from vaezip.dictionaries.dictionary import Dictionary, DictionaryLike
 from vaezip.dictionaries.known import dictionaries
@@ -90,6 +93,18 @@ class RecordCoder:
             return [self._texts.symbols(predictor, text) for text in texts]
 
 
+def _check_alone(data: bytes) -> None:
+    """Raise FormatError unless the data are one frame, and it needs no dictionary."""
+    reader = ByteReader(io.BytesIO(data))
+    frame = read_header(reader)
+    if frame is None or not frame.fingerprint or frame.dictionary is not None:
+        raise FormatError("not a frame that needs nothing but a model")
+    for _ in read_blocks(reader, frame):
+        pass
+    if reader.position != len(data):
+        raise FormatError("something follows the frame")
+
+
 def record_coder(
     header: Header, model: ModelLike | Models = None, dictionary: DictionaryLike = None
 ) -> RecordCoder:
@@ -100,6 +115,7 @@ def record_coder(
         read = next(dictionaries(dictionary).matching(header.external))
     elif header.dictionary:
         try:
+            _check_alone(header.dictionary)
             text = decompress(header.dictionary, model=known, max_output_size=MAX_DICTIONARY)
             read = Dictionary(text, header.terminator, header.ended)
         except (VaezipError, ValueError) as error:

@@ -101,8 +101,9 @@ def _write_pack(
     there = _Existing(target, how) if how.append else None
     header = _new_header(records, how) if there is None else there.header
     models = how.writing_model if there is None else chosen_models(how.model, how.usual_model)
-    flags = header.flags & ~UNTERMINATED | (0 if ended or header.flags & UNORDERED else UNTERMINATED)
-    header = dataclasses.replace(header, flags=flags)
+    if records:
+        flags = header.flags & ~UNTERMINATED | (0 if ended or header.flags & UNORDERED else UNTERMINATED)
+        header = dataclasses.replace(header, flags=flags)
     with _named_errors(target):
         coder = record_coder(header, models, how.dictionary)
     with open_target(target, overwrite=how.overwrite or how.append) as sink:

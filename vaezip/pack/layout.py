@@ -156,9 +156,23 @@ def read_header(file: IO[bytes]) -> Header:
         raise FormatError("damaged pack: its header")
     if flags & ~(NAMED | UNORDERED | UNTERMINATED):
         raise VersionError("a pack made by a newer vaezip: update vaezip to read it")
-    if not 1 <= group <= MAX_GROUP or len(external) not in (0, 8) or (dictionary and external):
+    header = Header(flags, separator, fingerprint, group, terminator, ended, dictionary, external)
+    if not _has_a_meaning(header):
         raise FormatError("damaged pack: its header")
-    return Header(flags, separator, fingerprint, group, terminator, ended, dictionary, external)
+    return header
+
+
+def _has_a_meaning(header: Header) -> bool:
+    """Whether all is within its limits, and what says nothing is as writers leave it."""
+    named, unordered, unterminated = (header.flags & flag for flag in (NAMED, UNORDERED, UNTERMINATED))
+    return (
+        1 <= header.group <= (1 if unordered else MAX_GROUP)
+        and len(header.external) in (0, 8)
+        and not (header.dictionary and header.external)
+        and (bool(header.dictionary) or header.terminator == header.ended == 0)
+        and not (unterminated and (named or unordered))
+        and not (named and header.separator)
+    )
 
 
 def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
@@ -169,7 +183,7 @@ def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
         ending.add(segment)
         segments.append(segment)
         at = segment.at + segment.size
-    if segment.to_bytes() != ending.mark().to_bytes():
+    if segment.to_bytes() != ending.mark().to_bytes() or (header.flags & UNTERMINATED and not ending.records):
         raise FormatError("damaged pack: its segments are not those that its end speaks of")
     if segment.at != end:
         raise FormatError("damaged pack: something follows its end")

@@ -61,6 +61,8 @@ def new_header(
     terminator, ended = (made.terminator, made.ended) if made else (0, 0)
     frame = compress(made.text, model=known) if made else b""
     external = read.fingerprint[:8] if read else b""
+    if unordered:
+        group = 1  # all of a segment are coded together
     return Header(flags, separator, known.fingerprint[:8], group, terminator, ended, frame, external)
 
 
