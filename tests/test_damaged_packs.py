@@ -6,9 +6,10 @@ import dataclasses
 import io
 import tracemalloc
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from conftest import TINY
@@ -21,7 +22,8 @@ import vaezip
 from vaezip.ans import AnsStack
 from vaezip.messages.range_coder import RangeEncoder
 from vaezip.messages.texts import MAX_TEXT
-from vaezip.pack.coder import record_coder
+from vaezip.pack.coder import RecordCoder, record_coder
+from vaezip.pack.fileio import Reading, unpack_file
 from vaezip.pack.layout import (
     MAX_GROUP,
     MAX_RECORDS,
@@ -37,10 +39,10 @@ from vaezip.pack.packing import segments_of
 from vaezip.pack.unordered import encode_set
 
 
-def forged(*bodies: tuple[int, bytes], unordered: bool = False) -> bytes:
-    """A pack of segments of so many records, in which anything may lie."""
+def forged(*bodies: tuple[int, bytes], unordered: bool = False, what: bytes = b"") -> bytes:
+    """A pack of segments of so many records, in which anything may lie, as if these had been packed."""
     header = read_header(io.BytesIO(packed([], dictionary_size=0, unordered=unordered)))
-    return b"".join(pack_bytes(header, (new_segment(*body) for body in bodies)))
+    return b"".join(pack_bytes(header, (new_segment(*body, crc32(what)) for body in bodies)))
 
 
 def test_a_damaged_pack_is_told() -> None:
@@ -78,6 +80,61 @@ def test_a_pack_ends_where_it_says_and_is_whole() -> None:
             opened(begin + first + second + end + more)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"group": 4}, {"group": 50}, {"unordered": True}, {"dictionary": DICTIONARY}],
+    ids=lambda options: " ".join(options) or "alone",
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_records_that_are_not_what_was_packed_are_told(
+    options: dict[str, Any], named: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As where memory is bad, or the kernel miscompiled: no checksum of what is coded tells that."""
+    records = {f"{i:02d}": line for i, line in enumerate(LINES[:20])} if named else LINES[:20]
+    path, there = tmp_path / "x.vzp", tmp_path / "there"
+    path.write_bytes(packed(records, **options))
+    dictionary, data = options.get("dictionary"), path.read_bytes()
+
+    def wrong(decode: Callable[..., list[tuple[bytes, ...]]]) -> Callable[..., list[tuple[bytes, ...]]]:
+        return lambda *arguments: [
+            tuple(text.replace(b'"id": 17', b'"id": 71') for text in record) for record in decode(*arguments)
+        ]
+
+    assert len(list(opened(data, dictionary=dictionary))) == 20
+    for name in ("decode", "decode_set"):
+        monkeypatch.setattr(RecordCoder, name, wrong(getattr(RecordCoder, name)))
+    pack = opened(data, dictionary=dictionary)
+    seen = []
+    with pytest.raises(vaezip.IntegrityError, match=r"records 0 to 19 cannot be decoded to what was packed"):
+        seen.extend(pack.records())
+    is_one = options.get("unordered") or options.get("group", 1) > 20
+    assert len(seen) == (0 if is_one else 20 - options.get("group", 1))
+    if is_one:
+        with pytest.raises(vaezip.IntegrityError):
+            pack[3]
+    else:
+        assert pack[3] == LINES[3]  # by itself, no record has a checksum
+    (tmp_path / "d.vzd").write_bytes(DICTIONARY.to_bytes())
+    reading = Reading(str(TINY), dictionary=str(tmp_path / "d.vzd") if dictionary else None)
+    target, folder = (None, str(there)) if named else (str(there), None)
+    with pytest.raises(vaezip.IntegrityError, match=r"x\.vzp: checksum mismatch"):
+        unpack_file(str(path), target, folder, False, reading, lambda _: nullcontext([].append))
+    assert there.exists() <= named
+
+
+def test_records_of_several_segments_have_a_checksum_each() -> None:
+    header = read_header(io.BytesIO(packed([], dictionary_size=0)))
+    coder = record_coder(header, TINY)
+    (one, first), (two, second) = (next(segments_of([(text,)] * 2, header, coder)) for text in (b"ab", b"ba"))
+    swapped = one._replace(checks=one.checks[:4] + two.checks[4:])
+    pack = opened(b"".join(pack_bytes(header, [(two, second), (swapped, first), (two, second)])))
+    seen = []
+    with pytest.raises(vaezip.IntegrityError, match="records 2 to 3"):
+        seen.extend(pack)
+    assert seen == [b"ba", b"ba", b"ab"]
+    assert [pack[number] for number in (1, 3, 5)] == [b"ba", b"ab", b"ba"]
+
+
 NO_TEXT = b"\xfe" + b"\xff" * 7  # its first symbol is that with which no text begins
 
 
@@ -86,14 +143,18 @@ def test_damage_is_said_to_be_the_packs_and_where_it_is() -> None:
     coder = record_coder(header, TINY)
     good = coder.encode([(b"good",)])
     begin, first, second, end = pack_bytes(
-        header, [new_segment(2, ordered_body([good, good])), new_segment(2, ordered_body([good, NO_TEXT]))]
+        header,
+        [
+            new_segment(2, ordered_body([good, good]), crc32(b"good\ngood\n")),
+            new_segment(2, ordered_body([good, NO_TEXT]), 0),
+        ],
     )
     pack = opened(begin + first + second + end)
     assert [pack[number] for number in range(3)] == [b"good"] * 3
     with pytest.raises(vaezip.FormatError, match=r"^damaged pack: record 3 cannot be decoded$"):
         pack[3]
     grouped = dataclasses.replace(header, group=2)
-    segments = [new_segment(5, ordered_body([coder.encode([(b"a",), (b"b",)]), NO_TEXT, good]))]
+    segments = [new_segment(5, ordered_body([coder.encode([(b"a",), (b"b",)]), NO_TEXT, good]), 0)]
     with pytest.raises(vaezip.FormatError, match=r"^damaged pack: records 2 to 3 cannot be decoded$"):
         list(opened(b"".join(pack_bytes(grouped, segments))))
     with pytest.raises(vaezip.FormatError, match=r"^damaged pack: records 0 to 8 cannot be decoded$"):
@@ -169,7 +230,7 @@ def test_the_unit_that_is_no_texts_is_refused() -> None:
 def test_nothing_hides_behind_the_records_of_a_group() -> None:
     coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
     good = coder.encode([(b"good",)])
-    assert opened(forged((1, ordered_body([good]))))[0] == b"good"
+    assert opened(forged((1, ordered_body([good])), what=b"good\n"))[0] == b"good"
     for more in (b"\0", b"\1", bytes(9) + b"\1", b"X" * 1000, good):
         pack = opened(forged((2, ordered_body([good, good + more]))))
         assert pack[0] == b"good"
@@ -240,7 +301,7 @@ def test_what_a_pack_declares_takes_no_more_memory_than_is_promised(monkeypatch:
     assert peak(lambda: opened(segments)) < 500_000
     header = read_header(io.BytesIO(packed({})))
     payload = record_coder(header, TINY).encode([(b"n" * 6000, b"")])
-    names = opened(b"".join(pack_bytes(header, [new_segment(300, ordered_body([payload] * 300))])))
+    names = opened(b"".join(pack_bytes(header, [new_segment(300, ordered_body([payload] * 300), 0)])))
     assert names[0] == b""
     monkeypatch.setattr("vaezip.pack.records.MAX_NAMES", 1 << 15)
     assert peak(names.names) < 1 << 20

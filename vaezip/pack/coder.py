@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from zlib import crc32
 
 from vaezip.byteio import ByteReader
 from vaezip.container import read_blocks, read_header
@@ -28,6 +29,7 @@ class RecordCoder:
 
     def __init__(self, model: Model, dictionary: Dictionary | None, texts_per_record: int) -> None:
         dictionary = NO_DICTIONARY if dictionary is None else dictionary
+        self._end = bytes([dictionary.terminator])
         self._primed, self._texts = dictionary.primed(model), TextCoder(dictionary)
         self._texts_per_record = texts_per_record
 
@@ -50,6 +52,12 @@ class RecordCoder:
         """The first texts of a group: names and contents; raises FormatError."""
         with self._primed.predictor() as predictor:
             return self._pop(predictor, RangeDecoder(payload), count)
+
+    def check(self, records: Iterable[Record], check: int = 0) -> int:
+        """CRC-32 of all texts, the terminator after each. check: that of the records before them."""
+        for record in records:
+            check = crc32(self._end.join((*record, b"")), check)
+        return check
 
     def encode_set(self, records: Sequence[Record], tick: Ticker = lambda _: None) -> bytes:
         """Of records whose order does not matter; tick: called with 1 for each."""

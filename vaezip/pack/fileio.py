@@ -258,20 +258,21 @@ def _write_records(pack: Records, sink: Sink, most: int | None, tick: Ticker) ->
 
 
 def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None, tick: Ticker) -> None:
-    total = 0
-    for name in pack.names():
-        content = pack[name]
-        total += len(content)
-        _check_limit(total, most)
-        try:
-            check_name(os.fsencode(name))
-        except ValueError as error:
-            what = f"damaged pack: the name of a record leads elsewhere: {name!r}"
-            raise FormatError(one_line(what)) from error
-        path = os.path.join(folder, name)
-        make_folders(os.path.dirname(path), "")
-        with open_target(path, overwrite=overwrite, named=False) as sink:
-            ByteWriter(sink).write(content)
+    total, numbers = 0, pack.numbers()
+    for number, (encoded, content) in enumerate(pack.records()):
+        name = os.fsdecode(encoded)
+        if number == numbers[name]:
+            total += len(content)
+            _check_limit(total, most)
+            try:
+                check_name(encoded)
+            except ValueError as error:
+                what = f"damaged pack: the name of a record leads elsewhere: {name!r}"
+                raise FormatError(one_line(what)) from error
+            path = os.path.join(folder, name)
+            make_folders(os.path.dirname(path), "")
+            with open_target(path, overwrite=overwrite, named=False) as sink:
+                ByteWriter(sink).write(content)
         tick(1)
 
 

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from vaezip.byteio import ByteReader
 from vaezip.container import encode_number, read_number
-from vaezip.errors import FormatError, LimitError, TruncatedError, VersionError
+from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VersionError
 
 MAGIC = b"\xf5vzp\x01"
 NAMED = 1  # flag: a record is a name and a content
@@ -65,13 +65,13 @@ class Segment(NamedTuple):
 
     records: int
     size: int  # bytes of the body; of the end mark: records of the pack
-    check: bytes  # of the body; of the end mark: of the checks and sizes before it
+    checks: bytes  # of the body, and of the records; of the end mark: of the checks and sizes before it
     at: int = 0  # where a file has the body
     first: int = 0  # number of the first record
 
     def to_bytes(self) -> bytes:
         """All but the body."""
-        head = encode_number(self.records) + encode_number(self.size) + self.check
+        head = encode_number(self.records) + encode_number(self.size) + self.checks
         return head + _check(head)[:1]
 
 
@@ -95,9 +95,9 @@ class _Ending:
         return Segment(0, self.records, self._check.to_bytes(4, "little"))
 
 
-def new_segment(records: int, body: bytes) -> tuple[Segment, bytes]:
-    """A segment, and its body."""
-    return Segment(records, len(body), _check(body)), body
+def new_segment(records: int, body: bytes, check: int) -> tuple[Segment, bytes]:
+    """A segment, and its body. check: of the records, see `RecordCoder.check`."""
+    return Segment(records, len(body), _check(body) + check.to_bytes(_CHECK, "little")), body
 
 
 def pack_bytes(header: Header, segments: Iterable[tuple[Segment, bytes]]) -> Iterator[bytes]:
@@ -194,17 +194,18 @@ def _read_segment(file: IO[bytes], at: int, first: int) -> Segment:
     file.seek(at)
     part = f"the header of the segment that begins with record {first}"
     reader = _Checked(file, part)
-    records, size, check = reader.number(), reader.number(), reader.read(_CHECK)
+    records, size = reader.number(), reader.number()
+    checks = reader.read(2 * _CHECK if records else _CHECK)
     if reader.read(1) != _check(reader.data[:-1])[:1]:
         raise FormatError(f"damaged pack: {part}")
-    return Segment(records, size, check, at + reader.position, first)
+    return Segment(records, size, checks, at + reader.position, first)
 
 
 def read_body(file: IO[bytes], segment: Segment) -> bytes:
     """A segment's bytes; raises FormatError if they are damaged."""
     file.seek(segment.at)
     body = ByteReader(file).read(segment.size)
-    if _check(body) != segment.check:
+    if _check(body) != segment.checks[:_CHECK]:
         which = numbers(segment.first, segment.records)
         raise FormatError(f"damaged pack: the checksum of {which} disagrees")
     return body
@@ -213,6 +214,13 @@ def read_body(file: IO[bytes], segment: Segment) -> bytes:
 def numbers(first: int, count: int) -> str:
     """How messages call so many records."""
     return f"record {first}" if count == 1 else f"records {first} to {first + count - 1}"
+
+
+def check_records(segment: Segment, check: int) -> None:
+    """Raise IntegrityError unless a segment's records, of that checksum, are those that were packed."""
+    if check.to_bytes(_CHECK, "little") != segment.checks[_CHECK:]:
+        which = numbers(segment.first, segment.records)
+        raise IntegrityError(f"checksum mismatch: {which} cannot be decoded to what was packed")
 
 
 class _Checked(ByteReader):

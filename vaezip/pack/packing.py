@@ -75,7 +75,7 @@ def segments_of(
     """
     if header.flags & UNORDERED:
         for part in _parts(records):
-            yield layout.new_segment(len(part), coder.encode_set(part, tick))
+            yield layout.new_segment(len(part), coder.encode_set(part, tick), coder.check(sorted(part)))
         return
     step = _SEGMENT // header.group * header.group
     for at in range(0, len(records), step):
@@ -84,7 +84,7 @@ def segments_of(
         for i in range(0, len(part), group):
             payloads.append(coder.encode(part[i : i + group]))
             tick(len(part[i : i + group]))
-        yield layout.new_segment(len(part), layout.ordered_body(payloads))
+        yield layout.new_segment(len(part), layout.ordered_body(payloads), coder.check(part))
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

@@ -77,12 +77,13 @@ class Records(Sequence[bytes]):
     def __getitem__(self, which: int | str | slice) -> bytes | list[bytes]:
         """By number, or by name: KeyError if there is none of that name, IndexError if there are fewer.
 
-        Raises FormatError if the pack is damaged, and LimitError if there are too many names to find one.
+        Raises FormatError if the pack is damaged, IntegrityError if the record was decoded with all others of
+        its segment, which are not what was packed, and LimitError if there are too many names to find one.
         """
         if isinstance(which, slice):
             return [self[number] for number in range(*which.indices(len(self)))]
         if isinstance(which, str):
-            return self[self._by_name()[which]]
+            return self[self.numbers()[which]]
         number = which + len(self) if which < 0 else which
         if not 0 <= number < len(self):
             raise IndexError("there are fewer records")
@@ -93,25 +94,43 @@ class Records(Sequence[bytes]):
 
     def names(self) -> list[str]:
         """Of all records, each once; empty if they have none. Of several of one name, the last one counts."""
-        return list(self._by_name()) if self.header.flags & NAMED else []
+        return list(self.numbers()) if self.header.flags & NAMED else []
 
     def records(self) -> Iterator[Record]:
-        """All of them: (content,), or (name, content)."""
-        return map(self.record, range(len(self)))
+        """All of them: (content,), or (name, content).
+
+        Raises FormatError if the pack is damaged, and IntegrityError, before a segment's last records, if
+        its records are not those that were packed.
+        """
+        for segment in self._segments:
+            check, end = 0, segment.first + segment.records
+            for first in range(segment.first, end, self._step(segment)):
+                group = self._group(segment, first)
+                check = self._coder.check(group, check)
+                if first + len(group) == end:
+                    layout.check_records(segment, check)
+                yield from group
 
     def record(self, number: int) -> Record:
         """One of them."""
         segment = self._segments[bisect_right(self._segments, number, key=lambda one: one.first) - 1]
-        group = self.header.group
-        if self.header.flags & UNORDERED:
-            first, count = segment.first, segment.records
-        else:
-            first = number - (number - segment.first) % group
-            count = min(group, segment.first + segment.records - first)
+        first = number - (number - segment.first) % self._step(segment)
+        return self._group(segment, first)[number - first]
+
+    def _step(self, segment: Segment) -> int:
+        """How many records are coded together."""
+        return segment.records if self.header.flags & UNORDERED else self.header.group
+
+    def _group(self, segment: Segment, first: int) -> list[Record]:
+        """Records that are coded together, from the first one on."""
         if self._decoded[0] != first:
             self._decoded = -1, []  # so that memory holds one part at a time
-            self._decoded = first, self._decode(segment, first, count)
-        return self._decoded[1][number - first]
+            count = min(self._step(segment), segment.first + segment.records - first)
+            group = self._decode(segment, first, count)
+            if count == segment.records:
+                layout.check_records(segment, self._coder.check(group))
+            self._decoded = first, group
+        return self._decoded[1]
 
     def _decode(self, segment: Segment, first: int, count: int) -> list[Record]:
         """Records of a segment that are coded together."""
@@ -134,7 +153,8 @@ class Records(Sequence[bytes]):
             self._payloads = segment.first, payloads
         return payloads
 
-    def _by_name(self) -> dict[str, int]:
+    def numbers(self) -> dict[str, int]:
+        """By name, the number of the last record of that name; raises KeyError if they have none."""
         if not self.header.flags & NAMED:
             raise KeyError("the records of this pack have no names")
         if self._numbers is None:
