@@ -16,18 +16,19 @@ from conftest import TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_golden import skippable
-from test_packs import DICTIONARY, LINES, opened, packed
+from test_packs import DICTIONARY, LINES, opened, packed, packing
 
 import vaezip
 from vaezip.ans import AnsStack
 from vaezip.messages.range_coder import RangeEncoder
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.pack.coder import RecordCoder, record_coder
-from vaezip.pack.fileio import Reading, unpack_file
+from vaezip.pack.fileio import Reading, pack_files, unpack_file
 from vaezip.pack.layout import (
     MAX_GROUP,
     MAX_RECORDS,
     NAMED,
+    PASSED_OVER,
     UNORDERED,
     UNTERMINATED,
     new_segment,
@@ -267,9 +268,44 @@ def test_what_decodes_to_too_much_is_refused() -> None:
             packed(LINES[:3], **options)
 
 
+@pytest.mark.parametrize("options", [{}, {"group": 2}, {"unordered": True}], ids=str)
+def test_a_segment_that_is_nothing_to_a_reader_is_passed_over(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Wherever it stands; but it is in its place, and stays there when something is appended."""
+    data = packed(LINES[:5], dictionary_size=0, **options)
+    header = read_header(io.BytesIO(data))
+    coder = record_coder(header, TINY)
+    first, second = (next(segments_of([(line,)] * 2, header, coder)) for line in LINES[:2])
+    notes = [new_segment(PASSED_OVER, body, 12345) for body in (b"", b"vzzza note", bytes(5000))]
+    lines = [LINES[0]] * 2 + [LINES[1]] * 2
+    for order in ([0, 1, 2, first, second], [first, 0, 1, second, 2], [first, second, 2, 1, 0]):
+        segments = [notes[one] if isinstance(one, int) else one for one in order]
+        begin, *parts, end = pack_bytes(header, segments)
+        pack = opened(begin + b"".join(parts) + end)
+        assert (list(pack), [pack[number] for number in range(4)], len(pack)) == (lines, lines, 4)
+        at = next(at for at, one in enumerate(order) if isinstance(one, int))
+        for others in (parts[:at] + parts[at + 1 :], [*parts[:at], parts[at], *parts[at:]]):
+            with pytest.raises(vaezip.FormatError, match="its segments are not those"):
+                opened(begin + b"".join(others) + end)
+        (tmp_path / "x.vzp").write_bytes(begin + b"".join(parts) + end)
+        (tmp_path / "more").write_bytes(b"one more\n")
+        pack_files(
+            [str(tmp_path / "more")],
+            str(tmp_path / "x.vzp"),
+            packing(append=True),
+            print,
+            lambda _: nullcontext([].append),
+        )
+        content = (tmp_path / "x.vzp").read_bytes()
+        assert content.startswith(begin + b"".join(parts))
+        assert list(opened(content)) == [*lines, b"one more"]
+    assert list(opened(b"".join(pack_bytes(header, notes)))) == []
+
+
 def test_a_segment_of_too_many_records_is_refused() -> None:
     with pytest.raises(vaezip.LimitError):
-        opened(forged((MAX_RECORDS + 1, b"")))
+        opened(forged((MAX_RECORDS + 2, b"")))
     with pytest.raises(vaezip.FormatError, match=f"records 0 to {MAX_RECORDS - 1} cannot be decoded"):
         list(opened(forged((MAX_RECORDS, b"x"))))
     with pytest.raises(vaezip.LimitError, match="65536"):

@@ -22,6 +22,8 @@ MAX_SEGMENTS = 1 << 20
 """Segments of a pack."""
 MAX_RECORDS = 1 << 20
 """Records of a segment."""
+PASSED_OVER = MAX_RECORDS + 1
+"""Instead of how many records a segment has: none that readers know of, who pass it over."""
 MAX_BODY = 64 << 20
 """Bytes of a segment."""
 MAX_GROUP = 1 << 10
@@ -83,11 +85,11 @@ class _Ending:
 
     def add(self, segment: Segment) -> None:
         """Take one more; raises LimitError."""
-        self.records += segment.records
+        self.records += segment.records if segment.records != PASSED_OVER else 0
         self._segments += 1
         if self._segments > MAX_SEGMENTS:
             raise LimitError(f"a pack has {MAX_SEGMENTS} segments at most: pack its records anew")
-        if segment.records > MAX_RECORDS or segment.size > MAX_BODY:
+        if segment.records > PASSED_OVER or segment.size > MAX_BODY:
             raise LimitError("a segment of the pack is larger than any writer makes it")
         self._check = crc32(segment.to_bytes(), self._check)
 
@@ -176,7 +178,10 @@ def _has_a_meaning(header: Header) -> bool:
 
 
 def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
-    """All segments of the pack that has this header; raises FormatError, TruncatedError, LimitError."""
+    """All segments of the pack that has this header, also those that are to be passed over.
+
+    Raises FormatError, TruncatedError, LimitError.
+    """
     at, end = len(header.to_bytes()), file.seek(0, os.SEEK_END)
     segments, ending = list[Segment](), _Ending(header.to_bytes())
     while (segment := _read_segment(file, at, ending.records)).records:

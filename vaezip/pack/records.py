@@ -14,7 +14,7 @@ from vaezip.errors import FormatError, IntegrityError, LimitError
 from vaezip.known_models import ModelLike, Models
 from vaezip.pack import layout
 from vaezip.pack.coder import record_coder
-from vaezip.pack.layout import NAMED, UNORDERED, Payloads, Segment
+from vaezip.pack.layout import NAMED, PASSED_OVER, UNORDERED, Payloads, Segment
 from vaezip.pack.unordered import Record
 
 MAX_NAMES = 256 << 20
@@ -47,7 +47,8 @@ class Records(Sequence[bytes]):
         try:
             self._file.seek(0)
             self.header = layout.read_header(self._file)
-            self._segments = layout.read_segments(self._file, self.header)
+            segments = layout.read_segments(self._file, self.header)
+            self._segments = [segment for segment in segments if segment.records != PASSED_OVER]
             self._coder = record_coder(self.header, model, dictionary)
         except BaseException:
             self.close()
