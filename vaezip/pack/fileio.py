@@ -32,7 +32,8 @@ from vaezip.pack.layout import (
     read_header,
     read_segments,
 )
-from vaezip.pack.packing import check_name, new_header, segments_of
+from vaezip.pack.names import decode_name, encode_name, file_name, record_name
+from vaezip.pack.packing import new_header, segments_of
 from vaezip.pack.records import Records
 from vaezip.pack.unordered import Record
 
@@ -132,8 +133,8 @@ def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes
 
 def _record(pack: Records, which: str) -> bytes:
     """By name, or else by number; raises IndexError."""
-    with suppress(KeyError):
-        return pack[which]
+    with suppress(KeyError, ValueError):
+        return pack[decode_name(encode_name(which))]  # whatever the system has made of the letters
     if not re.fullmatch("-?[0-9]{1,20}", which):
         raise IndexError("neither a name nor a number")
     return pack[int(which)]
@@ -260,16 +261,14 @@ def _write_records(pack: Records, sink: Sink, most: int | None, tick: Ticker) ->
 def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None, tick: Ticker) -> None:
     total, numbers = 0, pack.numbers()
     for number, (encoded, content) in enumerate(pack.records()):
-        name = os.fsdecode(encoded)
+        name = decode_name(encoded)
         if number == numbers[name]:
             total += len(content)
             _check_limit(total, most)
             try:
-                check_name(encoded)
+                path = os.path.join(folder, file_name(encoded))
             except ValueError as error:
-                what = f"damaged pack: the name of a record leads elsewhere: {name!r}"
-                raise FormatError(one_line(what)) from error
-            path = os.path.join(folder, name)
+                raise FormatError(one_line(f"cannot unpack {name!r}: {error}")) from error
             make_folders(os.path.dirname(path), "")
             with open_target(path, overwrite=overwrite, named=False) as sink:
                 ByteWriter(sink).write(content)
@@ -293,8 +292,10 @@ def _named(sources: Sequence[str | None], complain: Complain) -> list[Record]:
         except SkippedError as error:
             complain(error)
             continue
-        parts = [part for part in source.split(os.sep) if part not in ("", os.curdir, os.pardir)]
-        name = os.fsencode("/".join(parts))
+        try:
+            name = record_name(source)
+        except ValueError as error:
+            raise FileError(f"{source}: its name is not Unicode") from error
         if name in records:
             raise FileError(f"{source}: another file has the same name in the pack")
         if len(name) + len(content) >= MAX_TEXT:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 
 from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
@@ -13,6 +12,7 @@ from vaezip.meter import Ticker
 from vaezip.pack import layout
 from vaezip.pack.coder import RecordCoder, record_coder
 from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header, Segment
+from vaezip.pack.names import check_name, encode_name
 from vaezip.pack.unordered import Record, room
 from vaezip.stream import compress
 
@@ -99,13 +99,6 @@ def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
         yield records[begin:]
 
 
-def check_name(name: bytes) -> None:
-    """Raise ValueError for a name under which no record can be unpacked."""
-    parts = name.split(b"/")
-    if b"\0" in name or not {b"", b".", b".."}.isdisjoint(parts):
-        raise ValueError("the name of a record is that of a file below some folder")
-
-
 def pack_records(
     records: Iterable[bytes] | dict[str, bytes],
     *,
@@ -125,7 +118,7 @@ def pack_records(
     Raises ModelError, DictionaryError, LimitError, ValueError.
     """
     if isinstance(records, dict):
-        rows: list[Record] = [(os.fsencode(name), _flat(content)) for name, content in records.items()]
+        rows: list[Record] = [(encode_name(name), _flat(content)) for name, content in records.items()]
         for name, _ in rows:
             check_name(name)
     else:

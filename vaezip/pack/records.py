@@ -15,6 +15,7 @@ from vaezip.known_models import ModelLike, Models
 from vaezip.pack import layout
 from vaezip.pack.coder import record_coder
 from vaezip.pack.layout import NAMED, PASSED_OVER, UNORDERED, Payloads, Segment
+from vaezip.pack.names import decode_name
 from vaezip.pack.unordered import Record
 
 MAX_NAMES = 256 << 20
@@ -160,7 +161,7 @@ class Records(Sequence[bytes]):
             raise KeyError("the records of this pack have no names")
         if self._numbers is None:
             numbers, left = dict[str, int](), MAX_NAMES
-            for number, name in enumerate(map(os.fsdecode, self._names())):
+            for number, name in enumerate(map(decode_name, self._names())):
                 left -= sys.getsizeof(name) + _ENTRY
                 if left < 0:
                     raise LimitError(
