@@ -60,9 +60,14 @@ def test_every_record_comes_back(texts: list[bytes], group: int, dictionary_size
     assert len(pack) == len(texts)
     assert [pack[i - len(texts)] for i in range(len(texts))] == texts
     assert pack[1:3] == texts[1:3]
-    for beyond in (len(texts), -len(texts) - 1):
-        with pytest.raises(IndexError):
-            pack[beyond]
+    assert [pack.record(i - len(texts)) for i in range(len(texts))] == [(text,) for text in texts]
+    for beyond in (len(texts), -len(texts) - 1, 1 << 40, -1 << 70):
+        for read in (pack.__getitem__, pack.record):
+            with pytest.raises(IndexError, match="fewer"):
+                read(beyond)
+    assert all(text in pack for text in texts)
+    assert b"no such record" not in pack
+    assert "no such name" not in pack
 
 
 @settings(deadline=None, max_examples=30)
@@ -77,6 +82,9 @@ def test_a_set_of_records_comes_back(texts: list[bytes]) -> None:
 def test_records_have_names(texts: dict[str, bytes], unordered: bool) -> None:
     pack = opened(packed(texts, unordered=unordered))
     assert {name: pack[name] for name in pack.names()} == texts
+    assert all(name in pack and content in pack for name, content in texts.items())
+    assert "no such name" not in pack
+    assert {name: pack.record(number)[1] for name, number in pack.numbers().items()} == texts
     for other in (pack, opened(packed([b"content"]))):
         with pytest.raises(KeyError):
             other["no such name"]

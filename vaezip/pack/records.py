@@ -86,10 +86,13 @@ class Records(Sequence[bytes]):
             return [self[number] for number in range(*which.indices(len(self)))]
         if isinstance(which, str):
             return self[self.numbers()[which]]
-        number = which + len(self) if which < 0 else which
-        if not 0 <= number < len(self):
-            raise IndexError("there are fewer records")
-        return self.record(number)[-1]
+        return self.record(which)[-1]
+
+    def __contains__(self, what: object) -> bool:
+        """Whether a record has that name (str), or that content; raises as `[]`."""
+        if isinstance(what, str):
+            return bool(self.header.flags & NAMED) and what in self.numbers()
+        return super().__contains__(what)
 
     def __iter__(self) -> Iterator[bytes]:
         return (record[-1] for record in self.records())
@@ -114,7 +117,11 @@ class Records(Sequence[bytes]):
                 yield from group
 
     def record(self, number: int) -> Record:
-        """One of them."""
+        """One of them, of that number, as in `[]`; raises IndexError if there are fewer."""
+        if number < 0:
+            number += len(self)
+        if not 0 <= number < len(self):
+            raise IndexError("there are fewer records")
         segment = self._segments[bisect_right(self._segments, number, key=lambda one: one.first) - 1]
         first = number - (number - segment.first) % self._step(segment)
         return self._group(segment, first)[number - first]
