@@ -57,7 +57,7 @@ ffi.set_source(
     sources=sorted(str(source) for folder in (KERNEL, TRAINING) for source in folder.glob("*.c")),
     depends=[str(header) for folder in (KERNEL, TRAINING) for header in folder.glob("*.h")],
     include_dirs=[str(KERNEL), str(TRAINING)],
-    extra_compile_args=["/O2" if sysconfig.get_platform().startswith("win") else "-O3"],
+    extra_compile_args=["/O2", "/std:c11"] if sysconfig.get_platform().startswith("win") else ["-O3"],
 )
 kernel = ffi.distutils_extension()
 # Without a compiler, numpy and Python do the same work; where that would hide a mistake, it can be refused.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,8 +50,11 @@ def command_line_page() -> str:
         words = [name] if name else []
         shown = CliRunner().invoke(cli, [*words, "--help"], prog_name="vaezip", max_content_width=100).output
         parts.append(f"## {' '.join(['vaezip', *words])}\n\n```text\n{shown}```\n")
-    variables = "\n".join(f"- `{name}`: {text}" for name, text in ENVIRONMENT.items())
-    parts.append(f"## Environment\n\n{variables}\n")
+    variables = (
+        textwrap.fill(f"- `{name}`: {text}", 120, subsequent_indent="  ", break_on_hyphens=False)
+        for name, text in ENVIRONMENT.items()
+    )
+    parts.append("\n".join(["## Environment\n", *variables, ""]))
     parts.append(f"## Exit codes\n\n{EXIT_CODES}\n")
     return "\n".join(parts)
 

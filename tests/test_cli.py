@@ -229,18 +229,6 @@ def test_a_limit_on_file_sizes_leaves_nothing_behind(run: Run, text: Path) -> No
     assert sorted(p.name for p in text.parent.iterdir()) == ["notes.txt", "old.vz"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on memory")
-def test_a_file_that_does_not_fit_into_memory_does_not_stop_the_others(run: Run, text: Path) -> None:
-    with (text.parent / "big").open("wb") as big:
-        big.truncate(16 << 20)
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (500 << 20, 500 << 20))
-
-    fails(run("compress", "--block-size", "16M", "-T", "1", "big", "notes.txt", preexec_fn=limit))
-    assert sorted(p.name for p in text.parent.iterdir()) == ["big", "notes.txt", "notes.txt.vz"]
-
-
 @pytest.mark.parametrize("threads", ["1", "3"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_nothing_behind(number: signal.Signals, threads: str, tmp_path: Path) -> None:

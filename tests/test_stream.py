@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from vaezip.byteio import ByteReader
 from vaezip.container import Method
 from vaezip.information import account
 from vaezip.model import Model, parse_model, read_model_file
+from vaezip.workers import in_order
 
 from conftest import TINY  # isort: skip
 
@@ -89,6 +92,32 @@ def test_threads_change_nothing_but_time(tiny: Model, prose: bytes) -> None:
         assert vaezip.compress(text, model=tiny, block_size=400, threads=threads) == one
         assert vaezip.decompress(one, model=tiny, threads=threads) == text
     assert vaezip.decompress(one, model=tiny) == text
+
+
+def test_what_is_ready_is_not_kept_until_all_threads_are_busy(tiny: Model, prose: bytes) -> None:
+    compressor = vaezip.VaezipCompressor(model=tiny, block_size=400, threads=5)
+    parts = [compressor.compress(prose[:900])]  # two blocks to work on, and 100 bytes
+    deadline = time.monotonic() + 60
+    while len(b"".join(parts)) < 200 and time.monotonic() < deadline:
+        time.sleep(0.01)
+        parts.append(compressor.compress(b""))
+    frame = b"".join(parts) + compressor.flush()
+    assert 200 < len(b"".join(parts)) < len(frame)
+    assert vaezip.decompress(frame, model=tiny) == prose[:900]
+
+    begun, out = list[int](), list[int]()
+
+    def numbers() -> Iterator[int]:
+        for number in range(4):
+            yield number  # what comes before is done by now, and comes out at once
+            assert len(out) >= number
+            while len(begun) <= number:
+                time.sleep(0.01)
+            time.sleep(0.1)
+
+    for _ in in_order(begun.append, numbers(), 3):
+        out.append(len(out))
+    assert len(out) == 4
 
 
 def test_without_threads_to_spare_one_does_all_the_work(

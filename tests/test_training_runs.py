@@ -19,7 +19,7 @@ from runs import FROM_TINY, OPTIONS, contents, interrupted, started, training_ru
 
 from vaezip.cli import cli, training_progress
 from vaezip.cli.training_progress import TrainingProgress
-from vaezip.errors import CheckpointError, CorpusError, FileError, ModelError
+from vaezip.errors import CheckpointError, CorpusError, FileError, ModelError, VaezipError
 from vaezip.model import load_model, read_model_file
 from vaezip.training import checkpoint as states
 from vaezip.training.data import Corpus, TextFile, read_corpus
@@ -264,7 +264,7 @@ def test_numbers_that_make_no_sense(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("reason", "raised", "said"),
     [
-        ("DefaultCPUAllocator: not enough memory", MemoryError, "to train a network of this size"),
+        ("DefaultCPUAllocator: not enough memory", VaezipError, "to train a network of this size"),
         ("anything else", RuntimeError, "anything else"),
     ],
 )

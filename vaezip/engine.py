@@ -62,7 +62,8 @@ def slow_engine_notice() -> str | None:
         return None
     return (
         "the C kernel was not built when vaezip was installed, so Python computes, about a hundred times as "
-        "slowly, to the same bytes (install a C compiler, then vaezip anew)"
+        "slowly, to the same bytes (install a C compiler, then vaezip anew; if there was one: with "
+        "VAEZIP_REQUIRE_KERNEL=1 the installation says what is wrong)"
     )
 
 

@@ -40,6 +40,7 @@ class FrameEncoder:
 
     def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
         """Take more content; yields what is ready of the frame, all of which has to be taken."""
+        yield from map(self._encoded, self._blocks.ready())
         self._rest += data
         while len(self._rest) > self._block_size:
             content = bytes(self._rest[: self._block_size])

@@ -8,9 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip import ans, bitsback
+from vaezip.container import Method
+from vaezip.meter import Ticker
 from vaezip.model import Model
+from vaezip.network.contexts import context_slots
 from vaezip.network.ops import Int32
-from vaezip.show.attribution import network_costs
+
+METHODS = {Method.VAE: "latent", Method.VAE_NULL: "null", Method.STORED: "stored"}  # as people are told
+_CHUNK = 4096  # positions that the network runs at once
 
 
 class Account(NamedTuple):
@@ -34,3 +39,25 @@ def account(model: Model, content: bytes, encoded: bitsback.Encoded) -> Account:
 def network_bits(model: Model, x: NDArray[np.uint8], z: Int32) -> float:
     """-log2 p(x|z) of a block, uint8 (n,), by the decoder network alone; z: int32 (latents,), grid steps."""
     return float(network_costs(model, x, z).sum())
+
+
+def network_costs(
+    model: Model, x: NDArray[np.uint8], z: Int32, tick: Ticker | None = None
+) -> NDArray[np.float64]:
+    """-log2 p(byte | those before it, z), by the decoder network alone: float64 (n,).
+
+    x: a block, uint8 (n,). z: int32 (latents,), grid steps. tick: called with numbers of bytes done.
+    """
+    modulation = model.decoder.modulation(z[None])
+    slots = context_slots(model.architecture, x[None])
+    seen = np.concatenate([np.zeros(1, np.uint8), x[:-1]])[None]
+    state, bits = modulation.initial_state, np.zeros(len(x))
+    for at in range(0, len(x), _CHUNK):
+        part = slice(at, at + _CHUNK)
+        logits, state = model.decoder(seen[:, part], slots[:, part], modulation, state)
+        frequencies = ans.quantise(model.decoder.exponentials(logits[0]))
+        found = np.take_along_axis(frequencies, x[part, None].astype(np.int64), 1)[:, 0]
+        bits[part] = -np.log2(found / ans.TOTAL)
+        if tick is not None:
+            tick(len(found))
+    return bits

@@ -56,6 +56,12 @@ class Queue(Generic[T, R]):
         self._pending.append(_begin(self._pool, self._function, item))
         while len(self._pending) > self._threads:
             yield self._pending.popleft().result()
+        yield from self.ready()
+
+    def ready(self) -> Iterator[R]:
+        """The results that are there already."""
+        while self._pending and self._pending[0].done():
+            yield self._pending.popleft().result()
 
     def drain(self) -> Iterator[R]:
         """The results that are left."""

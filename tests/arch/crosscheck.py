@@ -54,6 +54,7 @@ def _cross(name: str, triple: str, libc: str, emulator: str, byte_order: str = "
 NATIVE_ORDER = "<" if sys.byteorder == "little" else ">"
 TARGETS = (
     Target("gcc -O0", "gcc", ("-O0",), packages=("gcc",), byte_order=NATIVE_ORDER),
+    Target("gcc 11", "gcc-11", packages=("gcc-11",), byte_order=NATIVE_ORDER),
     Target("clang", "clang", optional=True, byte_order=NATIVE_ORDER),
     Target("musl", "musl-gcc", packages=("musl-tools",), byte_order=NATIVE_ORDER),
     _cross("aarch64", "aarch64-linux-gnu", "arm64", "qemu-aarch64"),

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from vaezip import ans, bitsback
 from vaezip.block import DEFAULT_BLOCK_SIZE, encode_block
 from vaezip.engine import load_engine
-from vaezip.information import account, network_bits
+from vaezip.information import METHODS, account, network_bits
 from vaezip.model import Model
 from vaezip.network.ops import Linear
-from vaezip.show.costs import METHODS
 
 
 class Ablation(NamedTuple):

@@ -87,8 +87,8 @@ def _outcome(program: str, arguments: list[str]) -> int:
     except vaezip.VaezipError as error:
         complain(str(error))
         return error.exit_code
-    except MemoryError as error:
-        complain(str(error) or "not enough memory")
+    except MemoryError:
+        complain("not enough memory")
         return 1
     except (KeyError, ValueError):
         if "_VAEZIP_COMPLETE" not in os.environ:  # where a shell asks for completions, as click wants it

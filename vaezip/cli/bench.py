@@ -138,8 +138,9 @@ def _texts(files: Iterable[str], report: Report) -> list[tuple[str, bytes]]:
 
     texts = []
     for path in dict.fromkeys(files):
-        with report.catch():
-            texts.append((path, read_text(None if path == STDIO else path)))
+        source = None if path == STDIO else path
+        with report.catch(source):
+            texts.append((path, read_text(source)))
     return texts if files else [("README.md", _readme())]
 
 
@@ -151,7 +152,7 @@ def _measure(
     measurements = []
     for name, text in texts:
         for compressor in compressors:
-            with report.catch():
+            with report.catch(name):
                 measurements.append(measure(compressor, name, text))
                 if not quiet:
                     note(f"{name}: {compressor.name} done")

@@ -42,7 +42,7 @@ def dict_command(
 
     report = Report(quiet)
     sources = chosen_inputs(report, compressed=None, **chosen)  # type: ignore[arg-type]
-    with report.catch():
+    with report.catch(output):
         Guard(path for path in sources if path is not None).check(output)
         made = write_dictionary(sources, None if output == STDIO else output, size, whole_files, force)
         if not quiet:

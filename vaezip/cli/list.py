@@ -35,7 +35,7 @@ def list_command(as_json: bool, **chosen: Any) -> int:
     report = Report(quiet=False)
     rows: list[Summary] = []
     for path in chosen_inputs(report, compressed=True, **chosen):
-        with report.catch():
+        with report.catch(path):
             if path is None:
                 refuse_terminal_input()
             rows.append(summarise_file(path))

@@ -105,7 +105,7 @@ def _read(found: Sequence[Found], options: MapOptions, report: Report) -> list[E
 
     texts = []
     for file in found:
-        with report.catch():
+        with report.catch(file.path):
             texts.append(read_excerpt(file, options))
     return texts
 

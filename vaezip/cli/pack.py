@@ -97,7 +97,7 @@ def pack(
         append,
         force,
     )
-    with report.catch():
+    with report.catch(output):
         Guard(path for path in [*sources, model, dictionary] if path is not None).check(output)
         packed = pack_files(
             sources, output, how, report.complain, lambda count: report.progress(output, 1, 1, steps=count)
@@ -127,7 +127,7 @@ def get(file: str, records: tuple[str, ...], model: str | None, dictionary: str 
     from vaezip.pack.fileio import Reading, get_records
 
     report = Report(quiet=False)
-    with report.catch():
+    with report.catch(file):
         how = Reading(*chosen_model(model, takes_usual=False), dictionary)
         writer = ByteWriter(sys.stdout.buffer)
         for record in get_records(file, records, how):
@@ -172,7 +172,7 @@ def unpack(
     if output is not None and output_dir is not None:
         raise click.UsageError("-o is for one file, --output-dir for many.")
     report = Report(quiet)
-    with report.catch():
+    with report.catch(file):
         target = None if output in (None, STDIO) else output
         if target is not None:
             Guard([file]).check(target)

@@ -51,14 +51,17 @@ class Report:
         self.exit_code = 0
 
     @contextmanager
-    def catch(self) -> Iterator[None]:
-        """Print a VaezipError and go on with the next file."""
+    def catch(self, path: str | None) -> Iterator[None]:
+        """Print a VaezipError, or that memory has run out, and go on with the next file.
+
+        path: of what is worked on, None for standard input.
+        """
         try:
             yield
         except VaezipError as error:
             self.complain(error)
-        except MemoryError as error:
-            self._tell(str(error) or "not enough memory", 1)
+        except MemoryError:  # whose text, if there is any, is for programmers
+            self._tell(f"{'standard input' if path is None else path}: not enough memory", 1)
 
     def complain(self, error: VaezipError) -> None:
         """Print what went wrong."""

@@ -72,7 +72,7 @@ def show(
     options = Options(model=given, usual_model=usual, threads=threads, overwrite=force, warn=report.warn)
     if block_size is not None:
         options = dataclasses.replace(options, block_size=block_size)
-    with report.catch():
+    with report.catch(source):
         if html is not None:
             Guard(path for path in (source, model) if path is not None).check(html)
             target = None if html == STDIO else Target(html, named=True)

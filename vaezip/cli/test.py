@@ -57,7 +57,7 @@ def test(
         max_output_size=max_output_size,
     )
     for number, source in enumerate(sources, 1):
-        with report.catch():
+        with report.catch(source):
             if source is None:
                 refuse_terminal_input()
             with report.progress(source, number, len(sources)) as tick:

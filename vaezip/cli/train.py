@@ -17,7 +17,7 @@ from vaezip.cli.options import PATH
 from vaezip.cli.plot import PlotPath
 from vaezip.cli.report import STDIO, complain, note, say
 from vaezip.cli.training_progress import TrainingProgress
-from vaezip.errors import MissingExtraError, printable
+from vaezip.errors import MissingExtraError, VaezipError, printable
 from vaezip.network.architecture import Architecture
 from vaezip.training.settings import DEFAULT_MINUTES, FINE_TUNING, ON_GPU, Settings, sizes
 
@@ -200,7 +200,7 @@ def train(
     except RuntimeError as error:  # which is what torch makes of it
         if "memory" not in str(error):
             raise
-        raise MemoryError("not enough memory to train a network of this size") from error
+        raise VaezipError("not enough memory to train a network of this size") from error
     except Interrupted as interrupted:
         complain(f"interrupted; {how_to_resume(output)}")
         return interrupted.exit_code

@@ -124,7 +124,7 @@ def transform(
         options = dataclasses.replace(options, block_size=block_size)
     guard = Guard(path for path in [*sources, model, dictionary] if path is not None)
     for number, source in enumerate(sources, 1):
-        with report.catch():
+        with report.catch(source):
             target = _target(source, name, stdout=stdout, output=output, make_folders=output_dir is not None)
             if target is not None:
                 guard.check(target.path)

@@ -8,7 +8,11 @@
 /* The choice is made while the library is loaded, when the thread sanitizer is not yet up. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&                           \
     !defined(__SANITIZE_THREAD__)
+#if __GNUC__ >= 12 /* older ones do not know these levels by name here */
 #define VZ_EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define VZ_EVERY_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
 #else
 #define VZ_EVERY_CPU
 #endif

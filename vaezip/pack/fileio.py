@@ -126,9 +126,10 @@ def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes
         end = b"" if pack.header.flags & NAMED else bytes([pack.header.separator])
         for one in which:
             try:
-                yield _record(pack, one) + end
+                record = _record(pack, one)
             except IndexError as error:
                 raise FileError(f"{path}: there is no record {one}") from error
+            yield record + end
 
 
 def _record(pack: Records, which: str) -> bytes:

@@ -89,8 +89,6 @@ class _Ending:
         self._segments += 1
         if self._segments > MAX_SEGMENTS:
             raise LimitError(f"a pack has {MAX_SEGMENTS} segments at most: pack its records anew")
-        if segment.records > PASSED_OVER or segment.size > MAX_BODY:
-            raise LimitError("a segment of the pack is larger than any writer makes it")
         self._check = crc32(segment.to_bytes(), self._check)
 
     def mark(self) -> Segment:
@@ -185,8 +183,10 @@ def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
     at, end = len(header.to_bytes()), file.seek(0, os.SEEK_END)
     segments, ending = list[Segment](), _Ending(header.to_bytes())
     while (segment := _read_segment(file, at, ending.records)).records:
-        ending.add(segment)
+        if segment.records > PASSED_OVER or segment.size > MAX_BODY:
+            raise LimitError("a segment of the pack is larger than any writer makes it")
         segments.append(segment)
+        ending.add(segment)
         at = segment.at + segment.size
     if segment.to_bytes() != ending.mark().to_bytes() or (header.flags & UNTERMINATED and not ending.records):
         raise FormatError("damaged pack: its segments are not those that its end speaks of")

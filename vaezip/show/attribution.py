@@ -7,17 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip import ans
+from vaezip.information import network_costs
 from vaezip.meter import Meter, Ticker
 from vaezip.mixing.history import LONGEST_MATCH, new_matches
 from vaezip.model import Model
-from vaezip.network.contexts import context_slots
-from vaezip.network.ops import Int32
 from vaezip.show.costs import Costs
 from vaezip.workers import in_order
 
 ORDERS = (1, 2, 3, 4, 6)  # bytes of context that the mixer looks back by
-_CHUNK = 4096  # positions that the network runs at once
 
 
 class Attribution(NamedTuple):
@@ -54,28 +51,6 @@ def attribute(
 
     parts = list(in_order(gather, range(len(costs.blocks)), threads))
     return Attribution(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def network_costs(
-    model: Model, x: NDArray[np.uint8], z: Int32, tick: Ticker | None = None
-) -> NDArray[np.float64]:
-    """-log2 p(byte | those before it, z), by the decoder network alone: float64 (n,).
-
-    x: a block, uint8 (n,). z: int32 (latents,), grid steps. tick: called with numbers of bytes done.
-    """
-    modulation = model.decoder.modulation(z[None])
-    slots = context_slots(model.architecture, x[None])
-    seen = np.concatenate([np.zeros(1, np.uint8), x[:-1]])[None]
-    state, bits = modulation.initial_state, np.zeros(len(x))
-    for at in range(0, len(x), _CHUNK):
-        part = slice(at, at + _CHUNK)
-        logits, state = model.decoder(seen[:, part], slots[:, part], modulation, state)
-        frequencies = ans.quantise(model.decoder.exponentials(logits[0]))
-        found = np.take_along_axis(frequencies, x[part, None].astype(np.int64), 1)[:, 0]
-        bits[part] = -np.log2(found / ans.TOTAL)
-        if tick is not None:
-            tick(len(found))
-    return bits
 
 
 def _matches(block: bytes) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:

@@ -14,14 +14,13 @@ from vaezip.ans import TOTAL, AnsStack
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader
 from vaezip.container import Block, Method
+from vaezip.information import METHODS
 from vaezip.known_models import ModelLike, loaded
 from vaezip.meter import Meter, Part, Ticker
 from vaezip.model import Model
 from vaezip.network.ops import Int32
 from vaezip.stream import compress_stream
 from vaezip.workers import in_order
-
-METHODS = {Method.VAE: "latent", Method.VAE_NULL: "null", Method.STORED: "stored"}
 
 
 class BlockCosts(NamedTuple):
