@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY
+from conftest import TINY, Run
 from test_packs import DICTIONARY, LINES, opened, packed
 
 import vaezip
 from vaezip.pack.coder import RecordCoder, record_coder
 from vaezip.pack.fileio import Reading, unpack_file
-from vaezip.pack.layout import pack_bytes, read_header
+from vaezip.pack.layout import pack_bytes, read_header, read_segments
 from vaezip.pack.packing import segments_of
 
 
@@ -72,3 +72,51 @@ def test_records_of_several_segments_have_a_checksum_each() -> None:
         seen.extend(pack)
     assert seen == [b"ba", b"ba", b"ab"]
     assert [pack[number] for number in (1, 3, 5)] == [b"ba", b"ab", b"ba"]
+
+
+@pytest.mark.parametrize("options", [{}, {"group": 4}, {"unordered": True}])
+@pytest.mark.parametrize("named", [False, True])
+def test_packs_are_tested_as_files_are(
+    run: Run, tmp_path: Path, options: dict[str, Any], named: bool
+) -> None:
+    records = {str(i): line for i, line in enumerate(LINES[:9])} if named else LINES[:9]
+    data = packed(records, **options)
+    (tmp_path / "x.vzp").write_bytes(data)
+    (tmp_path / "x.vz").write_bytes(vaezip.compress(b"a text", model=TINY))
+    test = ("test", "-m", TINY)
+    whole = run(*test, "-v", "x.vzp", "x.vz")
+    assert (whole.returncode, whole.stdout, whole.stderr) == (0, b"x.vzp: ok\nx.vz: ok\n", b"")
+    assert run(*test, "x.vzp").stdout == b""
+    size = sum(map(len, LINES[:9])) + (0 if named else 9)
+    if not (named and options.get("unordered")):  # of which names are counted, too
+        assert run(*test, "--max-output", size, "x.vzp").returncode == 0
+    assert run(*test, "--max-output", size - 1, "x.vzp").returncode == 1
+
+    header = read_header(io.BytesIO(data))
+    (segment,) = read_segments(io.BytesIO(data), header)
+    body = data[segment.at : segment.at + segment.size]
+    wrong = segment._replace(checks=segment.checks[:4] + bytes(4))
+    damaged = {
+        "body": data[: segment.at] + bytes([body[0] ^ 1]) + data[segment.at + 1 :],
+        "records": b"".join(pack_bytes(header, [(wrong, body)])),
+        "end": data[:-1],
+        "beginning": data[:7] + bytes([data[7] ^ 1]) + data[8:],
+    }
+    for name, content in damaged.items():
+        (tmp_path / f"{name}.vzp").write_bytes(content)
+    said = run(*test, "-v", *(f"{name}.vzp" for name in damaged), "x.vzp")
+    assert (said.returncode, said.stdout, said.stderr.count(b"\n")) == (1, b"x.vzp: ok\n", len(damaged))
+    assert all(f"vaezip: {name}.vzp: ".encode() in said.stderr for name in damaged)
+    assert b"records.vzp: checksum mismatch: records 0 to 8" in said.stderr
+
+
+def test_what_begins_like_a_pack_is_tested_as_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "d.vzd").write_bytes(DICTIONARY.to_bytes())
+    (tmp_path / "any name").write_bytes(packed(LINES[:3], dictionary=DICTIONARY))
+    assert run("test", "-m", TINY, "-D", "d.vzd", "any name").returncode == 0
+    needed = run("test", "-m", TINY, "any name")
+    assert (needed.returncode, needed.stderr.count(b"\n")) == (1, 1)
+    assert b"any name: made with a dictionary" in needed.stderr
+    (tmp_path / "newer.vzp").write_bytes(b"\xf5vzp\2")
+    assert b"newer.vzp: a pack made by a newer vaezip" in run("test", "newer.vzp").stderr
+    assert run("test", "-m", TINY, input=packed(LINES[:3])).returncode == 1  # a pack is read from anywhere

@@ -1,4 +1,4 @@
-"""`vaezip pack`, `get` and `unpack`: packs and files."""
+"""`vaezip pack`, `get`, `unpack` and `test`: packs and files."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from vaezip.naming import make_folders
 from vaezip.outputs import Sink, open_target, standard_output
 from vaezip.pack.coder import record_coder
 from vaezip.pack.layout import (
+    MAGIC,
     NAMED,
     UNORDERED,
     UNTERMINATED,
@@ -166,6 +167,21 @@ def unpack_file(
                     _write_records(pack, sink, how.max_output_size, tick)
 
 
+def is_pack(path: str) -> bool:
+    """Whether this is a file that begins as packs do."""
+    if os.path.isfile(path):  # a pipe would lose what is read
+        with suppress(VaezipError), open_source(path) as data:
+            return ByteReader(data).read_some(len(MAGIC) - 1) == MAGIC[:-1]
+    return False
+
+
+def check_pack(path: str, how: Reading, progress: Progress) -> None:
+    """Decode all records, and compare all checksums; errors as `unpack_file`."""
+    with _open_pack(path, how) as pack, progress(len(pack)) as tick:
+        for _ in _lines(pack, how.max_output_size):
+            tick(1)
+
+
 class _Existing:
     """The pack that is added to."""
 
@@ -250,13 +266,21 @@ def _named_errors(path: str) -> Iterator[None]:
 
 
 def _write_records(pack: Records, sink: Sink, most: int | None, tick: Ticker) -> None:
-    writer, end = ByteWriter(sink), bytes([pack.header.separator])
+    writer = ByteWriter(sink)
+    for line in _lines(pack, most):
+        writer.write(line)
+        tick(1)
+
+
+def _lines(pack: Records, most: int | None) -> Iterator[bytes]:
+    """All records, each with what ends it; raises LimitError before there are more bytes than that."""
+    total, end = 0, b"" if pack.header.flags & NAMED else bytes([pack.header.separator])
     last = len(pack) - 1 if pack.header.flags & UNTERMINATED else -1
     for number, content in enumerate(pack):
         line = content + (b"" if number == last else end)
-        _check_limit(writer.position + len(line), most)
-        writer.write(line)
-        tick(1)
+        total += len(line)
+        _check_limit(total, most)
+        yield line
 
 
 def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None, tick: Ticker) -> None:
