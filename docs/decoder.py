@@ -357,9 +357,9 @@ class Decoder:
                 continue
             descriptor = 32 + magic % 16 if magic >= 0xF8 else source.number()
             layout, named = descriptor >> 2 & 3, magic == 0xF7
-            model = source.read(1 if layout else 8)
-            dictionary = source.read(len(model) if named else 0)
             size, second = source.number(), 0 if layout == 1 else source.number()
+            model = source.read(1 if layout and size <= 16384 else 8)
+            dictionary = source.read(len(model) if named else 0)
             source.check(1 if layout else 4, begin)
             require(magic >= 0xF6 and descriptor >> 4 == 2, "this is no .vz file, or of a newer version")
             require(self.fits(model, dictionary), "another model or dictionary is needed")

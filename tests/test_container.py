@@ -69,6 +69,31 @@ def test_the_short_form(block: Block) -> None:
     assert len(frame) - len(block.payload) <= (5 if block.size < 224 else 7)
 
 
+@pytest.mark.parametrize("dictionary", [None, bytes(range(100, 132))])
+@pytest.mark.parametrize("size", [0, 16384, 16385, container.MAX_BLOCK_SIZE])
+def test_a_longer_text_names_its_model_by_more_than_a_byte(dictionary: bytes | None, size: int) -> None:
+    block, named = Block(Method.VAE_NULL, size, b"abc"), 1 if size <= 16384 else 8
+    frame = container.short_frame(FINGERPRINT, block, dictionary)
+    header = container.read_header(ByteReader(io.BytesIO(frame)))
+    assert header is not None
+    assert header.fingerprint == FINGERPRINT[:named]
+    assert header.dictionary == (dictionary and dictionary[:named])
+    assert _read(frame + frame) == [block, block]
+
+
+def test_in_every_header_names_come_last() -> None:
+    named, sizes, theirs = bytes(range(50, 82)), b"\x0a\x03", FINGERPRINT[:8]
+    for frame, expected in (
+        (container.short_frame(FINGERPRINT, SOME[0]), b"\xf8" + sizes + theirs[:1]),
+        (container.short_frame(FINGERPRINT, SOME[0], named), b"\xf7\x28" + sizes + theirs[:1] + named[:1]),
+        (container.short_frame(FINGERPRINT, SOME[1]), b"\xf6\x24\x04" + theirs[:1]),
+        (container.frame_header(FINGERPRINT, 10, 2), b"\xf6\x20" + sizes + theirs),
+        (container.frame_header(FINGERPRINT, 10, 2, named), b"\xf7\x20" + sizes + theirs + named[:8]),
+    ):
+        check = crc32(expected).to_bytes(4, "little")
+        assert frame.startswith(expected + (check if frame[1] == 0x20 else check[:1]))
+
+
 def test_what_a_header_says() -> None:
     for frame, expected in (
         (container.short_frame(FINGERPRINT, SOME[0]), (FINGERPRINT[:1], None, None, 10, 5)),
@@ -116,33 +141,6 @@ def test_the_index_is_found_from_the_end() -> None:
     sizes = [(container.read_number(reader), container.read_number(reader)) for _ in range(count)]
     assert [size for size, _ in sizes] == [block.size for block in SOME]
     assert header_size + sum(encoded for _, encoded in sizes) + length + 4 == len(frame)
-
-
-def _index(*numbers: int, mark: int = 0) -> bytes:
-    """An index of such numbers: of the header, how many blocks, and of each its size and its coded size."""
-    body = bytes([mark]) + b"".join(map(container.encode_number, numbers)) + bytes(4)
-    return body + crc32(body).to_bytes(4, "little")
-
-
-def test_an_index_is_read_if_its_blocks_have_room() -> None:
-    most = container.MAX_BLOCK_SIZE
-    extents = container.read_index(_index(20, 3, 1, 2, 300, 250, most, 9), 20 + 2 + 250 + 9)
-    assert (extents.header_size, [*extents.sizes]) == (20, [1, 300, most])
-    assert [*extents.encoded_sizes] == [2, 250, 9]
-    assert not container.read_index(_index(20, 0), 20).sizes
-    for data, room in (
-        (_index(20, 3, 1, 2, 300, 250, most, 9), 20 + 2 + 250 + 9 - 1),
-        (_index(20, 1, most + 1, 9), 1000),
-        (_index(20, 1, 0, 9), 1000),
-        (_index(20, 1, 9, 0), 1000),
-        (_index(20, 2, 9, 9), 1000),
-        (_index(20, 1, 9, 9, 9, 9), 1000),
-        (_index(20, 1, 9, 9, mark=1), 1000),
-        (_index(20, 1, 9, 9)[:-1] + b"?", 1000),
-        (b"", 1000),
-    ):
-        with pytest.raises(FormatError, match=r"^damaged index$"):
-            container.read_index(data, room)
 
 
 @pytest.mark.parametrize(
@@ -287,6 +285,17 @@ def test_kin_is_known_by_its_name(kin: bytes, said: str) -> None:
         _read(kin)
     with pytest.raises(FormatError, match=r"^the data after the last frame are not"):
         _read(_long_frame() + kin)
+
+
+@pytest.mark.parametrize("other", [b"q", b"a", b"y", b"X", b"\x01"])
+def test_extensions_of_the_magic_are_newer(other: bytes) -> None:
+    for before in (b"", container.short_frame(FINGERPRINT, SOME[0]), skippable(b"")):
+        for rest in (b"", b"anything"):
+            with pytest.raises(VersionError, match=r"^made by a newer vaezip: update vaezip to read it$"):
+                _read(before + b"\xf5vz" + other + rest)
+    for data in (b"\xf5vy" + other, b"\xf5xz" + other):
+        with pytest.raises(FormatError, match=r"^not a \.vz file$"):
+            _read(data)
 
 
 def test_damage_is_told_from_what_is_no_frame_if_one_was_there_before() -> None:

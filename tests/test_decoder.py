@@ -70,6 +70,18 @@ def test_golden_files_decode(alone: Any, after_a_dictionary: Any, name: str) -> 
     assert reader.file(golden_file(f"{name}.vz")) == case.content
 
 
+def test_longer_texts_name_what_they_need_by_more_than_a_byte(
+    alone: Any, after_a_dictionary: Any, tiny: Model
+) -> None:
+    content = noise(16385)
+    for reader, dictionary in ((alone, None), (after_a_dictionary, after_a_dictionary.fingerprint)):
+        frames = [
+            container.short_frame(tiny.fingerprint, container.stored(content[:size]), dictionary)
+            for size in (16384, 16385)
+        ]
+        assert reader.file(b"".join(frames)) == content[:16384] + content
+
+
 def test_a_dictionary_that_a_file_needs_is_asked_for(alone: Any) -> None:
     with pytest.raises(ValueError, match="dictionary"):
         alone.file(golden_file("dictionary.vz"))

@@ -30,7 +30,14 @@ DATA = Path(__file__).parent / "data"
 TINY = DATA / "tiny.vzm"
 DICTIONARY = DATA / "format-1.vzd"
 TEXT = (DATA / "golden.txt").read_bytes()
-NOISE = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(10))
+
+
+def _noise(size: int) -> bytes:
+    digests = (hashlib.sha256(i.to_bytes(1 + i // 256, "little")).digest() for i in range(size // 32 + 1))
+    return b"".join(digests)[:size]
+
+
+NOISE = _noise(320)
 
 
 class Case(NamedTuple):
@@ -50,6 +57,7 @@ def cases() -> dict[str, Case]:
         "latent": (latent, 2000),
         "null-latent": (TEXT, 4096),
         "stored": (NOISE, 1000),
+        "longer": (_noise(16385), 1 << 20),
         "blocks": (TEXT + NOISE + TEXT[:7], 300),
         "latent-blocks": (latent + TEXT[:20], len(latent)),
     }

@@ -6,16 +6,18 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import vaezip
-from vaezip import container
-from vaezip.known_models import known_models
+from vaezip import bitsback, container
+from vaezip.known_models import KnownModel, ModelsAtHand, known_models
 from vaezip.model import serialise
-from vaezip.tensors import read_tensors
+from vaezip.tensors import read_tensors, write_tensors
 
 from conftest import TINY, Run  # isort: skip
 
@@ -47,6 +49,29 @@ def test_one_name_is_enough(folder: Path, tiny: vaezip.Model) -> None:
     assert vaezip.decompress(vaezip.compress(TEXT, model="mine"), model="mine") == TEXT
 
 
+def test_what_lies_in_the_working_folder_comes_first_unless_it_is_a_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (folder / "texts.vzd").write_bytes(vaezip.make_dictionary([TEXT]).to_bytes())
+    for name in ("mine", "mine.vzm", "texts", "other"):
+        (tmp_path / name).mkdir()
+    for name in ("mine", "mine.vzm"):
+        assert vaezip.load_model(name).source == str(folder / "mine.vzm")
+    assert vaezip.load_dictionary("texts").name == "texts"
+    with pytest.raises(vaezip.ModelError, match=r"^other: cannot read the model: "):
+        vaezip.load_model("other")
+    (tmp_path / "mine").rmdir()
+    (tmp_path / "mine").write_bytes(b"no model")
+    with pytest.raises(vaezip.ModelError, match="not a vaezip model"):
+        vaezip.load_model("mine")
+    (tmp_path / "mine").unlink()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "mine")
+        with pytest.raises(vaezip.ModelError, match="not a regular file"):
+            vaezip.load_model("mine")
+
+
 def test_a_model_that_is_given_is_the_only_one(folder: Path, tiny: vaezip.Model) -> None:
     with pytest.raises(vaezip.ModelMismatchError, match="not standard"):
         vaezip.decompress(vaezip.compress(TEXT, model=tiny, block_size=50), model="standard")
@@ -61,9 +86,53 @@ def test_what_is_no_model_does_no_harm(folder: Path, tiny: vaezip.Model) -> None
     (folder / "mine.vzm").unlink()
     with pytest.raises(vaezip.ModelMismatchError, match="none of those at hand"):
         vaezip.decompress(blob)
-    bad = container.frame_header(hashlib.sha256(b"no model").digest(), 50, None)
+
+
+def test_of_a_model_that_is_found_and_cannot_be_used_it_is_said_why(
+    folder: Path, tiny: vaezip.Model, run: Run
+) -> None:
+    tensors, info = read_tensors(TINY.read_bytes())
+    newer = write_tensors(tensors, {**info, "format": "2"})
+    for name, data, why in (
+        ("newer", newer, r"a newer model \(format 2, this vaezip reads 1\)"),
+        ("bad", b"no model", "not a vaezip model"),
+    ):
+        path, fingerprint = folder / f"{name}.vzm", hashlib.sha256(data).digest()
+        path.write_bytes(data)
+        for block in (
+            bitsback.encode(tiny, size * b"a", latent=False, preset=0).block for size in (9, 20000)
+        ):
+            blob = container.short_frame(fingerprint, block)
+            for _ in range(2):
+                with pytest.raises(vaezip.ModelError, match=f"cannot be used: {path}: {why}") as caught:
+                    vaezip.decompress(blob)
+                assert not isinstance(caught.value, vaezip.ModelMismatchError)
+        result = run("-dc", input=blob, env={"VAEZIP_MODEL_PATH": str(folder)})
+        assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
+        assert str(path).encode() in result.stderr
+
+
+def test_one_that_cannot_be_used_stands_in_no_ones_way(folder: Path, tiny: vaezip.Model) -> None:
+    """Neither do models that begin alike."""
+    for number in itertools.count():
+        data = b"no model %d" % number
+        if hashlib.sha256(data).digest()[0] == tiny.fingerprint[0]:
+            break
+    (folder / "a.vzm").write_bytes(data)
+    assert vaezip.decompress(vaezip.compress(TEXT, model=tiny)) == TEXT
+
+
+def test_a_model_that_is_replaced_while_it_is_looked_for_is_not_taken(
+    folder: Path, tiny: vaezip.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced(*usual: str | None) -> Iterator[KnownModel]:
+        """The tiny model's file, as it was before."""
+        yield KnownModel("mine", str(folder / "mine.vzm"), before, TINY.stat().st_size, shipped=False)
+
+    before = hashlib.sha256(b"another model").digest()
+    monkeypatch.setattr("vaezip.known_models.known_models", replaced)
     with pytest.raises(vaezip.ModelMismatchError, match="none of those at hand"):
-        vaezip.decompress(bad + blob[len(bad) :])
+        next(ModelsAtHand().matching(before[:8]))
 
 
 def test_of_models_that_begin_alike_the_right_one_decodes(folder: Path, tiny: vaezip.Model) -> None:

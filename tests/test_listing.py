@@ -49,6 +49,16 @@ def test_frames_are_listed_from_a_path_a_file_and_a_pipe(tiny: Model, prose: byt
         assert all(tiny.fingerprint.startswith(frame.fingerprint) for frame in listed)
 
 
+def test_a_model_that_is_lost_is_known_by_eight_bytes_from_16_kb_on(tiny: Model) -> None:
+    for size, named in ((16384, 1), (16385, 8)):
+        data = vaezip.compress(bytes(size), model=tiny)
+        assert [frame.fingerprint for frame in vaezip.list_frames(io.BytesIO(data))] == [
+            tiny.fingerprint[:named]
+        ]
+    with pytest.raises(vaezip.ModelMismatchError, match=tiny.fingerprint[:8].hex()):
+        vaezip.decompress(data, model="standard")
+
+
 def test_a_stream_is_listed_from_where_it_is(tiny: Model) -> None:
     file = io.BytesIO(b"before" + vaezip.compress(b"text", model=tiny))
     file.seek(6)

@@ -112,12 +112,12 @@ class BlockIndex:
                 break
             self._file.seek(at)
             reader = ByteReader(self._file)
-            first = reader.read(min(length, len(container.SKIPPABLE)))
+            first = reader.read(len(container.SKIPPABLE))
             if first == container.SKIPPABLE:
                 end = at
                 continue
             try:
-                extents = container.read_index(first + reader.read(length - len(first)), at - begin)
+                extents = container.read_index(first, reader, length, at - begin)
             except FormatError:
                 break
             end = at - extents.header_size - sum(extents.encoded_sizes)

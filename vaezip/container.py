@@ -25,6 +25,11 @@ SKIPPABLE = b"\xf5vzx"  # begins a frame that every reader passes over
 _KIN = {b"\xf5vzp": "a pack: vaezip get and vaezip unpack read it", b"\xf5vzd": "a dictionary: -D takes it"}
 _CODED = 0xF0  # + kind, 8 to 15, never in UTF-8 either: stands for magic and descriptor of a coded block
 MAX_BLOCK_SIZE = 16 << 20
+_LARGEST_HEADER = 36  # bytes of a header of a frame of blocks: 2, numbers of 5 and 9, twice 8, 4
+_LARGEST_EXCESS = 15  # bytes that a block takes beyond its content: kind, two numbers of 5, 4 of the payload
+_MOST_NUMBERS = (1 << 32) - 20  # bytes of an index's sizes, so that the length of the index has 4 bytes
+_PIECE = 1 << 16  # bytes of an index that are read at once
+_NAMED_BRIEFLY = 16 << 10  # bytes of content: up to this, a short frame names model and dictionary by a byte
 
 _LAYOUT_BLOCKS = 0  # other layouts: the short form, its one block coded with that method
 _CRITICAL = 0x10
@@ -55,7 +60,7 @@ class Block(NamedTuple):
 class Header:
     """A frame's header. `block_size` is None in the short form, and of a skippable frame."""
 
-    fingerprint: bytes  # of the model file's SHA-256, 8 bytes or (short form) 1; none if skippable
+    fingerprint: bytes  # of the model file's SHA-256, 8 bytes or 1 (see _named); none if skippable
     dictionary: bytes | None  # as much of the dictionary's fingerprint; None if there is none
     block_size: int | None
     content_size: int | None
@@ -69,8 +74,10 @@ class Header:
         return self._single is not None
 
 
-def read_number(reader: ByteReader) -> int:
-    """A number as `encode_number` writes it; raises FormatError for any other way to write it."""
+def read_number(
+    reader: ByteReader, damage: str = "damaged file: a number is not in its shortest form"
+) -> int:
+    """A number as `encode_number` writes it; raises FormatError(damage) for any other way to write it."""
     first = reader.read(1)[0]
     if first < 224:
         return first
@@ -78,7 +85,7 @@ def read_number(reader: ByteReader) -> int:
         return 224 + ((first - 224) << 8) + reader.read(1)[0]
     value = int.from_bytes(reader.read((2, 3, 4, 8)[first - 252]), "little")
     if encode_number(value)[0] != first:
-        raise FormatError("damaged file: a number is not in its shortest form")
+        raise FormatError(damage)
     return value
 
 
@@ -102,8 +109,17 @@ def short_frame(fingerprint: bytes, block: Block, dictionary: bytes | None = Non
         lead = bytes([_CODED | kind])
     else:
         lead = bytes([_magic(dictionary), VERSION << 5 | kind])
-    header = lead + fingerprint[:1] + (dictionary or b"")[:1] + _sizes(block)
+    named = _named(short=True, size=block.size)
+    header = lead + _sizes(block) + fingerprint[:named] + (dictionary or b"")[:named]
     return header + _check(header)[:1] + block.payload
+
+
+def _named(*, short: bool, size: int) -> int:
+    """By how many bytes of their fingerprints a frame names its model and its dictionary.
+
+    size: of the content, if the frame is in the short form.
+    """
+    return 1 if short and size <= _NAMED_BRIEFLY else 8
 
 
 def _magic(dictionary: bytes | None) -> int:
@@ -114,9 +130,9 @@ def frame_header(
     fingerprint: bytes, block_size: int, content_size: int | None, dictionary: bytes | None = None
 ) -> bytes:
     """The header of a frame of blocks."""
-    header = bytes([_magic(dictionary), VERSION << 5 | _LAYOUT_BLOCKS << 2]) + fingerprint[:8]
-    header += (dictionary or b"")[:8]
+    header = bytes([_magic(dictionary), VERSION << 5 | _LAYOUT_BLOCKS << 2])
     header += encode_number(block_size) + encode_number(0 if content_size is None else content_size + 1)
+    header += fingerprint[:8] + (dictionary or b"")[:8]
     return header + _check(header)
 
 
@@ -141,11 +157,13 @@ class Index:
         self._numbers = bytearray()  # as they are written: a file may have millions of blocks
 
     def add(self, block: Block) -> None:
-        """Note the next block."""
+        """Note the next block; raises LimitError if there is no room for it."""
         encoded_size = 1 + len(_sizes(block)) + len(block.payload)
         self._blocks += 1
         self._content_size += block.size
         self._numbers += encode_number(block.size) + encode_number(encoded_size)
+        if len(self._numbers) > _MOST_NUMBERS:
+            raise LimitError("a frame has no room for more blocks: larger ones (--block-size) need less")
         # To a CRC, all texts with their own CRC behind them are alike: so that of a stored block is left out.
         is_stored = block.method == Method.STORED
         self._check = crc32(memoryview(block.payload)[: -4 if is_stored else None], self._check)
@@ -167,31 +185,55 @@ class Extents(NamedTuple):
 
     header_size: int
     sizes: array[int]
-    encoded_sizes: array[int]
+    encoded_sizes: array[int]  # each has at most _LARGEST_EXCESS more than the content
 
 
-def read_index(data: bytes, room: int) -> Extents:
-    """Parse an index, given its bytes from end mark to check, both included.
+def read_index(first: bytes, reader: ByteReader, length: int, room: int) -> Extents:
+    """Read an index.
 
-    room: bytes before it, in which all blocks lie. Raises FormatError if this is no index.
+    first: its first bytes, which have been read; length: bytes from end mark to check, both included; room:
+    bytes before it, in which all blocks lie. Raises FormatError if this is no index, and reads no more than
+    it takes to see that: `length` may be anything.
     """
-    body, check = data[:-4], data[-4:]
-    if body[:1] != bytes([_END]) or check != _check(body):
+    if first[:1] != bytes([_END]):
         raise FormatError("damaged index")
-    numbers = body[1:-4]  # behind them lies the checksum of the payloads, for who has read these
-    reader = ByteReader(io.BytesIO(numbers))
-    header_size, count = read_number(reader), read_number(reader)
-    extents, room = Extents(header_size, array("Q"), array("Q")), room - header_size
-    while reader.position < len(numbers):
-        size, encoded_size = read_number(reader), read_number(reader)
+    index = _IndexReader(first, reader, length - 4)
+    header_size, count = read_number(index), read_number(index)
+    if header_size > _LARGEST_HEADER or 2 * count > length:
+        raise FormatError("damaged index")
+    extents, room = Extents(header_size, array("I"), array("I")), room - header_size
+    for _ in range(count):
+        size, encoded_size = read_number(index), read_number(index)
         room -= encoded_size
-        if not 0 < size <= MAX_BLOCK_SIZE or not encoded_size or room < 0:
+        if not 0 < size <= MAX_BLOCK_SIZE or not 0 < encoded_size <= size + _LARGEST_EXCESS or room < 0:
             raise FormatError("damaged index")
         extents.sizes.append(size)
         extents.encoded_sizes.append(encoded_size)
-    if len(extents.sizes) != count:
+    index.read(4)  # the checksum of the payloads, for who has read these
+    if index.position != length - 4 or reader.read(4) != index.check.to_bytes(4, "little"):
         raise FormatError("damaged index")
     return extents
+
+
+class _IndexReader(ByteReader):
+    """Reads an index up to its check piece by piece, as it is asked for, and has the CRC of the pieces."""
+
+    def __init__(self, first: bytes, reader: ByteReader, size: int) -> None:
+        """first: its first bytes, of which one needs no reading; size: all of them."""
+        self._piece, self.position, self.check = io.BytesIO(first[1:]), 1, crc32(first)
+        self._reader, self._rest = reader, size - len(first)
+
+    def read(self, n: int) -> bytes:
+        data = self._piece.read(n)
+        if len(data) < n:
+            piece = self._reader.read(min(self._rest, _PIECE))
+            self._rest -= len(piece)
+            self._piece, self.check = io.BytesIO(piece), crc32(piece, self.check)
+            data += self._piece.read(n - len(data))
+        if len(data) < n:
+            raise FormatError("damaged index")
+        self.position += n
+        return data
 
 
 def check_block_size(size: int) -> None:
@@ -220,6 +262,8 @@ def read_header(reader: ByteReader) -> Header | None:
             return Header(b"", None, None, 0, encoded_size, _skipped=skipped)
         if magic in _KIN and not offset:
             raise FormatError(f"not a .vz file, but {_KIN[magic]}")
+        if magic not in _KIN and magic[:3] == SKIPPABLE[:3]:
+            raise VersionError("made by a newer vaezip: update vaezip to read it")
     if lead[0] not in (MAGIC, WITH_DICTIONARY) and not abbreviated:
         raise FormatError(
             "not a .vz file" if offset == 0 else "the data after the last frame are not a .vz frame"
@@ -234,10 +278,10 @@ def read_header(reader: ByteReader) -> Header | None:
     if version == _LAST_VERSION:
         raise VersionError("not a .vz file, or made by a newer vaezip: update vaezip to read it")
     short = layout != _LAYOUT_BLOCKS
-    fingerprint = recorder.read(1 if short else 8)
+    block_size = read_number(recorder, damage)  # in the short form, the size of its one block
+    second = 0 if layout == Method.STORED else read_number(recorder, damage)
+    fingerprint = recorder.read(_named(short=short, size=block_size))
     dictionary = recorder.read(len(fingerprint)) if lead[0] == WITH_DICTIONARY else None
-    block_size = read_number(recorder)  # in the short form, the size of its one block
-    second = 0 if layout == Method.STORED else read_number(recorder)
     check = reader.read(1 if short else 4)
     # Versions up to 6 keep this form of header, so that damage and novelty can be told apart.
     if check != _check(recorder.data)[: len(check)]:

@@ -62,8 +62,9 @@ def _name(path: str, kind: Kind) -> str:
 
 
 def _found(which: str, kind: Kind) -> str:
-    """The path of a file, given a path or a name."""
-    if which in shipped_files(kind) or os.path.dirname(which) or os.path.exists(which):
+    """The path of a file, given a path or a name; no folder hides one of that name."""
+    is_path = os.path.dirname(which) or (os.path.exists(which) and not os.path.isdir(which))
+    if which in shipped_files(kind) or is_path:
         return shipped_files(kind).get(which, which)
     return user_files(kind).get(which.removesuffix(kind.suffix), which)
 

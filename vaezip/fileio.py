@@ -159,7 +159,7 @@ def _codec(options: Options, message: MessageFormat) -> MessageCodec:
 class Mention(TypedDict):
     """A model, or a dictionary, that a file names."""
 
-    fingerprint: str  # its beginning, in hexadecimal; 8 bytes, of a short frame 1
+    fingerprint: str  # its beginning, in hexadecimal; 8 bytes, of a short text 1
     name: str | None  # of the first such one at hand
 
 

@@ -109,6 +109,7 @@ class ModelsAtHand:
         self._lock = threading.Lock()
         self._found: dict[bytes, list[Model]] = {}
         self._searches: dict[bytes, Iterator[Model]] = {}
+        self._unusable: dict[bytes, ModelError] = {}  # why a model that was found cannot be loaded
 
     def matching(self, fingerprint: bytes) -> Iterator[Model]:
         """See `Models`."""
@@ -123,6 +124,11 @@ class ModelsAtHand:
                     found.append(model)
             yield found[count]
             count += 1
+        if not found and (error := self._unusable.get(fingerprint)):
+            raise ModelError(
+                f"made with another model: needs {fingerprint.hex()}…, and the one at hand that begins so "
+                f"cannot be used: {error}"
+            ) from error
         if not found:
             raise ModelMismatchError(
                 f"made with another model: needs {fingerprint.hex()}…, which is none of those at hand "
@@ -145,9 +151,10 @@ class ModelsAtHand:
             if known.fingerprint.startswith(fingerprint) and known.fingerprint != standard.fingerprint:
                 try:
                     model = load_model(known.name if known.shipped else known.path)
-                except ModelError:
+                except ModelError as error:
                     if known.shipped:
                         raise
+                    self._unusable.setdefault(fingerprint, error)
                     continue
                 if model.fingerprint.startswith(fingerprint):  # the file may have changed
                     yield model

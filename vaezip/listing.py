@@ -24,7 +24,7 @@ class FrameInfo(NamedTuple):
     block_size: int | None
     """Of content, at most; None in the short form, which is one block, and of a skippable frame."""
     fingerprint: bytes
-    """The first bytes of that of its model: 8, in the short form 1; none of a skippable frame."""
+    """The first bytes of that of its model: 8, or 1 of one block of up to 16 KB; none if it is skippable."""
     dictionary: bytes | None
     """Likewise of its dictionary; None if it has none."""
 
