@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import pickle
 import random
+import weakref
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import numpy as np
 import pytest
@@ -18,10 +20,14 @@ from hypothesis import strategies as st
 import vaezip
 from vaezip import engine
 from vaezip.coder import TOTAL
+from vaezip.dictionaries.priming import Primed
 from vaezip.engine import load_engine
 from vaezip.messages.armour import decode_armour, encode_armour
 from vaezip.messages.range_coder import RangeDecoder, RangeEncoder
 from vaezip.messages.texts import MAX_TEXT, NO_DICTIONARY, TextCoder
+from vaezip.model import parse_model
+from vaezip.tensors import read_tensors, write_tensors
+from vaezip.workers import thread_count
 
 SAMPLES = [b"%02d:15 sensor %d says %d.%d C" % (i % 24, i % 5, 17 + i % 7, i % 10) for i in range(40)]
 DICTIONARY = vaezip.make_dictionary(SAMPLES, "sensors")
@@ -182,6 +188,36 @@ def test_a_codec_is_safe_with_threads_and_in_a_pickle(codecs: list[vaezip.Messag
     assert [again.encode(text) for text in SAMPLES] == [
         vaezip.MessageCodec(TINY, DICTIONARY, check_bytes=2).encode(text) for text in SAMPLES
     ]
+
+
+def test_nothing_of_a_model_stays_when_it_has_gone() -> None:
+    """What has read no dictionary is kept beside that of none, which is there for ever."""
+    for dictionary in (None, DICTIONARY):
+        model, other = (parse_model(changed_model(note), note) for note in ("one", "another"))
+        codec, kept = vaezip.MessageCodec(model, dictionary), vaezip.MessageCodec(other, dictionary)
+        assert codec.decode(codec.encode(MORE[0])) == MORE[0]
+        gone = [weakref.ref(one) for one in (model, codec._primed)]
+        del model, codec, other
+        gc.collect()
+        assert [one() for one in gone] == [None, None]
+        assert kept.decode(kept.encode(MORE[0])) == MORE[0]
+        assert kept._primed is vaezip.MessageCodec(kept._model, dictionary)._primed
+
+
+def changed_model(note: str) -> bytes:
+    """A model file that says the same, and has another fingerprint."""
+    values, metadata = read_tensors(TINY.read_bytes())
+    return write_tensors(values, {**metadata, "note": note})
+
+
+def test_no_more_predictors_are_kept_than_there_are_cores(tiny: vaezip.Model) -> None:
+    primed, cores = Primed(tiny, b"\n"), thread_count(0)
+    for _ in range(2):
+        with ExitStack() as many:
+            predictors = [many.enter_context(primed.predictor()) for _ in range(cores + 3)]
+            x = np.frombuffer(MORE[0], np.uint8)
+            assert len({predictor.intervals(x).tobytes() for predictor in predictors}) == 1
+        assert len(primed._idle) == cores
 
 
 @settings(deadline=None, max_examples=150)

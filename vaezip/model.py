@@ -41,9 +41,9 @@ _SELF_TEST_BYTES = 64
 _KEPT = 4  # models
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded model: all that compressing and decompressing need."""
+    """A loaded model: all that compressing and decompressing need. Those of one content are equal."""
 
     name: str
     """The name of its file, without `.vzm`."""
@@ -63,6 +63,12 @@ class Model:
     def predictor(self, z: Int32, preset: int, size: int) -> Predictor:
         """The predictor of a block of `size` bytes; z: int32 (latents,), grid steps; preset: of the mixer."""
         return self.engine.predictor(z, preset, size)
+
+    def __eq__(self, other: object) -> bool:
+        return self.fingerprint == other.fingerprint if isinstance(other, Model) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
 
     def __reduce__(self) -> tuple[Callable[[str, bytes], Model], tuple[str, bytes]]:
         """A pickle says which file it is; unpickling loads that, and raises ModelError if it has changed."""
