@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, overload
 
@@ -115,6 +115,7 @@ class Records(Sequence[bytes]):
                 if first + len(group) == end:
                     layout.check_records(segment, check)
                 yield from group
+                del group  # so that memory holds one part at a time, here as in `_group`
 
     def record(self, number: int) -> Record:
         """One of them, of that number, as in `[]`; raises IndexError if there are fewer."""
@@ -133,7 +134,7 @@ class Records(Sequence[bytes]):
     def _group(self, segment: Segment, first: int) -> list[Record]:
         """Records that are coded together, from the first one on."""
         if self._decoded[0] != first:
-            self._decoded = -1, []  # so that memory holds one part at a time
+            self._decoded = -1, []
             count = min(self._step(segment), segment.first + segment.records - first)
             group = self._decode(segment, first, count)
             if count == segment.records:
@@ -162,7 +163,7 @@ class Records(Sequence[bytes]):
             self._payloads = segment.first, payloads
         return payloads
 
-    def numbers(self) -> dict[str, int]:
+    def numbers(self) -> Mapping[str, int]:
         """By name, the number of the last record of that name; raises KeyError if they have none."""
         if not self.header.flags & NAMED:
             raise KeyError("the records of this pack have no names")
