@@ -222,7 +222,7 @@ def test_a_segment_that_is_nothing_to_a_reader_is_passed_over(
     header = read_header(io.BytesIO(data))
     coder = record_coder(header, TINY)
     first, second = (next(segments_of([(line,)] * 2, header, coder)) for line in LINES[:2])
-    notes = [new_segment(PASSED_OVER, body, 12345) for body in (b"", b"vzzza note", bytes(5000))]
+    notes = [new_segment(PASSED_OVER, body, 0) for body in (b"", b"vzzza note", bytes(5000))]
     lines = [LINES[0]] * 2 + [LINES[1]] * 2
     for order in ([0, 1, 2, first, second], [first, 0, 1, second, 2], [first, second, 2, 1, 0]):
         segments = [notes[one] if isinstance(one, int) else one for one in order]
@@ -246,6 +246,8 @@ def test_a_segment_that_is_nothing_to_a_reader_is_passed_over(
         assert content.startswith(begin + b"".join(parts))
         assert list(opened(content)) == [*lines, b"one more"]
     assert list(opened(b"".join(pack_bytes(header, notes)))) == []
+    with pytest.raises(vaezip.FormatError, match="where there are none"):
+        opened(b"".join(pack_bytes(header, [new_segment(PASSED_OVER, b"", 12345)])))
 
 
 def test_a_segment_of_too_many_records_is_refused() -> None:

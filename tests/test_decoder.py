@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def alone() -> Any:
 
 @pytest.fixture(scope="module")
 def after_a_dictionary(alone: Any) -> Any:
-    return decoder.Decoder(alone.model, *decoder.dictionary_of(DICTIONARY.read_bytes()))
+    return decoder.Decoder(alone.model, DICTIONARY.read_bytes())
 
 
 def _run(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
@@ -103,6 +104,17 @@ def test_golden_messages_decode(alone: Any, after_a_dictionary: Any) -> None:
 )
 def test_messages_of_all_kinds_decode(alone: Any, text: bytes) -> None:
     assert alone.message(vaezip.MessageCodec(TINY, check_bytes=1).encode(text), 1) == text
+
+
+@pytest.mark.parametrize("path", [TINY, *MODELS], ids=lambda path: path.stem)
+def test_the_self_tests_of_models_pass(path: Path) -> None:
+    """It leaves them to this test: docs/network.md, "The model file"."""
+    model = decoder.Model(path.read_bytes())
+    text = model["self_test.text"].astype(np.uint8).tobytes()
+    mixer = decoder.Mixer(model, len(text), [1] * model.sizes["latents"], 3)
+    intervals = [mixer.code(byte=byte)[1:] for byte in text]
+    found = np.concatenate([np.ravel(intervals), *model.encode(text)]).astype("<i4")
+    assert crc32(found.tobytes()) == model["self_test.value"][0]
 
 
 @pytest.mark.parametrize("size", [16, 100, 4096, 5000, 100_000])
@@ -169,7 +181,7 @@ def test_damaged_data_are_refused_where_there_is_a_checksum(alone: Any, after_a_
         (alone.file, vaezip.compress(text + incompressible, model=TINY, block_size=len(text))),
         (alone.file, vaezip.compress(incompressible, model=TINY)),
         (lambda data: alone.message(data, 3), vaezip.MessageCodec(TINY, check_bytes=3).encode(text)),
-        (decoder.dictionary_of, DICTIONARY.read_bytes()),
+        (lambda data: decoder.Decoder(alone.model, data).fingerprint, DICTIONARY.read_bytes()),
         (after_a_dictionary.pack, pack),
     ]
     for read, data in whole:
@@ -189,6 +201,7 @@ def test_what_is_not_all_there_or_in_its_place_is_refused(alone: Any, tiny: Mode
     assert alone.pack(forged((1, ordered_body([text])), what=b"a\n")) == b"a\n"
     second, third, index = (whole.index(stored[40:80]) - 2 + 46 * i for i in range(3))
     assert alone.file(whole) == stored
+    assert alone.file(whole[:-8] + bytes(8)) == stored  # it does not verify the index, and says so
     for read, data, why in [
         (alone.pack, pack[:-7], "not enough"),  # without its end mark
         (alone.pack, pack + b"\0", "more follows"),

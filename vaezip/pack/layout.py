@@ -185,6 +185,8 @@ def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
     while (segment := _read_segment(file, at, ending.records)).records:
         if segment.records > PASSED_OVER or segment.size > MAX_BODY:
             raise LimitError("a segment of the pack is larger than any writer makes it")
+        if segment.records == PASSED_OVER and any(segment.checks[_CHECK:]):
+            raise FormatError("damaged pack: a checksum of records where there are none")
         segments.append(segment)
         ending.add(segment)
         at = segment.at + segment.size
