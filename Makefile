@@ -74,7 +74,8 @@ sanitize-memory: RUNTIME := libasan.so
 sanitize-memory: TESTS := tests/test_ans.py tests/test_mixing.py tests/test_twins.py tests/test_bitsback.py tests/test_network.py \
     tests/test_model.py tests/test_tensors.py tests/test_hostile_models.py \
     --deselect tests/test_hostile_models.py::test_the_largest_files_are_refused_in_little_memory \
-    tests/test_training.py::test_the_kernel_differentiates_as_torch_does
+    tests/test_training.py::test_the_kernel_differentiates_as_torch_does \
+    tests/test_training.py::test_the_kernel_takes_numbers_of_any_size
 sanitize-thread: FLAGS := -fsanitize=thread
 sanitize-thread: RUNTIME := libtsan.so
 sanitize-thread: TESTS := tests/test_stream.py -k threads

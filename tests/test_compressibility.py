@@ -7,8 +7,10 @@ import random
 import zlib
 
 import pytest
+from conftest import TINY
 from texts import texts
 
+import vaezip
 from vaezip.compressibility import looks_compressible
 
 LEAST = 20_000  # bytes; shorter blocks are coded in any case
@@ -66,3 +68,20 @@ def test_compressed_text_is_stored(level: int) -> None:
     assert len(compressed) > LEAST
     assert not looks_compressible(compressed)
     assert not looks_compressible(noise(50_000) + compressed)
+
+
+def test_what_repeats_a_dictionary_is_coded() -> None:
+    dictionary = noise(60_000, 7)
+    assert looks_compressible(noise(LEAST) + dictionary[30_000:31_000], dictionary)
+    assert not looks_compressible(noise(LEAST), dictionary * 2)  # its own repeats are no reason
+    assert not any(looks_compressible(noise(LEAST), dictionary[:size]) for size in range(20))
+    assert looks_compressible(TEXT, dictionary)
+
+
+def test_noise_is_stored_after_a_dictionary_without_coding_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    dictionary = vaezip.make_dictionary([PAGE, noise(3000)])
+    after = {"model": TINY, "dictionary": dictionary}
+    assert len(vaezip.compress(noise(LEAST) + PAGE + noise(3000), **after)) < LEAST + 200 + len(PAGE) // 2
+    monkeypatch.setattr("vaezip.block.bitsback.encode", None)
+    assert vaezip.decompress(frame := vaezip.compress(noise(LEAST, 1), **after)) == noise(LEAST, 1)
+    assert len(frame) < LEAST + 40

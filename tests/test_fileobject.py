@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -130,7 +133,7 @@ def test_a_pipe_is_read_on_and_cannot_seek(tiny: Model, frames: tuple[bytes, byt
 
 
 def test_a_byte_from_anywhere_costs_one_block(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vaezip import fileobject
+    from vaezip import content
 
     decoded: list[int] = []
 
@@ -138,12 +141,57 @@ def test_a_byte_from_anywhere_costs_one_block(tiny: Model, monkeypatch: pytest.M
         decoded.append(1)
         return real(load, fingerprint, block)  # type: ignore[arg-type]
 
-    real = fileobject.decode_block
-    monkeypatch.setattr(fileobject, "decode_block", counted)
+    real = content.decode_block
+    monkeypatch.setattr(content, "decode_block", counted)
     file = vaezip.open(io.BytesIO(vaezip.compress(LINES, model=tiny, block_size=100)), model=tiny)
     assert file.seek(2000) == 2000
     assert file.read1(1) == LINES[2000:2001]
     assert len(decoded) == 1
+
+
+@pytest.fixture
+def kept() -> Iterator[list[object]]:
+    """A list of what is kept until all threads have ended that the test began, which they do soon after it.
+
+    Nobody looks for circles of references meanwhile.
+    """
+    before, kept = set(threading.enumerate()), list[object]()
+    gc.disable()
+    try:
+        yield kept
+        for thread in set(threading.enumerate()) - before:
+            thread.join(30)
+            assert not thread.is_alive()
+    finally:
+        gc.enable()
+
+
+def test_no_thread_stays_behind(tiny: Model, frames: tuple[bytes, bytes], kept: list[object]) -> None:
+    for _ in range(3):
+        file = vaezip.open(io.BytesIO(frames[0]), model=tiny, threads=4)
+        file.read(700)  # in part, and elsewhere, and in part again
+        file.seek(2000)
+        file.read(700)
+        file.close()
+        written = vaezip.VaezipFile(io.BytesIO(), "w", model=tiny, threads=4, block_size=300)
+        written.write(LINES)
+        written.close()
+        compressor = vaezip.VaezipCompressor(model=tiny, threads=4, block_size=300)
+        compressor.compress(LINES)
+        compressor.flush()
+        kept += [file, written, compressor]
+
+
+@pytest.mark.usefixtures("kept")
+def test_no_thread_stays_behind_of_what_is_dropped(tiny: Model, frames: tuple[bytes, bytes]) -> None:
+    vaezip.open(io.BytesIO(frames[0]), model=tiny, threads=4).read(700)
+    vaezip.VaezipCompressor(model=tiny, threads=4, block_size=300).compress(LINES)
+    interrupted = vaezip.VaezipFile(io.BytesIO(), "w", model=tiny, threads=4, block_size=300)
+    interrupted._writer.write = interrupt  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.write(LINES)
+    with pytest.raises(OSError, match="not complete"):
+        interrupted.close()
 
 
 @pytest.mark.parametrize("damage", [b"", b"plain text", None])

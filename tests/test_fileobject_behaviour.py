@@ -324,11 +324,11 @@ print(re.search(r"VmHWM: *(\\d+) kB", open("/proc/self/status").read().expandtab
 
 
 def test_seeking_costs_a_block_whatever_the_threads(blob: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vaezip import fileobject
+    from vaezip import content
 
     decoded: list[object] = []
-    real = fileobject.decode_block
-    monkeypatch.setattr(fileobject, "decode_block", lambda *what: (decoded.append(what), real(*what))[1])
+    real = content.decode_block
+    monkeypatch.setattr(content, "decode_block", lambda *what: (decoded.append(what), real(*what))[1])
     file = opened(blob, threads=4)
     for place in (1700, 20, 1100):
         file.seek(place)

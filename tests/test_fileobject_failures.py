@@ -140,7 +140,14 @@ def test_a_file_that_was_not_written_whole_never_looks_so(at: int, error: BaseEx
 
 @pytest.mark.parametrize(
     "options",
-    [{"model": "nosuch"}, {"block_size": 0}, {"threads": -1}, {"encoding": "nosuch"}, {"newline": "x"}],
+    [
+        {"model": "nosuch"},
+        {"dictionary": "nosuch"},
+        {"block_size": 0},
+        {"threads": -1},
+        {"encoding": "nosuch"},
+        {"newline": "x"},
+    ],
 )
 def test_wrong_options_leave_a_file_alone(tmp_path: Path, options: dict[str, Any]) -> None:
     (tmp_path / "old.vz").write_bytes(b"precious")
@@ -148,7 +155,7 @@ def test_wrong_options_leave_a_file_alone(tmp_path: Path, options: dict[str, Any
     mode = "t" if {"encoding", "newline"} & set(options) else "b"
     for name, modes in (("old.vz", "wa"), ("new.vz", "xw")):
         for kind in modes:
-            with pytest.raises((ValueError, LookupError, vaezip.ModelError)):
+            with pytest.raises((ValueError, LookupError, vaezip.ModelError, vaezip.DictionaryError)):
                 vaezip.open(tmp_path / name, kind + mode, **options)
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("old.vz", b"precious")]
 

@@ -167,7 +167,7 @@ def test_a_damaged_file_has_no_size_but_may_be_listed(files: Any, here: Path) ->
 
 
 def test_what_lies_in_the_middle_costs_one_block(files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vaezip import fileobject
+    from vaezip import content as contents
 
     decoded: list[int] = []
 
@@ -175,8 +175,8 @@ def test_what_lies_in_the_middle_costs_one_block(files: Any, monkeypatch: pytest
         decoded.append(1)
         return real(*arguments)
 
-    real = fileobject.decode_block
-    monkeypatch.setattr(fileobject, "decode_block", counted)
+    real = contents.decode_block
+    monkeypatch.setattr(contents, "decode_block", counted)
     content = FILES["table.csv"].encode()
     assert files.info("table.csv")["size"] == len(content)
     assert not decoded
@@ -201,6 +201,32 @@ def test_files_are_written_appended_to_and_copied(files: Any) -> None:
         files.rm("new/again.txt")
     with pytest.raises(NotImplementedError, match="no transactions"), files.transaction:
         files.open("new/late.txt", "wb")
+
+
+@needs_fsspec
+@pytest.mark.parametrize(
+    ("mode", "model", "error"), [("wb", "nosuch", vaezip.ModelError), ("wb+", str(TINY), ValueError)]
+)
+def test_wrong_options_leave_a_file_alone(here: Path, mode: str, model: str, error: type[Exception]) -> None:
+    import fsspec
+
+    before = (here / "table.csv.vz").read_bytes()
+    for name in ("table.csv.vz", "new.csv.vz"):
+        url = f"vz://{here.as_posix()}/{name}"
+        with pytest.raises(error), fsspec.open(url, mode, model=model):
+            pass
+    assert (here / "table.csv.vz").read_bytes() == before
+    assert not (here / "new.csv.vz").exists()
+
+
+def test_a_file_that_cannot_be_read_from_here_is_closed(files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    real = files.fs.open
+    monkeypatch.setattr(files.fs, "open", lambda *where: opened.append(real(*where)) or opened[-1])
+    monkeypatch.setattr(files, "_model", 5)
+    with pytest.raises(TypeError):
+        files.open("table.csv")
+    assert [file.closed for file in opened] == [True]
 
 
 @needs_fsspec

@@ -211,3 +211,16 @@ def test_a_usual_model_that_cannot_be_read_stops_nothing_that_does_not_need_it(
         needed = run("-c", input=TEXT, env=usual)
         assert (needed.returncode, needed.stdout) == (1, b"")
         assert needed.stderr.startswith(f"vaezip: VAEZIP_MODEL: {wrong}: ".encode())
+
+
+def test_bytes_are_neither_a_model_nor_a_dictionary() -> None:
+    """Nor is what they hold: they would have to be written to a file."""
+    text, data = vaezip.compress(b"text", model=TINY), TINY.read_bytes()
+    for use in (
+        lambda: vaezip.load_model(data),  # type: ignore[arg-type]
+        lambda: vaezip.compress(b"text", dictionary=data),  # type: ignore[arg-type]
+        lambda: vaezip.decompress(text, model=data),  # type: ignore[arg-type]
+        lambda: vaezip.MessageCodec(TINY, dictionary=data),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match="^neither a (model|dictionary) nor the name or path of one: b'"):
+            use()

@@ -158,6 +158,15 @@ def test_a_model_of_bytes_cannot_be_pickled() -> None:
         pickle.dumps(parse_model(TINY.read_bytes(), "memory"))
 
 
+def test_models_of_one_content_are_equal(tiny: Model, other: bytes) -> None:
+    data = TINY.read_bytes()
+    again = parse_model(data, "another name")
+    assert again == tiny
+    assert {tiny: "known"}[again] == "known"
+    assert parse_model(other, tiny.name) != tiny
+    assert tiny != "tiny"
+
+
 def test_a_model_needs_no_engine_to_be_described(tiny: Model) -> None:
     """What people see of a model is kept as it is in the file."""
     assert tiny.info["seconds"] == "61"

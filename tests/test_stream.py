@@ -174,10 +174,28 @@ def test_a_pipe_of_unknown_length_gives_the_same_blocks(tiny: Model, prose: byte
     assert abs(len(sink.getvalue()) - len(whole)) <= 2
 
 
-@pytest.mark.parametrize("size", [0, 4, 6, 1000])
-def test_a_source_that_is_not_of_its_size_is_told(tiny: Model, size: int) -> None:
-    with pytest.raises(vaezip.TruncatedError, match="not of the size that was said"):
-        vaezip.compress_stream(io.BytesIO(b"12345"), io.BytesIO(), model=tiny, content_size=size)
+@pytest.mark.parametrize("block_size", [2, 5, 100])
+@pytest.mark.parametrize("size", [6, 1000])
+def test_a_source_that_is_shorter_than_was_said_is_told(tiny: Model, size: int, block_size: int) -> None:
+    sink = io.BytesIO()
+    with pytest.raises(vaezip.TruncatedError, match=f"shorter than was said: 5 of {size} bytes"):
+        vaezip.compress_stream(
+            io.BytesIO(b"12345"), sink, model=tiny, content_size=size, block_size=block_size
+        )
+    with pytest.raises(vaezip.TruncatedError):  # it does not look whole
+        vaezip.decompress(sink.getvalue(), model=tiny)
+
+
+@pytest.mark.parametrize("size", [0, 4, 499])
+def test_a_source_that_is_longer_than_was_said_is_told_as_soon_as_it_is_known(tiny: Model, size: int) -> None:
+    source, sink = io.BytesIO(b"12345" * 100), io.BytesIO()
+    with pytest.raises(vaezip.VaezipError, match=f"longer than was said: {size} bytes") as caught:
+        vaezip.compress_stream(source, sink, model=tiny, content_size=size, block_size=10)
+    assert not isinstance(caught.value, EOFError)
+    assert source.tell() == size // 10 * 10 + 10
+    with pytest.raises(vaezip.TruncatedError):
+        vaezip.decompress(sink.getvalue(), model=tiny)
+    assert vaezip.compress_stream(io.BytesIO(b"1"), sink, model=tiny, content_size=1).read == 1
 
 
 def test_overhead_of_a_short_message(tiny: Model, prose: bytes) -> None:

@@ -214,6 +214,29 @@ def test_the_kernel_differentiates_as_torch_does(dtype: torch.dtype) -> None:
         assert (a.float() - b.float()).norm() <= tolerance * b.float().norm()
 
 
+@pytest.mark.skipif(functions.passes("cpu") is functions_torch, reason="the kernel was not built")
+def test_the_kernel_takes_numbers_of_any_size() -> None:
+    passes = functions.passes("cpu")
+    sizes = [0.0, 1e-30, 1.0, 87.0, 88.5, 1e3, 1e7, 1e30, 3e38, float("inf")]
+    row = torch.tensor([sign * size for size in sizes for sign in (1, -1)] * 4)
+    u = torch.cat([row, row.roll(1), row.roll(7)]).expand(3, 2, -1)
+    for ours, expected in zip(
+        passes.recurrence(u, torch.zeros(2, 80)),
+        functions_torch.recurrence(u, torch.zeros(2, 80)),
+        strict=True,
+    ):
+        assert torch.allclose(ours, expected, rtol=1e-5, atol=1e-6)
+    logits = torch.zeros(1, 1, 256)
+    logits[0, 0, :18] = row[:18]  # all but the infinite
+    target = torch.tensor([[int(logits.argmax())]])
+    assert passes.cross_entropy(logits, target) == functions_torch.cross_entropy(logits, target) == 0
+    logits[0, 0, 100] = float("nan")
+    assert passes.cross_entropy(logits, target).isnan()
+    u = u.clone()
+    u[0, 0, 0] = float("nan")
+    assert passes.recurrence(u, torch.zeros(2, 80))[0][:, 0, 0].isnan().all()
+
+
 @pytest.mark.parametrize("sizes", [{"width": 24}, {"layers": 3}, {"width": 20, "layers": 2}])
 def test_a_grown_network_begins_where_the_old_one_is(tiny: vaezip.Model, sizes: dict[str, int]) -> None:
     text = np.frombuffer(PROSE[:4000], np.uint8)

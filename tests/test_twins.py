@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vaezip.ans import TOTAL
 from vaezip.engine import REFERENCE, available, load_engine
 from vaezip.errors import EngineError
+from vaezip.messages.range_coder import RangeDecoder
 from vaezip.mixing.parameters import PRESETS
-from vaezip.mixing.predictor import Reference
+from vaezip.mixing.predictor import Predictor, Reference
 from vaezip.model import Model
 
 KERNELS = [name for name in available() if name != REFERENCE]
@@ -57,6 +62,74 @@ def test_all_engines_give_any_text_the_same_intervals_and_learn_the_same(
         assert (predictor.intervals(x) == expected).all(), path
         for ours, theirs in zip(predictor.learned(), reference.learned(), strict=True):
             assert (ours == theirs).all(), path
+
+
+def _steps(predictor: Predictor, engine: Any, steps: list[tuple[str, Any]]) -> Iterator[object]:
+    """What each step gives, or which error it raises; nothing is marked, and gone back to, inside a byte."""
+    has_mark = inside = False
+    for step, value in steps:
+        try:
+            if step == "intervals":
+                yield predictor.intervals(np.frombuffer(value, np.uint8)).tolist()
+            elif step == "symbol":
+                inside = False
+                yield predictor.symbol(value)
+            elif step == "distribution":
+                inside = True
+                yield predictor.distribution().tolist()
+            elif step == "decode_range":
+                decoder, inside = RangeDecoder(value), False
+                yield predictor.decode_range(decoder, 5, None), decoder.at
+            elif step == "decode_ans":
+                inside = False
+                ((found, intervals),) = engine.decode_ans([predictor], [np.frombuffer(value, "<u4")], [5])
+                yield found, intervals[: len(found)].tolist()
+            elif step == "mark" and not inside:
+                predictor.mark(1 << 24)
+                has_mark = True
+            elif step == "rewind" and has_mark and not inside:
+                yield predictor.rewind()
+        except ValueError as error:
+            yield str(error)
+
+
+@settings(max_examples=100)
+@given(
+    steps=st.lists(
+        st.tuples(st.just("intervals"), st.binary(max_size=8))
+        | st.tuples(st.just("symbol"), st.integers(0, TOTAL - 1))
+        | st.tuples(st.just("decode_range"), st.binary(max_size=12))
+        | st.tuples(st.just("decode_ans"), st.binary(min_size=8, max_size=8))
+        | st.tuples(st.sampled_from(["distribution", "mark", "rewind"]), st.none()),
+        max_size=10,
+    )
+)
+def test_all_engines_go_as_far_as_the_block_does_whatever_is_asked_of_them(
+    tiny: Model, steps: list[tuple[str, Any]]
+) -> None:
+    from vaezip.kernel.predictor import Kernel
+
+    z = np.zeros(tiny.architecture.latents, np.int32)
+    reference, kernel = Reference(tiny.decoder, tiny.mixer), Kernel(tiny.decoder, tiny.mixer)
+    expected = list(_steps(reference.predictor(z, 0, 12), reference, steps))
+    assert list(_steps(kernel.predictor(z, 0, 12), kernel, steps)) == expected
+
+
+def test_what_is_beyond_the_block_is_refused_after_decoding_too(tiny: Model) -> None:
+    from vaezip.kernel.predictor import Kernel
+
+    z, text = np.zeros(tiny.architecture.latents, np.int32), np.frombuffer(b"abc", np.uint8)
+    for engine in (Reference(tiny.decoder, tiny.mixer), Kernel(tiny.decoder, tiny.mixer)):
+        predictor = engine.predictor(z, 0, 3)
+        predictor.symbol(TOTAL // 2)
+        with pytest.raises(ValueError, match="beyond the block's size"):
+            predictor.intervals(text)
+        predictor.distribution()
+        with pytest.raises(ValueError, match="has begun"):
+            predictor.intervals(text[:1])
+        predictor.symbol(TOTAL // 2)
+        assert predictor.intervals(text[:1]).shape == (1, 2)
+        assert predictor.intervals(text[:0]).shape == (0, 2)
 
 
 def test_a_path_that_this_machine_lacks_is_refused(tiny: Model) -> None:

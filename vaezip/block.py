@@ -50,6 +50,8 @@ def encode_block(
 
 
 def _encode_primed(model: Model, content: bytes, tick: Ticker | None, primed: Primed) -> Block:
+    if len(content) > _TRY_BOTH and not looks_compressible(content, primed.text):
+        return container.stored(content)
     with primed.predictor(len(content)) as predictor:
         intervals = predictor.intervals(np.frombuffer(content, np.uint8), tick)
     coded = bitsback.encode(model, content, latent=False, preset=0, intervals=intervals).block

@@ -15,12 +15,14 @@ _SAMPLE_BITS = 5  # one in 32 of the repeats is looked for
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
-def looks_compressible(block: bytes) -> bool:
+def looks_compressible(block: bytes, before: bytes = b"") -> bool:
     """True if coding is likely to save more than it costs to learn that bytes are random.
 
-    That takes about 180 bytes and a thousandth of the block, as measured with random blocks above 16 KB.
+    To learn that takes about 180 bytes and a thousandth of the block, as measured with random blocks above
+    16 KB. before: what has been read before the block, which may repeat it.
     """
-    return _saved_by_counts(block) + _saved_by_repeats(block) > 180 + len(block) // 1024
+    repeats = _saved_by_repeats(before + block) - _saved_by_repeats(before)
+    return _saved_by_counts(block) + repeats > 180 + len(block) // 1024
 
 
 def _saved_by_counts(block: bytes) -> int:
@@ -35,14 +37,14 @@ def _saved_by_counts(block: bytes) -> int:
     return int((np.maximum(chi_square - _NOISE, 0) // 16).sum())
 
 
-def _saved_by_repeats(block: bytes) -> int:
+def _saved_by_repeats(text: bytes) -> int:
     """Bytes that have come before, together with those around them, at any distance.
 
     Only grams whose hash begins with zeros are looked at: if such a gram comes again, so does its hash.
     """
-    samples = []
-    for offset in range(8):
-        windows = np.frombuffer(block, "<u8", (len(block) - offset) // 8, offset).astype(np.uint64)
+    samples = [np.zeros(0, np.uint64)]
+    for offset in range(min(8, len(text) - 7)):
+        windows = np.frombuffer(text, "<u8", (len(text) - offset) // 8, offset).astype(np.uint64)
         hashes = (windows << np.uint64(64 - 8 * _GRAM)) * _PRIME
         samples.append(hashes[hashes >> np.uint64(64 - _SAMPLE_BITS) == 0])
     found = np.concatenate(samples)

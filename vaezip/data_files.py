@@ -75,6 +75,8 @@ class DataFile:
     def __init__(self, which: str | os.PathLike[str], kind: Kind) -> None:
         """which: a path, or a name."""
         name = os.fspath(which)
+        if not isinstance(name, str):
+            raise TypeError(f"neither a {kind.noun} nor the name or path of one: {name[:40]!r}")
         self._kind = kind
         with _reported(name, kind):
             path = _found(name, kind)

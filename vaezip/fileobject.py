@@ -3,27 +3,78 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import io
-import itertools
 import operator
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal, cast, overload
 
-from vaezip import container
-from vaezip.at_hand import AtHand, at_hand
-from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
-from vaezip.block_index import BlockIndex
-from vaezip.byteio import ByteReader, ByteWriter, flat
-from vaezip.container import Block, Header
-from vaezip.dictionaries.dictionary import DictionaryLike
-from vaezip.errors import TruncatedError, VaezipError
+from vaezip.at_hand import at_hand
+from vaezip.block import DEFAULT_BLOCK_SIZE
+from vaezip.byteio import ByteWriter, flat
+from vaezip.content import Content
+from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.incremental import VaezipCompressor
-from vaezip.known_models import ModelLike
-from vaezip.workers import in_order, thread_count
+from vaezip.known_models import ModelLike, loaded
+from vaezip.workers import thread_count
 
+_Binary = Literal["r", "rb", "w", "wb", "a", "ab", "x", "xb"]
+_Text = Literal["rt", "wt", "at", "xt"]
 _MODES = {"r": "rb", "rb": "rb", "w": "wb", "wb": "wb", "a": "ab", "ab": "ab", "x": "xb", "xb": "xb"}
+
+
+def mode_in_full(mode: str) -> str:
+    """rb, wb, ab or xb; raises ValueError for any other mode."""
+    if mode not in _MODES:
+        raise ValueError(f"invalid mode: {mode!r}")
+    return _MODES[mode]
+
+
+@overload
+def open(
+    file: str | os.PathLike[str] | IO[bytes],
+    mode: _Binary = ...,
+    *,
+    model: ModelLike = ...,
+    dictionary: DictionaryLike = ...,
+    block_size: int = ...,
+    threads: int = ...,
+    encoding: None = ...,
+    errors: None = ...,
+    newline: None = ...,
+) -> VaezipFile: ...
+
+
+@overload
+def open(
+    file: str | os.PathLike[str] | IO[bytes],
+    mode: _Text,
+    *,
+    model: ModelLike = ...,
+    dictionary: DictionaryLike = ...,
+    block_size: int = ...,
+    threads: int = ...,
+    encoding: str | None = ...,
+    errors: str | None = ...,
+    newline: str | None = ...,
+) -> io.TextIOWrapper: ...
+
+
+@overload
+def open(
+    file: str | os.PathLike[str] | IO[bytes],
+    mode: str,
+    *,
+    model: ModelLike = ...,
+    dictionary: DictionaryLike = ...,
+    block_size: int = ...,
+    threads: int = ...,
+    encoding: str | None = ...,
+    errors: str | None = ...,
+    newline: str | None = ...,
+) -> VaezipFile | io.TextIOWrapper: ...
 
 
 def open(
@@ -85,9 +136,7 @@ class VaezipFile(io.BufferedIOBase):
         model, dictionary, block_size, threads: as in `vaezip.compress`. Raises ValueError for another mode,
         OSError if the file cannot be opened; reading raises as `vaezip.decompress` does.
         """
-        if mode not in _MODES:
-            raise ValueError(f"invalid mode: {mode!r}")
-        self._mode = _MODES[mode]
+        self._mode = mode_in_full(mode)
         if not isinstance(file, (str, bytes, os.PathLike)) and not hasattr(
             file, "read" if self._mode == "rb" else "write"
         ):
@@ -98,19 +147,25 @@ class VaezipFile(io.BufferedIOBase):
         self._is_broken = False  # since something that was to be written may be missing
         thread_count(threads)
         if self._mode != "rb":  # what is wrong with the options comes out before a file is emptied
-            self._compressor = VaezipCompressor(
-                model=model, dictionary=dictionary, block_size=block_size, threads=threads
+            self._new_frame = functools.partial(
+                VaezipCompressor,
+                model=loaded(model),
+                dictionary=None if dictionary is None else loaded_dictionary(dictionary),
+                block_size=block_size,
+                threads=threads,
             )
+            self._compressor = self._new_frame()
         else:
             known = at_hand(model, dictionary)
         opened = builtins.open(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
         self._file = opened
         if self._mode == "rb":
             name = getattr(opened, "name", getattr(opened, "path", None))  # the latter of fsspec's files
-            raw = _Content(opened, known, threads, name if isinstance(name, str) else None)
+            raw = Content(opened, known, threads, name if isinstance(name, str) else None)
             self._reader = io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE)
         else:
             self._writer, self._position = ByteWriter(opened), 0
+            self._ended: int | None = None  # where in the content the last whole frame ends, if there is one
 
     @property
     def name(self) -> Any:
@@ -135,14 +190,16 @@ class VaezipFile(io.BufferedIOBase):
         """
         if self.closed:
             return
-        file, compressor, is_broken = self._file, self._compressor, self._is_broken
+        file, reader, compressor, is_broken = self._file, self._reader, self._compressor, self._is_broken
         try:
             if is_broken:
                 raise OSError("the file is not complete: writing it failed or was interrupted")
-            if compressor is not None:
+            if compressor is not None and self._ended != self._position:
                 self._writer.write(compressor.flush())
         finally:
             self._file = self._reader = self._compressor = None
+            if reader is not None:
+                reader.close()
             if self._is_ours:
                 file.close()
 
@@ -229,19 +286,34 @@ class VaezipFile(io.BufferedIOBase):
         if self._compressor is None:
             raise io.UnsupportedOperation("the file was opened for reading")
         content = flat(data)
-        if self._is_broken:
-            raise OSError("writing failed or was interrupted before: nothing can be added")
-        self._is_broken = True
-        self._writer.write(self._compressor.compress(content))
-        self._is_broken = False
-        self._position += len(content)
+        with self._breakable():
+            self._writer.write(self._compressor.compress(content))
+            self._position += len(content)
         return len(content)
 
     def flush(self) -> None:
-        """Flush the file below; a block that is not full is not written before the file is closed."""
+        """Make all readable that was written so far, and flush the file below.
+
+        That ends a frame, and what follows begins another, so that many short ones take more bytes.
+        """
         self._check_open()
-        if self._compressor is not None and hasattr(self._file, "flush"):
+        if self._compressor is None:
+            return
+        if self._position != (self._ended or 0):
+            with self._breakable():
+                self._writer.write(self._compressor.flush())
+                self._compressor, self._ended = self._new_frame(), self._position
+        if hasattr(self._file, "flush"):
             self._file.flush()
+
+    @contextmanager
+    def _breakable(self) -> Iterator[None]:
+        """Nothing can be added after an error in what is done here."""
+        if self._is_broken:
+            raise OSError("writing failed or was interrupted before: nothing can be added")
+        self._is_broken = True
+        yield
+        self._is_broken = False
 
     def _check_open(self) -> None:
         if self.closed:
@@ -252,115 +324,3 @@ class VaezipFile(io.BufferedIOBase):
         if self._reader is None:
             raise io.UnsupportedOperation("the file was opened for writing")
         return self._reader
-
-
-class _Content(io.RawIOBase):
-    """The content of a file: block after block, or from the block that holds a position."""
-
-    def __init__(self, file: IO[bytes], known: AtHand, threads: int, name: str | None) -> None:
-        """name: of the file, for errors."""
-        self._name = name
-        self._failure: Exception | None = None  # until we go elsewhere
-        self._has_stopped = False  # so that decoding has to begin again where we are
-        self._file, self._threads = file, threads
-        self._known = known
-        self._can_seek = hasattr(file, "seekable") and file.seekable()
-        self._begin = file.tell() if self._can_seek else 0
-        self._block_index: BlockIndex | None = None
-        self._decoded = self._decode(_all_blocks(ByteReader(file)))
-        self._block, self._at, self._before = (
-            b"",
-            0,
-            0,
-        )  # what is decoded, where we are in it, bytes before it
-
-    def _decode(self, blocks: Iterable[tuple[Header, Block]]) -> Iterator[bytes]:
-        """Blocks one after the other, the first one alone: a reader who then seeks has paid for no more."""
-        waiting = iter(blocks)
-        yield from map(self._decode_block, itertools.islice(waiting, 1))
-        yield from in_order(self._decode_block, waiting, self._threads)
-
-    def _decode_block(self, block: tuple[Header, Block]) -> bytes:
-        return decode_block(self._known, *block)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return self._can_seek
-
-    def tell(self) -> int:
-        return self._before + self._at
-
-    def readinto(self, buffer: Any) -> int:
-        while self._at >= len(self._block):
-            if self._failure is not None:  # what is damaged does not end there
-                raise self._failure
-            if self._has_stopped:
-                self._decode_from(self._before + len(self._block))
-            with self._errors_named():
-                block = next(self._decoded, None)
-            if block is None:
-                return 0
-            self._before += len(self._block)
-            self._at -= len(self._block)
-            self._block = block
-        part = memoryview(self._block)[self._at : self._at + memoryview(buffer).nbytes]
-        memoryview(buffer).cast("B")[: len(part)] = part
-        self._at += len(part)
-        return len(part)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_CUR:
-            offset += self.tell()
-        elif whence == io.SEEK_END:
-            offset += self._blocks().size
-        elif whence != io.SEEK_SET:
-            raise ValueError(f"invalid whence: {whence}")
-        if offset < 0:
-            raise ValueError(f"negative seek position {offset}")
-        if not 0 <= offset - self._before <= len(self._block):
-            self._before, self._block = self._decode_from(offset), b""
-        self._at = offset - self._before
-        return offset
-
-    @contextmanager
-    def _errors_named(self) -> Iterator[None]:
-        """Put the file's name in front of errors. Damage stays; other errors may be over the next time."""
-        try:
-            yield
-        except VaezipError as error:
-            if self._name is not None:
-                error.args = (f"{self._name}: {error}",)
-            self._failure = error
-            raise
-        except BaseException:
-            self._has_stopped = self._can_seek
-            if not self._can_seek:
-                self._failure = OSError(
-                    "an earlier read failed or was interrupted: the file cannot be read on"
-                )
-            raise
-
-    def _blocks(self) -> BlockIndex:
-        if self._block_index is None:
-            with self._errors_named():
-                self._block_index = BlockIndex(self._file, self._begin)
-            self._decode_from(self._before + len(self._block))  # the file below is elsewhere now
-        return self._block_index
-
-    def _decode_from(self, offset: int) -> int:
-        """Let the next block be that which holds a position; returns where it begins."""
-        blocks = self._blocks()
-        self._failure, self._has_stopped = None, False
-        number, begin = blocks.find(offset)
-        self._decoded = self._decode(map(blocks.read, range(number, len(blocks))))
-        return begin
-
-
-def _all_blocks(reader: ByteReader) -> Iterator[tuple[Header, Block]]:
-    while (header := container.read_header(reader)) is not None:
-        for block in container.read_blocks(reader, header):
-            yield header, block
-    if not reader.position:
-        raise TruncatedError("the input is empty: not a .vz file")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from vaezip import container
 from vaezip.block import encode_block
 from vaezip.container import Index
 from vaezip.dictionaries.dictionary import Dictionary
+from vaezip.dictionaries.priming import Primed
 from vaezip.meter import Meter, Part, Ticker
 from vaezip.model import Model
 from vaezip.workers import Queue
@@ -32,8 +34,8 @@ class FrameEncoder:
         container.check_block_size(block_size)
         self._model, self._block_size, self._content_size = model, block_size, content_size
         self._dictionary = None if dictionary is None else dictionary.fingerprint
-        self._primed = None if dictionary is None else dictionary.primed(model)
-        self._meter = Meter(progress)
+        primed = None if dictionary is None else dictionary.primed(model)
+        self._encode = functools.partial(_encode, model, primed, Meter(progress))
         self._rest = bytearray()  # of the content, what is no full block yet
         self._blocks: Queue[bytes, container.Block] = Queue(self._encode, threads)
         self._index: Index | None = None  # once there is more than one block
@@ -47,25 +49,27 @@ class FrameEncoder:
             del self._rest[: self._block_size]
             yield from self._push(content)
 
+    def flush(self) -> Iterator[bytes]:
+        """All that was fed, the last block being a shorter one; the frame goes on."""
+        if self._rest:
+            content = bytes(self._rest)
+            self._rest.clear()
+            yield from self._push(content)
+        yield from map(self._encoded, self._blocks.drain())
+
     def finish(self) -> Iterator[bytes]:
         """The rest of the frame, its end included."""
         if self._index is None:
             block = self._encode(bytes(self._rest))
             yield container.short_frame(self._model.fingerprint, block, self._dictionary)
             return
-        yield from self._push(bytes(self._rest))
-        yield from map(self._encoded, self._blocks.drain())
+        yield from self.flush()
+        self.close()
         yield self._index.to_bytes()
 
     def close(self) -> None:
         """Drop what is not finished."""
         self._blocks.close()
-
-    def _encode(self, content: bytes) -> container.Block:
-        part = Part(self._meter, len(content), len(content))
-        block = encode_block(self._model, content, part.tick, self._primed)
-        part.finish()
-        return block
 
     def _push(self, content: bytes) -> Iterator[bytes]:
         if self._index is None:
@@ -80,3 +84,10 @@ class FrameEncoder:
         assert self._index is not None
         self._index.add(block)
         return container.encode_block(block)
+
+
+def _encode(model: Model, primed: Primed | None, meter: Meter, content: bytes) -> container.Block:
+    part = Part(meter, len(content), len(content))
+    block = encode_block(model, content, part.tick, primed)
+    part.finish()
+    return block

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from vaezip import container
 from vaezip.at_hand import at_hand
@@ -22,6 +23,11 @@ class VaezipCompressor:
         >>> compressor = VaezipCompressor()
         >>> frame = compressor.compress(b"It was the best of times, ") + compressor.flush()
     """
+
+    FLUSH_BLOCK: Final = 1
+    """For `flush`: all that was given comes out, and the frame goes on."""
+    FLUSH_FRAME: Final = 2
+    """For `flush`: the frame ends."""
 
     def __init__(
         self,
@@ -43,8 +49,16 @@ class VaezipCompressor:
         """
         return self._whole(self._encoder.feed(flat(data)))
 
-    def flush(self) -> bytes:
-        """The rest of the frame; nothing can be added to it."""
+    def flush(self, mode: int = FLUSH_FRAME) -> bytes:
+        """The rest of the frame, to which nothing can be added then.
+
+        With FLUSH_BLOCK, what a decompressor needs for all that was given so far, and the frame goes on: what
+        follows begins a new block, so that many short ones take more bytes. Raises ValueError for others.
+        """
+        if mode == self.FLUSH_BLOCK:
+            return self._whole(self._encoder.flush())
+        if mode != self.FLUSH_FRAME:
+            raise ValueError("mode must be FLUSH_BLOCK or FLUSH_FRAME")
         rest = self._whole(self._encoder.finish())
         self._finished = True
         return rest

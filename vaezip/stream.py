@@ -14,7 +14,7 @@ from vaezip.block import DEFAULT_BLOCK_SIZE, blocks_in_step, decode_blocks
 from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
 from vaezip.container import Block, Header
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
-from vaezip.errors import LimitError, TruncatedError
+from vaezip.errors import LimitError, TruncatedError, VaezipError
 from vaezip.frame_encoder import FrameEncoder
 from vaezip.known_models import ModelLike, Models, loaded
 from vaezip.meter import Meter, Part, Ticker
@@ -102,8 +102,8 @@ def compress_stream(
     source, sink: any binary streams; of a raw or non-blocking one, all is read, and all is written.
     content_size: number of bytes to come, if known (a pipe's is not). progress: called with the number
     of bytes coded since the last call, every few thousand, by any thread but one at a time. Raises as
-    `compress`, TruncatedError if `source` does not hold what `content_size` says, and whatever `source`
-    and `sink` raise.
+    `compress`, TruncatedError if `source` holds less than `content_size` says, VaezipError as soon as it
+    holds more, and whatever `source` and `sink` raise; what `sink` has got then is no whole frame.
     """
     if content_size is not None and content_size < 0:
         raise ValueError("content size must not be negative")
@@ -112,14 +112,18 @@ def compress_stream(
     reader, writer = ByteReader(source), ByteWriter(sink)
     try:
         while data := reader.read_some(block_size):
+            if content_size is not None and reader.position > content_size:
+                raise VaezipError(f"the input is longer than was said: {content_size} bytes")
             for part in encoder.feed(data):
                 writer.write(part)
+        if content_size is not None and reader.position < content_size:
+            raise TruncatedError(
+                f"the input is shorter than was said: {reader.position} of {content_size} bytes"
+            )
         for part in encoder.finish():
             writer.write(part)
     finally:
         encoder.close()
-    if content_size not in (None, reader.position):
-        raise TruncatedError("the input is not of the size that was said")
     return Sizes(reader.position, writer.position)
 
 

@@ -32,7 +32,8 @@ class Primed:
     def __init__(self, model: Model, text: bytes) -> None:
         """Reads the text, at about 100 KB/s. The model itself is not kept, so that it may go before this."""
         self._new = partial(model.engine.predictor, model.latent.null(), 0)
-        self._text = np.frombuffer(text, np.uint8)
+        self.text = text
+        """What it has read."""
         self._states: dict[int, Predictor] = {}  # having read it, by the size of tables
         self._lock = threading.Lock()
         self._state(ROOM)
@@ -60,11 +61,11 @@ class Primed:
 
     def _state(self, size: int) -> Predictor:
         """To be copied only: with tables for `size` bytes more."""
-        whole = len(self._text) + size
+        whole = len(self.text) + size
         with self._lock:
             state = self._states.get(hash_bits(whole))
             if state is None:
                 state = self._new(whole)
-                state.intervals(self._text)
+                state.intervals(np.frombuffer(self.text, np.uint8))
                 self._states[hash_bits(whole)] = state
             return state

@@ -17,8 +17,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from vaezip.block_index import BlockIndex
 from vaezip.errors import VaezipError
+from vaezip.fileobject import mode_in_full
 from vaezip.integrations.compression import ClosingFile
-from vaezip.known_models import ModelLike
+from vaezip.known_models import ModelLike, loaded
 from vaezip.naming import SUFFIX
 
 # Before, a chained URL gave a path to some file systems of fsspec's own only, or took the others' from them.
@@ -153,8 +154,15 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
         """As `vaezip.open`; the rest is for the file below."""
         if not autocommit:
             raise NotImplementedError("vz:// has no transactions")
+        model = self._model
+        if mode_in_full(mode) != "rb":  # what is wrong comes out before a file is emptied
+            model = loaded(model)
         below = self.fs.open(path + SUFFIX, mode, block_size, cache_options, **options)
-        return ClosingFile(below, mode, model=self._model)
+        try:
+            return ClosingFile(below, mode, model=model)
+        except BaseException:
+            below.close()
+            raise
 
 
 def _is_ours(info: Info) -> bool:

@@ -161,13 +161,10 @@ static int32_t *byte_intervals(vz_predictor *p, uint8_t byte, int32_t *intervals
     return intervals + 2 * p->mixers;
 }
 
+uint32_t vz_predictor_room(const vz_predictor *p) { return p->begun ? 0 : p->size - p->now.position; }
+
 void vz_predictor_intervals(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals) {
     int32_t exponentials[VZ_RUN * 256];
-    if (count > p->size - p->now.position) count = p->size - p->now.position;
-    if (count && p->begun) {
-        intervals = byte_intervals(p, *text++, intervals);
-        count--;
-    }
     while (count) {
         const int now = count < VZ_RUN ? (int)count : VZ_RUN;
         run(p, text, now, exponentials);

@@ -32,6 +32,8 @@ int vz_predictor_mark(vz_predictor *p, uint32_t limit);
  * bytes. */
 int vz_predictor_rewind(vz_predictor *p);
 
+/* How many bytes may be given to vz_predictor_intervals: as many as are left, but none once one has begun. */
+uint32_t vz_predictor_room(const vz_predictor *p);
 /* The intervals, (count, mixers, 2), of the next bytes: where each begins, and how wide it is. */
 void vz_predictor_intervals(vz_predictor *p, const uint8_t *text, uint32_t count, int32_t *intervals);
 

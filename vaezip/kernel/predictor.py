@@ -81,7 +81,7 @@ class Kernel:
         made = _lib.vz_predictor_new(self.decoder, self.tables, mixers, len(mixers), *pointers, size)
         if made == _ffi.NULL:
             raise MemoryError(f"no memory to code a block of {size} bytes")
-        return KernelPredictor(self, made, len(presets), size)
+        return KernelPredictor(self, made, len(presets))
 
     def _array(self, values: NDArray[Any], dtype: type[np.generic], kind: str) -> Any:
         array = np.ascontiguousarray(values, dtype)
@@ -163,11 +163,11 @@ def _aligned(size: int) -> NDArray[np.int8]:
 class KernelPredictor:
     """A `vaezip.mixing.predictor.Predictor`, by the first of its presets, and a `Comparison` of all."""
 
-    def __init__(self, kernel: Kernel, made: Any, presets: int, size: int) -> None:
-        """made: a `vz_predictor *` of so many presets and, from here on, bytes."""
+    def __init__(self, kernel: Kernel, made: Any, presets: int) -> None:
+        """made: a `vz_predictor *` of so many presets."""
         self._kernel = kernel  # whose memory it uses
         self.handle = _ffi.gc(made, _lib.vz_predictor_free)
-        self._presets, self._left, self._marked_left = presets, size, size
+        self._presets = presets
         self._interval = _ffi.new("int32_t[2]")
 
     def intervals(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
@@ -176,9 +176,8 @@ class KernelPredictor:
 
     def intervals_by_preset(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """See `Comparison.intervals_by_preset`."""
-        if len(text) > self._left:
-            raise ValueError("the text is beyond the block's size")
-        self._left -= len(text)
+        if len(text) > _lib.vz_predictor_room(self.handle):
+            raise ValueError("the text is beyond the block's size, or its first byte has begun")
         intervals = np.empty((len(text), self._presets, 2), np.int32)
         for at in range(0, len(text), _CHUNK):
             part = text[at : at + _CHUNK]
@@ -225,17 +224,15 @@ class KernelPredictor:
         made = _lib.vz_predictor_copy(self.handle, more)
         if made == _ffi.NULL:
             raise MemoryError(f"no memory to code a text of {more} bytes")
-        return KernelPredictor(self._kernel, made, 1, more)
+        return KernelPredictor(self._kernel, made, 1)
 
     def mark(self, limit: int) -> None:
         """See `Predictor.mark`."""
         if not _lib.vz_predictor_mark(self.handle, limit):
             raise MemoryError("no memory for what changes")
-        self._marked_left = self._left
 
     def rewind(self) -> bool:
         """See `Predictor.rewind`."""
-        self._left = self._marked_left
         return bool(_lib.vz_predictor_rewind(self.handle))
 
     def learned(self) -> Learned:

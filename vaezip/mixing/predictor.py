@@ -165,10 +165,8 @@ class ReferencePredictor:
 
     def intervals_by_preset(self, text: NDArray[np.uint8], tick: Ticker | None = None) -> Int32:
         """See `Comparison`."""
-        if len(text) > self._left:
-            raise ValueError("the text is beyond the block's size")
-        if self._begun:
-            raise ValueError("the next byte is to be had from `symbol`")
+        if len(text) > (0 if self._begun else self._left):
+            raise ValueError("the text is beyond the block's size, or its first byte has begun")
         intervals = np.empty((len(text), len(self._mixers), 2), np.int32)
         for at in range(0, len(text), _CHUNK):
             part = slice(at, at + _CHUNK)

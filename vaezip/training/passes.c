@@ -34,18 +34,19 @@ VZ_INLINE void store(void *to, int64_t at, const float *from, int64_t n, int bf1
     }
 }
 
-/* 2^(x log2(e)), x of any size; no branches, so that loops of it become vector instructions. Relative error
- * below 3e-6. */
+/* 2^(x log2(e)), x of any size, or NaN; no branches, so that loops of it become vector instructions. Relative error
+ * below 3e-6 from 2^-126 to 2^127, which what lies beyond becomes. */
 VZ_INLINE float exponential(float x) {
     const float to_integer = 12582912.0f; /* 1.5 * 2^23: adding it leaves no bits for a fraction */
-    float y = x * 1.44269504f, shifted = y + to_integer, r = y - (shifted - to_integer), power;
-    int32_t n;
-    memcpy(&n, &shifted, sizeof n);
-    n -= 0x4B400000; /* its bits */
-    n = n < -126 ? -126 : n;
-    n = n > 127 ? 127 : n;
-    n = (n + 127) * (1 << 23);
-    memcpy(&power, &n, sizeof power);
+    float y = x * 1.44269504f, shifted, r, power;
+    y = y < -126.0f ? -126.0f : y;
+    y = y > 127.0f ? 127.0f : y;
+    shifted = y + to_integer;
+    r = y - (shifted - to_integer);
+    uint32_t bits; /* without a sign: a NaN's overflow, and do not matter */
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits - 0x4B400000 + 127) << 23;
+    memcpy(&power, &bits, sizeof power);
     return power *
            (1.0f + r * (0.69314718f + r * (0.24022651f + r * (0.05550411f + r * (0.00961813f + r * 0.00133336f)))));
 }
