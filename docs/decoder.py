@@ -281,7 +281,7 @@ class Decoder:
             require(file[:5] == b"\xf5vzd\1" and zlib.crc32(file[:-4]) == int.from_bytes(file[-4:], "little"))
             dictionary = file[5:7] + zlib.decompress(file[7:-4])
         self.model, self.fingerprint = model, hashlib.sha256(dictionary).digest()
-        self.terminator, self.share, self.dictionary = dictionary[0], dictionary[1], dictionary[2:]
+        self.terminator, self.share, self.dictionary = dictionary[:1], dictionary[1], dictionary[2:]
         self.begun = Mixer(model, 0, [0] * model.sizes["latents"], 0, self.dictionary)
 
     def mixer(self) -> Mixer:  # that has read the dictionary
@@ -348,16 +348,15 @@ class Decoder:
         require(end < 3, "no text begins so")
         if end == 2:  # 2
             weights = [1, 1, 2, 4, 8, 12, 12, 8, 4, 3, 2, 2, 1, 1, 1, 1, 1]
-            for each in self.dictionary[:-1].split(bytes([terminator])):
+            for each in self.dictionary[:-1].split(terminator):
                 weights[min(max(len(each), 1), 2**16).bit_length() - 1] += 20
             row = [1 + (w * ((WHOLE - 17) * 2**28 // sum(weights)) >> 28) for w in weights]
             row[weights.index(max(weights))] += WHOLE - sum(row)
-            b = coder.pop(row)
-            size = 2**b + coder.pop([WHOLE >> b] * 2**b)
-        while len(text) < size or (end != 2 and text[-1:] != bytes([terminator])):  # 3
+            size = 2 ** (b := coder.pop(row)) + coder.pop([WHOLE >> b] * 2**b)
+        while len(text) < size or (end != 2 and text[-1:] != terminator):  # 3
             text.append(mixer.code(coder)[0])
-        if text[-1] != terminator:  # for the next text of a pack
-            mixer.code(byte=terminator)
+        if text[-1:] != terminator:  # for the next text of a pack
+            mixer.code(byte=terminator[0])
         return bytes(text if end else text[:-1])
 
     def pack(self, data: bytes) -> bytes:  # "Packs"
@@ -369,24 +368,25 @@ class Decoder:
         fits = flags < 8 and self.model.fingerprint[:8] == model and self.fingerprint.startswith(needed)
         require(fits, "another version, model or dictionary is needed")
         decoder = self if needed else Decoder(self.model)
-        if carried:
-            decoder = Decoder(self.model, dictionary=own + decoder.file(carried))
+        decoder = Decoder(self.model, dictionary=own + decoder.file(carried)) if carried else decoder
         heads = data[source.tell() - 4 : source.tell()]  # all that the end mark's check is of
         while n:  # but for the end mark, which has no records
-            begin, n, size, check = source.tell(), source.number(), source.number(), source.read(4)
+            begin, n, size = source.tell(), source.number(), source.number()
+            checks, held = Source(source.read(8 if n else 4) + bytes(4)), n % (2**20 + 1)  # records
             source.check(1, data[begin : source.tell()])
             body, found = Source(source.read(size) if n else heads), list[list[bytes]]()
-            require(zlib.crc32(body.getvalue()) == int.from_bytes(check, "little"))
+            checks.check(4, body.getvalue())
             heads += data[begin : source.tell() - size]
-            sizes = [] if unordered else [body.number() for _ in range(0, n, k)]
-            coders: list[Stack] = [Range(body.read(size)) for size in sizes] or [Stack(body.read())] * n
+            sizes = [] if unordered else [body.number() for _ in range(0, held, k)]
+            coders: list[Stack] = [Range(body.read(size)) for size in sizes] or [Stack(body.read())] * held
             for coder in coders:
-                mixer, count = decoder.mixer(), 1 if unordered else min(k, n - len(found))
+                mixer, count = decoder.mixer(), 1 if unordered else min(k, held - len(found))
                 found += [[decoder.text(coder, mixer) for _ in range(1 + flags % 2)] for _ in range(count)]
                 if unordered:
                     found, record = sorted(found), found[-1]
                     c, end = (WHOLE * place(found, record) // len(found) for place in (bisect_left, bisect))
                     coder.push([c, end - c, WHOLE - end], 1)
+            checks.check(4, b"".join(text + decoder.terminator for record in found for text in record))
             records += found
         require(size == len(records) and source.tell() == len(data), "records are missing, or more follows")
         written = b"".join(text + bytes([separator]) for record in records for text in record)

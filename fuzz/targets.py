@@ -172,14 +172,17 @@ def _records(data: bytes) -> bytes:
 
 
 def _pack_of(data: bytes) -> bytes:
-    """A pack whose checks are right, of one segment: how many records (1 byte), flags (1), and the body."""
-    count, flags, body = data[0] if data else 0, data[1] % 8 if len(data) > 1 else 0, data[2:]
-    return b"".join(pack_bytes(_header(flags, 1 + flags % 3), [new_segment(count, body)]))
+    """A pack of one segment, whose checks are right, but for that of its records.
+
+    data: how many records (1 byte), flags (1), and the body.
+    """
+    count, flags, body = data[0] if data else 0, data[1] % 4 if len(data) > 1 else 0, data[2:]
+    return b"".join(pack_bytes(_header(flags, (1, 2, 1, 1)[flags]), [new_segment(count, body, 0)]))
 
 
 def _header(flags: int, group: int) -> Header:
     empty = read_header(io.BytesIO(pack_records([], model=FASTEST)))
-    return dataclasses.replace(empty, flags=flags, group=group)
+    return dataclasses.replace(empty, flags=flags, group=group, separator=0)
 
 
 def models(data: bytes) -> str:

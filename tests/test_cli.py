@@ -172,7 +172,8 @@ def test_damaged_inputs_leave_nothing_behind(run: Run, text: Path) -> None:
     ):
         bad.write_bytes(data)
         fails(run("decompress", "bad.vz"), "bad.vz: ", word)
-        fails(run("test", "bad.vz"), "bad.vz: ", word)
+        if "pack" not in word:  # which is tested, too
+            fails(run("test", "bad.vz"), "bad.vz: ", word)
         assert sorted(p.name for p in text.parent.iterdir()) == ["bad.vz", "notes.txt"]
     (text.parent / "bad").write_bytes(b"precious")
     fails(run("decompress", "-f", "bad.vz"))

@@ -6,29 +6,44 @@ import dataclasses
 import io
 import tracemalloc
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from conftest import TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_packs import DICTIONARY, LINES, opened, packed
+from test_golden import skippable
+from test_packs import DICTIONARY, LINES, opened, packed, packing
 
 import vaezip
 from vaezip.ans import AnsStack
 from vaezip.messages.range_coder import RangeEncoder
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.pack.coder import record_coder
-from vaezip.pack.layout import MAX_GROUP, MAX_RECORDS, new_segment, ordered_body, pack_bytes, read_header
+from vaezip.pack.fileio import pack_files
+from vaezip.pack.layout import (
+    MAX_GROUP,
+    MAX_RECORDS,
+    NAMED,
+    PASSED_OVER,
+    UNORDERED,
+    UNTERMINATED,
+    new_segment,
+    ordered_body,
+    pack_bytes,
+    read_header,
+)
 from vaezip.pack.packing import segments_of
 from vaezip.pack.unordered import encode_set
 
 
-def forged(*bodies: tuple[int, bytes], unordered: bool = False) -> bytes:
-    """A pack of segments of so many records, in which anything may lie."""
+def forged(*bodies: tuple[int, bytes], unordered: bool = False, what: bytes = b"") -> bytes:
+    """A pack of segments of so many records, in which anything may lie, as if these had been packed."""
     header = read_header(io.BytesIO(packed([], dictionary_size=0, unordered=unordered)))
-    return b"".join(pack_bytes(header, (new_segment(*body) for body in bodies)))
+    return b"".join(pack_bytes(header, (new_segment(*body, crc32(what)) for body in bodies)))
 
 
 def test_a_damaged_pack_is_told() -> None:
@@ -74,14 +89,18 @@ def test_damage_is_said_to_be_the_packs_and_where_it_is() -> None:
     coder = record_coder(header, TINY)
     good = coder.encode([(b"good",)])
     begin, first, second, end = pack_bytes(
-        header, [new_segment(2, ordered_body([good, good])), new_segment(2, ordered_body([good, NO_TEXT]))]
+        header,
+        [
+            new_segment(2, ordered_body([good, good]), crc32(b"good\ngood\n")),
+            new_segment(2, ordered_body([good, NO_TEXT]), 0),
+        ],
     )
     pack = opened(begin + first + second + end)
     assert [pack[number] for number in range(3)] == [b"good"] * 3
     with pytest.raises(vaezip.FormatError, match=r"^damaged pack: record 3 cannot be decoded$"):
         pack[3]
     grouped = dataclasses.replace(header, group=2)
-    segments = [new_segment(5, ordered_body([coder.encode([(b"a",), (b"b",)]), NO_TEXT, good]))]
+    segments = [new_segment(5, ordered_body([coder.encode([(b"a",), (b"b",)]), NO_TEXT, good]), 0)]
     with pytest.raises(vaezip.FormatError, match=r"^damaged pack: records 2 to 3 cannot be decoded$"):
         list(opened(b"".join(pack_bytes(grouped, segments))))
     with pytest.raises(vaezip.FormatError, match=r"^damaged pack: records 0 to 8 cannot be decoded$"):
@@ -108,13 +127,34 @@ def test_damage_is_said_to_be_the_packs_and_where_it_is() -> None:
         vaezip.compress(b"a dictionary\n" * 9, model=TINY)[:-1],
         vaezip.compress(b"a dictionary\n" * 9, model="standard"),
         vaezip.compress(bytes(1 << 19), model=TINY),
+        vaezip.compress(b"a dictionary\n", model=TINY) + vaezip.compress(b"of two frames\n", model=TINY),
+        vaezip.compress(b"a dictionary\n", model=TINY) + skippable(b"note"),
+        skippable(b"note") + vaezip.compress(b"a dictionary\n", model=TINY),
+        vaezip.compress(b"a dictionary\n", model=TINY) + b"\0",
+        vaezip.compress(DICTIONARY.text, model=TINY, dictionary=DICTIONARY),
+        b"",
     ],
-    ids=["foreign", "damaged", "of another model", "too large"],
+    ids=[
+        "foreign",
+        "damaged",
+        "of another model",
+        "too large",
+        "two frames",
+        "something behind it",
+        "something before it",
+        "a zero behind it",
+        "after another dictionary",
+        "none",
+    ],
 )
-def test_a_dictionary_that_cannot_be_read_is_said_to_be_the_packs(frame: bytes) -> None:
+def test_a_dictionary_that_cannot_be_read_is_said_to_be_the_packs(
+    frame: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "states.vzd").write_bytes(DICTIONARY.to_bytes())
+    monkeypatch.setenv("VAEZIP_MODEL_PATH", str(tmp_path))  # another dictionary is at hand
     header = read_header(io.BytesIO(packed([], dictionary_size=0)))
     changed = dataclasses.replace(header, dictionary=frame, terminator=10, ended=20)
-    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: its dictionary$"):
+    with pytest.raises(vaezip.FormatError, match=r"^damaged pack: its (dictionary|header)$"):
         opened(b"".join(pack_bytes(changed, [])))
 
 
@@ -133,6 +173,17 @@ def test_the_unit_that_is_no_texts_is_refused() -> None:
         vaezip.MessageCodec(TINY).decode(NO_TEXT)
 
 
+def test_nothing_hides_behind_the_records_of_a_group() -> None:
+    coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
+    good = coder.encode([(b"good",)])
+    assert opened(forged((1, ordered_body([good])), what=b"good\n"))[0] == b"good"
+    for more in (b"\0", b"\1", bytes(9) + b"\1", b"X" * 1000, good):
+        pack = opened(forged((2, ordered_body([good, good + more]))))
+        assert pack[0] == b"good"
+        with pytest.raises(vaezip.FormatError, match="damaged pack: record 1 cannot be decoded"):
+            pack[1]
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=40), st.integers(0, 50), st.booleans())
 def test_whatever_lies_in_a_segment_is_refused_or_bounded(body: bytes, count: int, unordered: bool) -> None:
@@ -145,6 +196,11 @@ def test_what_decodes_to_too_much_is_refused() -> None:
     many = packed([b"x" * 3000] * 10, unordered=True, dictionary_size=0)
     with pytest.raises(vaezip.LimitError, match="more than 10000 bytes"):
         opened(many, max_segment_size=10_000)[0]
+    empty, named = packed([b""] * 500, unordered=True), packed({"n": b"12", "m": b"34"}, unordered=True)
+    for pack, size in ((many, 10 * 3001), (empty, 500), (named, 2 * (2 + 3))):
+        assert len(list(opened(pack, max_segment_size=size))) == len(opened(pack))
+        with pytest.raises(vaezip.LimitError, match=f"more than {size - 1} bytes"):
+            list(opened(pack, max_segment_size=size - 1))
     coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
     payload = coder.encode([(b"y" * MAX_TEXT,)])
     with pytest.raises(vaezip.FormatError):  # more than can be coded together
@@ -157,9 +213,46 @@ def test_what_decodes_to_too_much_is_refused() -> None:
             packed(LINES[:3], **options)
 
 
+@pytest.mark.parametrize("options", [{}, {"group": 2}, {"unordered": True}], ids=str)
+def test_a_segment_that_is_nothing_to_a_reader_is_passed_over(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Wherever it stands; but it is in its place, and stays there when something is appended."""
+    data = packed(LINES[:5], dictionary_size=0, **options)
+    header = read_header(io.BytesIO(data))
+    coder = record_coder(header, TINY)
+    first, second = (next(segments_of([(line,)] * 2, header, coder)) for line in LINES[:2])
+    notes = [new_segment(PASSED_OVER, body, 0) for body in (b"", b"vzzza note", bytes(5000))]
+    lines = [LINES[0]] * 2 + [LINES[1]] * 2
+    for order in ([0, 1, 2, first, second], [first, 0, 1, second, 2], [first, second, 2, 1, 0]):
+        segments = [notes[one] if isinstance(one, int) else one for one in order]
+        begin, *parts, end = pack_bytes(header, segments)
+        pack = opened(begin + b"".join(parts) + end)
+        assert (list(pack), [pack[number] for number in range(4)], len(pack)) == (lines, lines, 4)
+        at = next(at for at, one in enumerate(order) if isinstance(one, int))
+        for others in (parts[:at] + parts[at + 1 :], [*parts[:at], parts[at], *parts[at:]]):
+            with pytest.raises(vaezip.FormatError, match="its segments are not those"):
+                opened(begin + b"".join(others) + end)
+        (tmp_path / "x.vzp").write_bytes(begin + b"".join(parts) + end)
+        (tmp_path / "more").write_bytes(b"one more\n")
+        pack_files(
+            [str(tmp_path / "more")],
+            str(tmp_path / "x.vzp"),
+            packing(append=True),
+            print,
+            lambda _: nullcontext([].append),
+        )
+        content = (tmp_path / "x.vzp").read_bytes()
+        assert content.startswith(begin + b"".join(parts))
+        assert list(opened(content)) == [*lines, b"one more"]
+    assert list(opened(b"".join(pack_bytes(header, notes)))) == []
+    with pytest.raises(vaezip.FormatError, match="where there are none"):
+        opened(b"".join(pack_bytes(header, [new_segment(PASSED_OVER, b"", 12345)])))
+
+
 def test_a_segment_of_too_many_records_is_refused() -> None:
     with pytest.raises(vaezip.LimitError):
-        opened(forged((MAX_RECORDS + 1, b"")))
+        opened(forged((MAX_RECORDS + 2, b"")))
     with pytest.raises(vaezip.FormatError, match=f"records 0 to {MAX_RECORDS - 1} cannot be decoded"):
         list(opened(forged((MAX_RECORDS, b"x"))))
     with pytest.raises(vaezip.LimitError, match="65536"):
@@ -191,7 +284,7 @@ def test_what_a_pack_declares_takes_no_more_memory_than_is_promised(monkeypatch:
     assert peak(lambda: opened(segments)) < 500_000
     header = read_header(io.BytesIO(packed({})))
     payload = record_coder(header, TINY).encode([(b"n" * 6000, b"")])
-    names = opened(b"".join(pack_bytes(header, [new_segment(300, ordered_body([payload] * 300))])))
+    names = opened(b"".join(pack_bytes(header, [new_segment(300, ordered_body([payload] * 300), 0)])))
     assert names[0] == b""
     monkeypatch.setattr("vaezip.pack.records.MAX_NAMES", 1 << 15)
     assert peak(names.names) < 1 << 20
@@ -217,13 +310,29 @@ def test_a_pack_has_no_more_segments_than_a_reader_takes(monkeypatch: pytest.Mon
         {"dictionary": bytes((1 << 20) + 1)},
         {"dictionary": vaezip.compress(b"no end", model=TINY), "terminator": 10, "ended": 0},
         {"dictionary": b"no frame"},
+        {"terminator": 10},
+        {"ended": 200},
+        {"external": DICTIONARY.fingerprint[:8], "terminator": 10, "ended": 20},
+        {"flags": UNORDERED, "group": 2},
+        {"flags": UNORDERED | UNTERMINATED},
+        {"flags": NAMED | UNTERMINATED, "separator": 0},
+        {"flags": NAMED},  # with a separator
+        {"flags": UNTERMINATED},  # without records
     ],
     ids=lambda changes: " ".join(changes),
 )
 def test_a_header_that_no_writer_makes_is_refused(changes: dict[str, Any]) -> None:
     header = read_header(io.BytesIO(packed([], dictionary_size=0)))
     with pytest.raises(vaezip.FormatError):
-        opened(b"".join(pack_bytes(dataclasses.replace(header, **changes), [])))
+        opened(b"".join(pack_bytes(dataclasses.replace(header, **changes), [])), dictionary=DICTIONARY)
+
+
+def test_what_writers_make_of_headers_is_read() -> None:
+    for records in ([], LINES[:5], {}, {"name": b"content"}):
+        for options in ({}, {"unordered": True}, {"group": 3}, {"unordered": True, "group": 3}):
+            for more in ({}, {"dictionary": DICTIONARY}, {"dictionary_size": 0}):
+                pack = opened(packed(records, **options, **more), dictionary=more.get("dictionary"))
+                assert len(pack) == len(records)
 
 
 def test_packs_of_newer_versions_are_told_from_damage() -> None:
@@ -237,7 +346,16 @@ def test_packs_of_newer_versions_are_told_from_damage() -> None:
         opened(flagged[:-1] + bytes([flagged[-1] ^ 1]))
 
 
-def test_bits_that_are_left_over_are_told() -> None:
+@pytest.mark.parametrize("left", [1, 2, 12345, (1 << 32) - 1, 1 << 40])
+def test_what_is_left_on_the_stack_is_told(left: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if it is less than a bit."""
     coder = record_coder(read_header(io.BytesIO(packed([], dictionary_size=0))), TINY)
-    with pytest.raises(vaezip.VaezipError):
-        coder.decode_set(AnsStack(12345).to_bytes(), 0, 100)
+    data = left.to_bytes(8, "little").rstrip(b"\0")
+    assert coder.decode_set(b"", 0, 100) == []
+    with pytest.raises(vaezip.FormatError, match="left on the stack"):
+        coder.decode_set(data, 0, 100)
+    with monkeypatch.context() as patch:
+        patch.setattr("vaezip.pack.unordered.AnsStack", lambda: AnsStack.from_bytes(data))
+        coded = coder.encode_set([(b"a",), (b"b",)])
+    with pytest.raises(vaezip.FormatError, match="left on the stack"):
+        coder.decode_set(coded, 2, 100)

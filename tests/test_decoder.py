@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import subprocess
@@ -22,7 +23,9 @@ from texts import noise
 import vaezip
 from vaezip import bitsback, container
 from vaezip.model import Model
-from vaezip.pack.layout import ordered_body
+from vaezip.pack.coder import record_coder
+from vaezip.pack.layout import ordered_body, read_header
+from vaezip.pack.names import encode_name
 
 SCRIPT = ROOT / "docs" / "decoder.py"
 MODELS = [path for path in sorted((ROOT / "models").glob("*.vzm")) if path.stem in vaezip.shipped_models()]
@@ -155,7 +158,7 @@ def test_golden_packs_decode(alone: Any, after_a_dictionary: Any, name: str) -> 
     reader = after_a_dictionary if "dictionary" in options else alone
     expected = [[record] for record in records]
     if isinstance(records, dict):
-        expected = [[os.fsencode(name), content] for name, content in records.items()]
+        expected = [[encode_name(name), content] for name, content in records.items()]
     separator = b"\0" if isinstance(records, dict) else b"\n"
     ordered = sorted(expected) if options.get("unordered") else expected
     written = b"".join(text + separator for record in ordered for text in record)
@@ -194,6 +197,8 @@ def test_damaged_data_are_refused_where_there_is_a_checksum(alone: Any, after_a_
 def test_what_is_not_all_there_or_in_its_place_is_refused(alone: Any, tiny: Model) -> None:
     pack, stored = golden_file("in-segments.vzp"), noise(120)
     whole = vaezip.compress(stored, model=tiny, block_size=40)
+    text = record_coder(read_header(io.BytesIO(forged())), tiny).encode([(b"a",)])
+    assert alone.pack(forged((1, ordered_body([text])), what=b"a\n")) == b"a\n"
     second, third, index = (whole.index(stored[40:80]) - 2 + 46 * i for i in range(3))
     assert alone.file(whole) == stored
     assert alone.file(whole[:-8] + bytes(8)) == stored  # it does not verify the index, and says so
@@ -201,6 +206,7 @@ def test_what_is_not_all_there_or_in_its_place_is_refused(alone: Any, tiny: Mode
         (alone.pack, pack[:-7], "not enough"),  # without its end mark
         (alone.pack, pack + b"\0", "more follows"),
         (alone.pack, forged((1, ordered_body([b"\xff"]))), "no text begins so"),
+        (alone.pack, forged((1, ordered_body([text])), what=b"b\n"), "checksum"),
         (alone.file, whole[:second] + whole[third:index] + whole[second:third] + whole[index:], "checksum"),
         (alone.file, skippable(b"abc")[:-4] + bytes(4), "checksum"),
     ]:

@@ -23,7 +23,7 @@ from vaezip.byteio import ByteReader
 from vaezip.container import Method
 from vaezip.mixing.parameters import PRESETS
 from vaezip.pack.coder import record_coder
-from vaezip.pack.layout import pack_bytes
+from vaezip.pack.layout import PASSED_OVER, new_segment, pack_bytes
 from vaezip.pack.packing import new_header, segments_of
 
 DATA = Path(__file__).parent / "data"
@@ -179,9 +179,9 @@ def _packed(name: str) -> bytes:
     rows = [(record,) for record in records]
     header = new_header(rows, model=TINY, separator=10, **options)
     coder = record_coder(header, TINY)
-    return b"".join(
-        pack_bytes(header, chain(segments_of(rows[:5], header, coder), segments_of(rows[5:], header, coder)))
-    )
+    first, second = (segments_of(some, header, coder) for some in (rows[:5], rows[5:]))
+    passed_over = new_segment(PASSED_OVER, b"a note", 0)
+    return b"".join(pack_bytes(header, chain(first, [passed_over], second)))
 
 
 def golden() -> dict[str, str]:

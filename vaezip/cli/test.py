@@ -36,14 +36,15 @@ def test(
     verbose: bool,
     **chosen: Any,
 ) -> int:
-    """Check FILES: decompress them and compare all checksums, writing nothing.
+    """Check FILES, packs among them: decompress them and compare all checksums, writing nothing.
 
     \b
-    vaezip test -v *.vz
+    vaezip test -v *.vz *.vzp
 
     Without FILES, or for -, standard input is checked. Says nothing if all is well, but with -v.
     """
     from vaezip import fileio
+    from vaezip.pack.fileio import Reading, check_pack, is_pack
 
     report = Report(quiet)
     sources = chosen_inputs(report, compressed=True, **chosen)
@@ -56,12 +57,22 @@ def test(
         threads=threads,
         max_output_size=max_output_size,
     )
+    reading = Reading(given, usual, dictionary, max_output_size)
+
+    def check(source: str | None, number: int) -> None:
+        if source is not None and is_pack(source):
+            check_pack(
+                source, reading, lambda count: report.progress(source, number, len(sources), steps=count)
+            )
+            return
+        if source is None:
+            refuse_terminal_input()
+        with report.progress(source, number, len(sources)) as tick:
+            fileio.check_file(source, options, tick)
+
     for number, source in enumerate(sources, 1):
         with report.catch(source):
-            if source is None:
-                refuse_terminal_input()
-            with report.progress(source, number, len(sources)) as tick:
-                fileio.check_file(source, options, tick)
+            check(source, number)
             if verbose:
                 say(f"{printable(source or STDIO)}: ok")
     return report.exit_code

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from vaezip.data_files import DICTIONARIES, DataFile, one_line
 from vaezip.dictionaries.priming import Primed
@@ -34,9 +35,9 @@ class Dictionary:
     ended: int
     """How likely it is that a text does not have it, in 256ths: 1 to 250."""
     name: str = "dictionary"
-    _primed: dict[tuple[bytes, str], Primed] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _primed: WeakKeyDictionary[Model, dict[str, Primed]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )  # by engine
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -58,12 +59,12 @@ class Dictionary:
         return self.text.split(bytes([self.terminator]))[:-1]
 
     def primed(self, model: Model) -> Primed:
-        """The model after reading the texts, kept for all that need it."""
+        """The model after reading the texts, kept for all that need it, as long as there is the model."""
         with self._lock:
-            key = model.fingerprint, model.engine.name
-            primed = self._primed.get(key)
+            by_engine = self._primed.setdefault(model, {})
+            primed = by_engine.get(model.engine.name)
             if primed is None:
-                primed = self._primed[key] = Primed(model, self.text)
+                primed = by_engine[model.engine.name] = Primed(model, self.text)
             return primed
 
     def to_bytes(self) -> bytes:

@@ -6,18 +6,20 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 
 from vaezip.mixing.history import hash_bits
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
+from vaezip.workers import thread_count
 
 ROOM = 4096
 """Bytes that may follow before the tables should be larger."""
 _MOST = (1 << 16) + 1  # bytes that may follow all the same
 _JOURNAL = 1 << 26  # bytes, for what a text of that size changes
-_IDLE = 64  # predictors kept for later, at most
+_CORES = thread_count(0)  # so many predictors are kept for later at most: each takes megabytes
 
 
 class Primed:
@@ -28,14 +30,14 @@ class Primed:
     """
 
     def __init__(self, model: Model, text: bytes) -> None:
-        """Reads the text, at about 100 KB/s."""
-        self._model = model
+        """Reads the text, at about 100 KB/s. The model itself is not kept, so that it may go before this."""
+        self._new = partial(model.engine.predictor, model.latent.null(), 0)
         self.text = text
         """What it has read."""
         self._states: dict[int, Predictor] = {}  # having read it, by the size of tables
         self._lock = threading.Lock()
         self._state(ROOM)
-        self._idle: deque[Predictor] = deque(maxlen=_IDLE)
+        self._idle: deque[Predictor] = deque(maxlen=_CORES)
 
     @contextmanager
     def predictor(self, size: int = 0) -> Iterator[Predictor]:
@@ -63,7 +65,7 @@ class Primed:
         with self._lock:
             state = self._states.get(hash_bits(whole))
             if state is None:
-                state = self._model.predictor(self._model.latent.null(), 0, whole)
+                state = self._new(whole)
                 state.intervals(np.frombuffer(self.text, np.uint8))
                 self._states[hash_bits(whole)] = state
             return state

@@ -83,13 +83,14 @@ class MessageCodec:
             data, check = message[1:at], message[at:]
             if len(data) > MAX_TEXT:
                 raise FormatError("damaged message: longer than any message")
-        elif message.endswith(b"\0"):
-            raise FormatError("damaged message: it ends in a zero byte")
         else:
             decoder = RangeDecoder(message)
             with self._primed.predictor() as predictor:
                 data = self._texts.pop(predictor, decoder, MAX_TEXT)
             check = bytes(_pop_byte(decoder) for _ in range(self._check_bytes))
+            decoder.check_end()
+        if not data:
+            raise FormatError("damaged message: a text of no bytes is a message of none")
         if check != self._check(data):
             raise IntegrityError(
                 "checksum mismatch: the message is damaged, or has another dictionary or model"

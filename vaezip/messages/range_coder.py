@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vaezip.coder import PRECISION, TOTAL
+from vaezip.errors import FormatError
 from vaezip.mixing.predictor import Predictor
 
 _BITS = 64
@@ -87,6 +88,20 @@ class RangeDecoder:
             self.code = self.code << 8 | byte
             self.range <<= 8
             self.at += 1
+
+    def check_end(self) -> None:
+        """Raise FormatError unless the data are what the encoder writes for the symbols that were taken off.
+
+        Of the numbers in the last interval that end in the most zero bytes, that is the smallest.
+        """
+        zeros = self.at - len(self.data)  # bytes that were taken off behind the end
+        unit, last = 1 << 8 * max(zeros, 0), self.data[-1] if self.data else 0
+        is_smallest = zeros >= 0 and self.code < min(self.range, unit)
+        is_shortest = not self.data.endswith(b"\0") and self.range - self.code <= (256 - last) * unit
+        if not (is_smallest and is_shortest):
+            raise FormatError(
+                "damaged message: cut off, followed by something, or made with another dictionary or model"
+            )
 
     def read(self, predictor: Predictor, count: int, end: int | None) -> bytes:
         """See `vaezip.messages.texts.Decoder`."""

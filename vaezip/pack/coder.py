@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from zlib import crc32
 
+from vaezip.byteio import ByteReader
+from vaezip.container import read_blocks, read_header
 from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
 from vaezip.dictionaries.dictionary import Dictionary, DictionaryLike
 from vaezip.dictionaries.known import dictionaries
@@ -16,7 +20,7 @@ from vaezip.meter import Ticker
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model
 from vaezip.pack.layout import Header
-from vaezip.pack.unordered import Record, StackDecoder, decode_set, encode_set
+from vaezip.pack.unordered import Record, StackDecoder, decode_set, encode_set, room
 from vaezip.stream import decompress
 
 
@@ -25,6 +29,7 @@ class RecordCoder:
 
     def __init__(self, model: Model, dictionary: Dictionary | None, texts_per_record: int) -> None:
         dictionary = NO_DICTIONARY if dictionary is None else dictionary
+        self._end = bytes([dictionary.terminator])
         self._primed, self._texts = dictionary.primed(model), TextCoder(dictionary)
         self._texts_per_record = texts_per_record
 
@@ -37,14 +42,22 @@ class RecordCoder:
 
     def decode(self, payload: bytes, count: int) -> list[Record]:
         """Inverse of `encode`, of so many records; raises FormatError."""
-        texts = self.decode_texts(payload, count * self._texts_per_record)
-        size = self._texts_per_record
+        size, decoder = self._texts_per_record, RangeDecoder(payload)
+        with self._primed.predictor() as predictor:
+            texts = self._pop(predictor, decoder, count * size)
+        decoder.check_end()
         return [tuple(texts[at : at + size]) for at in range(0, len(texts), size)]
 
     def decode_texts(self, payload: bytes, count: int) -> list[bytes]:
         """The first texts of a group: names and contents; raises FormatError."""
         with self._primed.predictor() as predictor:
             return self._pop(predictor, RangeDecoder(payload), count)
+
+    def check(self, records: Iterable[Record], check: int = 0) -> int:
+        """CRC-32 of all texts, the terminator after each. check: that of the records before them."""
+        for record in records:
+            check = crc32(self._end.join((*record, b"")), check)
+        return check
 
     def encode_set(self, records: Sequence[Record], tick: Ticker = lambda _: None) -> bytes:
         """Of records whose order does not matter; tick: called with 1 for each."""
@@ -58,7 +71,7 @@ class RecordCoder:
     def decode_set(self, data: bytes, count: int, most: int) -> list[Record]:
         """Inverse of `encode_set`, in an order of their own.
 
-        Raises FormatError, and LimitError as soon as there are more than `most` bytes.
+        Raises FormatError, and LimitError as soon as there are more than `most` bytes, as `room` counts.
         """
         left = most
 
@@ -66,7 +79,7 @@ class RecordCoder:
             nonlocal left
             with self._primed.predictor() as predictor:
                 record = self._pop(predictor, decoder, self._texts_per_record)
-            left -= sum(map(len, record))
+            left -= room(record)
             if left < 0:
                 raise LimitError(f"the records have more than {most} bytes")
             return tuple(record)
@@ -82,10 +95,22 @@ class RecordCoder:
 
     def _symbols(self, records: Sequence[Record]) -> list[list[Interval]]:
         texts = list(itertools.chain(*records))
-        if sum(len(text) + 1 for text in texts) > MAX_TEXT + 1:
+        if room(texts) > MAX_TEXT + 1:
             raise LimitError(f"records that are coded together (--group) have {MAX_TEXT} bytes at most")
         with self._primed.predictor() as predictor:
             return [self._texts.symbols(predictor, text) for text in texts]
+
+
+def _check_alone(data: bytes) -> None:
+    """Raise FormatError unless the data are one frame, and it needs no dictionary."""
+    reader = ByteReader(io.BytesIO(data))
+    frame = read_header(reader)
+    if frame is None or not frame.fingerprint or frame.dictionary is not None:
+        raise FormatError("not a frame that needs nothing but a model")
+    for _ in read_blocks(reader, frame):
+        pass
+    if reader.position != len(data):
+        raise FormatError("something follows the frame")
 
 
 def record_coder(
@@ -98,6 +123,7 @@ def record_coder(
         read = next(dictionaries(dictionary).matching(header.external))
     elif header.dictionary:
         try:
+            _check_alone(header.dictionary)
             text = decompress(header.dictionary, model=known, max_output_size=MAX_DICTIONARY)
             read = Dictionary(text, header.terminator, header.ended)
         except (VaezipError, ValueError) as error:

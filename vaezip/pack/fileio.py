@@ -1,4 +1,4 @@
-"""`vaezip pack`, `get` and `unpack`: packs and files."""
+"""`vaezip pack`, `get`, `unpack` and `test`: packs and files."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from vaezip.naming import make_folders
 from vaezip.outputs import Sink, open_target, standard_output
 from vaezip.pack.coder import record_coder
 from vaezip.pack.layout import (
+    MAGIC,
     NAMED,
     UNORDERED,
     UNTERMINATED,
@@ -32,7 +33,8 @@ from vaezip.pack.layout import (
     read_header,
     read_segments,
 )
-from vaezip.pack.packing import check_name, new_header, segments_of
+from vaezip.pack.names import decode_name, encode_name, file_name, record_name
+from vaezip.pack.packing import new_header, segments_of
 from vaezip.pack.records import Records
 from vaezip.pack.unordered import Record
 
@@ -101,8 +103,9 @@ def _write_pack(
     there = _Existing(target, how) if how.append else None
     header = _new_header(records, how) if there is None else there.header
     models = how.writing_model if there is None else chosen_models(how.model, how.usual_model)
-    flags = header.flags & ~UNTERMINATED | (0 if ended or header.flags & UNORDERED else UNTERMINATED)
-    header = dataclasses.replace(header, flags=flags)
+    if records:
+        flags = header.flags & ~UNTERMINATED | (0 if ended or header.flags & UNORDERED else UNTERMINATED)
+        header = dataclasses.replace(header, flags=flags)
     with _named_errors(target):
         coder = record_coder(header, models, how.dictionary)
     with open_target(target, overwrite=how.overwrite or how.append) as sink:
@@ -132,8 +135,8 @@ def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes
 
 def _record(pack: Records, which: str) -> bytes:
     """By name, or else by number; raises IndexError."""
-    with suppress(KeyError):
-        return pack[which]
+    with suppress(KeyError, ValueError):
+        return pack[decode_name(encode_name(which))]  # whatever the system has made of the letters
     if not re.fullmatch("-?[0-9]{1,20}", which):
         raise IndexError("neither a name nor a number")
     return pack[int(which)]
@@ -162,6 +165,21 @@ def unpack_file(
             else:
                 with open_target(target, overwrite=overwrite) as sink:
                     _write_records(pack, sink, how.max_output_size, tick)
+
+
+def is_pack(path: str) -> bool:
+    """Whether this is a file that begins as packs do."""
+    if os.path.isfile(path):  # a pipe would lose what is read
+        with suppress(VaezipError), open_source(path) as data:
+            return ByteReader(data).read_some(len(MAGIC) - 1) == MAGIC[:-1]
+    return False
+
+
+def check_pack(path: str, how: Reading, progress: Progress) -> None:
+    """Decode all records, and compare all checksums; errors as `unpack_file`."""
+    with _open_pack(path, how) as pack, progress(len(pack)) as tick:
+        for _ in _lines(pack, how.max_output_size):
+            tick(1)
 
 
 class _Existing:
@@ -248,30 +266,37 @@ def _named_errors(path: str) -> Iterator[None]:
 
 
 def _write_records(pack: Records, sink: Sink, most: int | None, tick: Ticker) -> None:
-    writer, end = ByteWriter(sink), bytes([pack.header.separator])
-    last = len(pack) - 1 if pack.header.flags & UNTERMINATED else -1
-    for number, content in enumerate(pack):
-        line = content + (b"" if number == last else end)
-        _check_limit(writer.position + len(line), most)
+    writer = ByteWriter(sink)
+    for line in _lines(pack, most):
         writer.write(line)
         tick(1)
 
 
-def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None, tick: Ticker) -> None:
-    total = 0
-    for name in pack.names():
-        content = pack[name]
-        total += len(content)
+def _lines(pack: Records, most: int | None) -> Iterator[bytes]:
+    """All records, each with what ends it; raises LimitError before there are more bytes than that."""
+    total, end = 0, b"" if pack.header.flags & NAMED else bytes([pack.header.separator])
+    last = len(pack) - 1 if pack.header.flags & UNTERMINATED else -1
+    for number, content in enumerate(pack):
+        line = content + (b"" if number == last else end)
+        total += len(line)
         _check_limit(total, most)
-        try:
-            check_name(os.fsencode(name))
-        except ValueError as error:
-            what = f"damaged pack: the name of a record leads elsewhere: {name!r}"
-            raise FormatError(one_line(what)) from error
-        path = os.path.join(folder, name)
-        make_folders(os.path.dirname(path), "")
-        with open_target(path, overwrite=overwrite, named=False) as sink:
-            ByteWriter(sink).write(content)
+        yield line
+
+
+def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None, tick: Ticker) -> None:
+    total, numbers = 0, pack.numbers()
+    for number, (encoded, content) in enumerate(pack.records()):
+        name = decode_name(encoded)
+        if number == numbers[name]:
+            total += len(content)
+            _check_limit(total, most)
+            try:
+                path = os.path.join(folder, file_name(encoded))
+            except ValueError as error:
+                raise FormatError(one_line(f"cannot unpack {name!r}: {error}")) from error
+            make_folders(os.path.dirname(path), "")
+            with open_target(path, overwrite=overwrite, named=False) as sink:
+                ByteWriter(sink).write(content)
         tick(1)
 
 
@@ -292,8 +317,10 @@ def _named(sources: Sequence[str | None], complain: Complain) -> list[Record]:
         except SkippedError as error:
             complain(error)
             continue
-        parts = [part for part in source.split(os.sep) if part not in ("", os.curdir, os.pardir)]
-        name = os.fsencode("/".join(parts))
+        try:
+            name = record_name(source)
+        except ValueError as error:
+            raise FileError(f"{source}: its name is not Unicode") from error
         if name in records:
             raise FileError(f"{source}: another file has the same name in the pack")
         if len(name) + len(content) >= MAX_TEXT:

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from vaezip.byteio import ByteReader
 from vaezip.container import encode_number, read_number
-from vaezip.errors import FormatError, LimitError, TruncatedError, VersionError
+from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VersionError
 
 MAGIC = b"\xf5vzp\x01"
 NAMED = 1  # flag: a record is a name and a content
@@ -22,12 +22,14 @@ MAX_SEGMENTS = 1 << 20
 """Segments of a pack."""
 MAX_RECORDS = 1 << 20
 """Records of a segment."""
+PASSED_OVER = MAX_RECORDS + 1
+"""Instead of how many records a segment has: none that readers know of, who pass it over."""
 MAX_BODY = 64 << 20
 """Bytes of a segment."""
 MAX_GROUP = 1 << 10
 """Records that are coded together."""
 MAX_CONTENT = 64 << 20
-"""Bytes of the records of an unordered segment, which is decoded as one."""
+"""Bytes of the records of an unordered segment, which is decoded as one; each text counts for one more."""
 _MAX_DICTIONARY = 1 << 20
 _CHECK = 4
 
@@ -65,13 +67,13 @@ class Segment(NamedTuple):
 
     records: int
     size: int  # bytes of the body; of the end mark: records of the pack
-    check: bytes  # of the body; of the end mark: of the checks and sizes before it
+    checks: bytes  # of the body, and of the records; of the end mark: of the checks and sizes before it
     at: int = 0  # where a file has the body
     first: int = 0  # number of the first record
 
     def to_bytes(self) -> bytes:
         """All but the body."""
-        head = encode_number(self.records) + encode_number(self.size) + self.check
+        head = encode_number(self.records) + encode_number(self.size) + self.checks
         return head + _check(head)[:1]
 
 
@@ -83,7 +85,7 @@ class _Ending:
 
     def add(self, segment: Segment) -> None:
         """Take one more; raises LimitError."""
-        self.records += segment.records
+        self.records += segment.records if segment.records != PASSED_OVER else 0
         self._segments += 1
         if self._segments > MAX_SEGMENTS:
             raise LimitError(f"a pack has {MAX_SEGMENTS} segments at most: pack its records anew")
@@ -93,9 +95,9 @@ class _Ending:
         return Segment(0, self.records, self._check.to_bytes(4, "little"))
 
 
-def new_segment(records: int, body: bytes) -> tuple[Segment, bytes]:
-    """A segment, and its body."""
-    return Segment(records, len(body), _check(body)), body
+def new_segment(records: int, body: bytes, check: int) -> tuple[Segment, bytes]:
+    """A segment, and its body. check: of the records, see `RecordCoder.check`."""
+    return Segment(records, len(body), _check(body) + check.to_bytes(_CHECK, "little")), body
 
 
 def pack_bytes(header: Header, segments: Iterable[tuple[Segment, bytes]]) -> Iterator[bytes]:
@@ -154,22 +156,41 @@ def read_header(file: IO[bytes]) -> Header:
         raise FormatError("damaged pack: its header")
     if flags & ~(NAMED | UNORDERED | UNTERMINATED):
         raise VersionError("a pack made by a newer vaezip: update vaezip to read it")
-    if not 1 <= group <= MAX_GROUP or len(external) not in (0, 8) or (dictionary and external):
+    header = Header(flags, separator, fingerprint, group, terminator, ended, dictionary, external)
+    if not _has_a_meaning(header):
         raise FormatError("damaged pack: its header")
-    return Header(flags, separator, fingerprint, group, terminator, ended, dictionary, external)
+    return header
+
+
+def _has_a_meaning(header: Header) -> bool:
+    """Whether all is within its limits, and what says nothing is as writers leave it."""
+    named, unordered, unterminated = (header.flags & flag for flag in (NAMED, UNORDERED, UNTERMINATED))
+    return (
+        1 <= header.group <= (1 if unordered else MAX_GROUP)
+        and len(header.external) in (0, 8)
+        and not (header.dictionary and header.external)
+        and (bool(header.dictionary) or header.terminator == header.ended == 0)
+        and not (unterminated and (named or unordered))
+        and not (named and header.separator)
+    )
 
 
 def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
-    """All segments of the pack that has this header; raises FormatError, TruncatedError, LimitError."""
+    """All segments of the pack that has this header, also those that are to be passed over.
+
+    Raises FormatError, TruncatedError, LimitError.
+    """
     at, end = len(header.to_bytes()), file.seek(0, os.SEEK_END)
     segments, ending = list[Segment](), _Ending(header.to_bytes())
     while (segment := _read_segment(file, at, ending.records)).records:
-        if segment.records > MAX_RECORDS or segment.size > MAX_BODY:
+        if segment.records > PASSED_OVER or segment.size > MAX_BODY:
             raise LimitError("a segment of the pack is larger than any writer makes it")
+        if segment.records == PASSED_OVER and any(segment.checks[_CHECK:]):
+            raise FormatError("damaged pack: a checksum of records where there are none")
         segments.append(segment)
         ending.add(segment)
         at = segment.at + segment.size
-    if segment.to_bytes() != ending.mark().to_bytes():
+    if segment.to_bytes() != ending.mark().to_bytes() or (header.flags & UNTERMINATED and not ending.records):
         raise FormatError("damaged pack: its segments are not those that its end speaks of")
     if segment.at != end:
         raise FormatError("damaged pack: something follows its end")
@@ -180,17 +201,18 @@ def _read_segment(file: IO[bytes], at: int, first: int) -> Segment:
     file.seek(at)
     part = f"the header of the segment that begins with record {first}"
     reader = _Checked(file, part)
-    records, size, check = reader.number(), reader.number(), reader.read(_CHECK)
+    records, size = reader.number(), reader.number()
+    checks = reader.read(2 * _CHECK if records else _CHECK)
     if reader.read(1) != _check(reader.data[:-1])[:1]:
         raise FormatError(f"damaged pack: {part}")
-    return Segment(records, size, check, at + reader.position, first)
+    return Segment(records, size, checks, at + reader.position, first)
 
 
 def read_body(file: IO[bytes], segment: Segment) -> bytes:
     """A segment's bytes; raises FormatError if they are damaged."""
     file.seek(segment.at)
     body = ByteReader(file).read(segment.size)
-    if _check(body) != segment.check:
+    if _check(body) != segment.checks[:_CHECK]:
         which = numbers(segment.first, segment.records)
         raise FormatError(f"damaged pack: the checksum of {which} disagrees")
     return body
@@ -199,6 +221,13 @@ def read_body(file: IO[bytes], segment: Segment) -> bytes:
 def numbers(first: int, count: int) -> str:
     """How messages call so many records."""
     return f"record {first}" if count == 1 else f"records {first} to {first + count - 1}"
+
+
+def check_records(segment: Segment, check: int) -> None:
+    """Raise IntegrityError unless a segment's records, of that checksum, are those that were packed."""
+    if check.to_bytes(_CHECK, "little") != segment.checks[_CHECK:]:
+        which = numbers(segment.first, segment.records)
+        raise IntegrityError(f"checksum mismatch: {which} cannot be decoded to what was packed")
 
 
 class _Checked(ByteReader):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 
 from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
@@ -13,7 +12,8 @@ from vaezip.meter import Ticker
 from vaezip.pack import layout
 from vaezip.pack.coder import RecordCoder, record_coder
 from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header, Segment
-from vaezip.pack.unordered import Record
+from vaezip.pack.names import check_name, encode_name
+from vaezip.pack.unordered import Record, room
 from vaezip.stream import compress
 
 _LINE = ord("\n")
@@ -61,6 +61,8 @@ def new_header(
     terminator, ended = (made.terminator, made.ended) if made else (0, 0)
     frame = compress(made.text, model=known) if made else b""
     external = read.fingerprint[:8] if read else b""
+    if unordered:
+        group = 1  # all of a segment are coded together
     return Header(flags, separator, known.fingerprint[:8], group, terminator, ended, frame, external)
 
 
@@ -73,7 +75,7 @@ def segments_of(
     """
     if header.flags & UNORDERED:
         for part in _parts(records):
-            yield layout.new_segment(len(part), coder.encode_set(part, tick))
+            yield layout.new_segment(len(part), coder.encode_set(part, tick), coder.check(sorted(part)))
         return
     step = _SEGMENT // header.group * header.group
     for at in range(0, len(records), step):
@@ -82,26 +84,19 @@ def segments_of(
         for i in range(0, len(part), group):
             payloads.append(coder.encode(part[i : i + group]))
             tick(len(part[i : i + group]))
-        yield layout.new_segment(len(part), layout.ordered_body(payloads))
+        yield layout.new_segment(len(part), layout.ordered_body(payloads), coder.check(part))
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """As many at once as a reader takes."""
     begin = size = 0
     for at, record in enumerate(records):
-        size += sum(map(len, record))
+        size += room(record)
         if size > layout.MAX_CONTENT or at - begin == MAX_RECORDS:
             yield records[begin:at]
-            begin, size = at, sum(map(len, record))
+            begin, size = at, room(record)
     if records:
         yield records[begin:]
-
-
-def check_name(name: bytes) -> None:
-    """Raise ValueError for a name under which no record can be unpacked."""
-    parts = name.split(b"/")
-    if b"\0" in name or not {b"", b".", b".."}.isdisjoint(parts):
-        raise ValueError("the name of a record is that of a file below some folder")
 
 
 def pack_records(
@@ -123,7 +118,7 @@ def pack_records(
     Raises ModelError, DictionaryError, LimitError, ValueError.
     """
     if isinstance(records, dict):
-        rows: list[Record] = [(os.fsencode(name), _flat(content)) for name, content in records.items()]
+        rows: list[Record] = [(encode_name(name), _flat(content)) for name, content in records.items()]
         for name, _ in rows:
             check_name(name)
     else:

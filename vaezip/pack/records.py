@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, overload
 
@@ -14,7 +14,8 @@ from vaezip.errors import FormatError, IntegrityError, LimitError
 from vaezip.known_models import ModelLike, Models
 from vaezip.pack import layout
 from vaezip.pack.coder import record_coder
-from vaezip.pack.layout import NAMED, UNORDERED, Payloads, Segment
+from vaezip.pack.layout import NAMED, PASSED_OVER, UNORDERED, Payloads, Segment
+from vaezip.pack.names import decode_name
 from vaezip.pack.unordered import Record
 
 MAX_NAMES = 256 << 20
@@ -36,9 +37,10 @@ class Records(Sequence[bytes]):
         """file: a path, or a binary stream that can seek, which is not closed.
 
         model, dictionary: the only ones to use; by default those which the pack names. max_segment_size:
-        bytes that records without an order may have, which are decoded together; reading them raises
-        LimitError if they have more. Raises OSError if the file cannot be opened, FormatError (or
-        VersionError, TruncatedError) if it is no pack, ModelMismatchError, DictionaryError.
+        bytes that records without an order may have, which are decoded together, each text (a name or a
+        content) counting for one more; reading them raises LimitError if they have more. Raises OSError if
+        the file cannot be opened, FormatError (or VersionError, TruncatedError) if it is no pack,
+        ModelMismatchError, DictionaryError.
         """
         self._most = max_segment_size
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
@@ -46,7 +48,8 @@ class Records(Sequence[bytes]):
         try:
             self._file.seek(0)
             self.header = layout.read_header(self._file)
-            self._segments = layout.read_segments(self._file, self.header)
+            segments = layout.read_segments(self._file, self.header)
+            self._segments = [segment for segment in segments if segment.records != PASSED_OVER]
             self._coder = record_coder(self.header, model, dictionary)
         except BaseException:
             self.close()
@@ -76,41 +79,68 @@ class Records(Sequence[bytes]):
     def __getitem__(self, which: int | str | slice) -> bytes | list[bytes]:
         """By number, or by name: KeyError if there is none of that name, IndexError if there are fewer.
 
-        Raises FormatError if the pack is damaged, and LimitError if there are too many names to find one.
+        Raises FormatError if the pack is damaged, IntegrityError if the record was decoded with all others of
+        its segment, which are not what was packed, and LimitError if there are too many names to find one.
         """
         if isinstance(which, slice):
             return [self[number] for number in range(*which.indices(len(self)))]
         if isinstance(which, str):
-            return self[self._by_name()[which]]
-        number = which + len(self) if which < 0 else which
-        if not 0 <= number < len(self):
-            raise IndexError("there are fewer records")
-        return self.record(number)[-1]
+            return self[self.numbers()[which]]
+        return self.record(which)[-1]
+
+    def __contains__(self, what: object) -> bool:
+        """Whether a record has that name (str), or that content; raises as `[]`."""
+        if isinstance(what, str):
+            return bool(self.header.flags & NAMED) and what in self.numbers()
+        return super().__contains__(what)
 
     def __iter__(self) -> Iterator[bytes]:
         return (record[-1] for record in self.records())
 
     def names(self) -> list[str]:
         """Of all records, each once; empty if they have none. Of several of one name, the last one counts."""
-        return list(self._by_name()) if self.header.flags & NAMED else []
+        return list(self.numbers()) if self.header.flags & NAMED else []
 
     def records(self) -> Iterator[Record]:
-        """All of them: (content,), or (name, content)."""
-        return map(self.record, range(len(self)))
+        """All of them: (content,), or (name, content).
+
+        Raises FormatError if the pack is damaged, and IntegrityError, before a segment's last records, if
+        its records are not those that were packed.
+        """
+        for segment in self._segments:
+            check, end = 0, segment.first + segment.records
+            for first in range(segment.first, end, self._step(segment)):
+                group = self._group(segment, first)
+                check = self._coder.check(group, check)
+                if first + len(group) == end:
+                    layout.check_records(segment, check)
+                yield from group
+                del group  # so that memory holds one part at a time, here as in `_group`
 
     def record(self, number: int) -> Record:
-        """One of them."""
+        """One of them, of that number, as in `[]`; raises IndexError if there are fewer."""
+        if number < 0:
+            number += len(self)
+        if not 0 <= number < len(self):
+            raise IndexError("there are fewer records")
         segment = self._segments[bisect_right(self._segments, number, key=lambda one: one.first) - 1]
-        group = self.header.group
-        if self.header.flags & UNORDERED:
-            first, count = segment.first, segment.records
-        else:
-            first = number - (number - segment.first) % group
-            count = min(group, segment.first + segment.records - first)
+        first = number - (number - segment.first) % self._step(segment)
+        return self._group(segment, first)[number - first]
+
+    def _step(self, segment: Segment) -> int:
+        """How many records are coded together."""
+        return segment.records if self.header.flags & UNORDERED else self.header.group
+
+    def _group(self, segment: Segment, first: int) -> list[Record]:
+        """Records that are coded together, from the first one on."""
         if self._decoded[0] != first:
-            self._decoded = -1, []  # so that memory holds one part at a time
-            self._decoded = first, self._decode(segment, first, count)
-        return self._decoded[1][number - first]
+            self._decoded = -1, []
+            count = min(self._step(segment), segment.first + segment.records - first)
+            group = self._decode(segment, first, count)
+            if count == segment.records:
+                layout.check_records(segment, self._coder.check(group))
+            self._decoded = first, group
+        return self._decoded[1]
 
     def _decode(self, segment: Segment, first: int, count: int) -> list[Record]:
         """Records of a segment that are coded together."""
@@ -133,12 +163,13 @@ class Records(Sequence[bytes]):
             self._payloads = segment.first, payloads
         return payloads
 
-    def _by_name(self) -> dict[str, int]:
+    def numbers(self) -> Mapping[str, int]:
+        """By name, the number of the last record of that name; raises KeyError if they have none."""
         if not self.header.flags & NAMED:
             raise KeyError("the records of this pack have no names")
         if self._numbers is None:
             numbers, left = dict[str, int](), MAX_NAMES
-            for number, name in enumerate(map(os.fsdecode, self._names())):
+            for number, name in enumerate(map(decode_name, self._names())):
                 left -= sys.getsizeof(name) + _ENTRY
                 if left < 0:
                     raise LimitError(

@@ -21,6 +21,11 @@ from vaezip.mixing.predictor import Predictor, decode_symbols
 Record = tuple[bytes, ...]
 
 
+def room(texts: Sequence[bytes]) -> int:
+    """Bytes of texts as limits count them: one more for each, since a text of none takes time as well."""
+    return sum(len(text) + 1 for text in texts)
+
+
 class StackDecoder:
     """An ANS stack as texts are decoded from it."""
 
@@ -64,8 +69,8 @@ def decode_set(data: bytes, count: int, pop: Callable[[StackDecoder], Record]) -
         insort(found, record)
         first, end = bisect_left(found, record), bisect_right(found, record)
         _push(stack, *_share(first, end, len(found)))
-    if stack.bits():
-        raise FormatError("damaged pack: bits are left over")
+    if stack.single() != 0:
+        raise FormatError("damaged pack: something is left on the stack")
     return found
 
 

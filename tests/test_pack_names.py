@@ -1,0 +1,101 @@
+"""Names of records: the same on every machine, and no way out of the folder that they are unpacked into."""
+
+from __future__ import annotations
+
+import ntpath
+import posixpath
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TINY, Run
+from hypothesis import given
+from hypothesis import strategies as st
+from test_packs import opened, packed
+
+from vaezip.pack.coder import record_coder
+from vaezip.pack.layout import pack_bytes
+from vaezip.pack.names import decode_name, encode_name, file_name, record_name
+from vaezip.pack.packing import new_header, segments_of
+
+
+def hostile(records: list[tuple[bytes, ...]], **options: Any) -> bytes:
+    """A pack of records that are looked at by nobody."""
+    header = new_header(records, model=TINY, dictionary_size=0, **options)
+    return b"".join(pack_bytes(header, segments_of(records, header, record_coder(header, TINY))))
+
+
+def test_no_record_leads_out_of_the_folder(run: Run, tmp_path: Path) -> None:
+    env = {"VAEZIP_MODEL_PATH": str(TINY.parent)}
+    for name in ("../evil", "/tmp/evil", "a/../../evil", "", "a//b", "."):
+        with pytest.raises(ValueError, match="below some folder"):
+            packed({name: b"content"})
+        (tmp_path / "x.vzp").write_bytes(hostile([(name.encode(), b"content")], named=True))
+        result = run("unpack", "x.vzp", "--output-dir", "there", env=env)
+        assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
+    assert not (tmp_path / "evil").exists()
+    assert not list(tmp_path.glob("there/**/*"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..\\..\\evil.txt",
+        "a\\b",
+        "C:\\evil",
+        "C:evil",
+        "C:/evil",
+        "a:stream",
+        "a/b:stream",
+        "\\\\server\\share",
+        "NUL",
+        "con.txt",
+        "a/Aux",
+        "COM1 .x",
+        "lpt9/b",
+        "COM¹",
+        "CONIN$",
+        ".. ",
+        ".../x",
+        "a. /x",
+        "ends.",
+    ],
+)
+def test_no_record_leads_out_of_the_folder_on_windows(name: str) -> None:
+    assert file_name(name.encode(), posixpath) == name
+    with pytest.raises(ValueError, match="something else"):
+        file_name(name.encode(), ntpath)
+
+
+def test_names_of_files_are_the_same_everywhere() -> None:
+    for name in ("a", "a/b c/.d", "größer/日本", "console/com0/nul_/x.con", "a\udcff", "-", "..a/b..c"):
+        encoded = encode_name(name)
+        assert decode_name(encoded) == file_name(encoded, posixpath) == name
+        assert file_name(encoded, ntpath) == name.replace("/", "\\")
+        for path in (posixpath, ntpath):
+            assert record_name(file_name(encoded, path), path) == encoded
+    for file in ("C:\\a\\b", "..\\a\\.\\b", "C:a/b", "\\\\server\\share\\a\\b", "x\\..\\a\\b"):
+        assert record_name(file, ntpath) == b"a/b"
+    for file in ("/a/b", "../a/./b", "a//b", "x/../a/b"):
+        assert record_name(file, posixpath) == b"a/b"
+    for path in (posixpath, ntpath):
+        for name in (b"../evil", b"/evil", b"", b"a//b", b".", b"a/..", b"nul\0"):
+            with pytest.raises(ValueError, match="below some folder"):
+                file_name(name, path)
+
+
+@given(st.binary(max_size=12))
+def test_every_name_comes_back(name: bytes) -> None:
+    assert encode_name(decode_name(name)) == name
+
+
+def test_names_do_not_depend_on_the_machine(run: Run, tmp_path: Path) -> None:
+    """But those of files may be written in another way on each."""
+    name = "größer"
+    data = packed({name: b"content"})
+    assert opened(data).record(0) == (name.encode(), b"content")
+    (tmp_path / "x.vzp").write_bytes(data)
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert run("get", "-m", TINY, "x.vzp", name, env=env).stdout == b"content"
+    with pytest.raises(ValueError, match="surrogates"):
+        packed({"\ud800": b"content"})
