@@ -102,6 +102,7 @@ def test_the_recipes_for_looking_into_files_work(shell: str, sh: Run, tmp_path: 
         ("vaezip bench --models large,stan", "large,standard"),
         ("vaezip --filelist=oth", "other"),
         ("vaezip --armour=base4", "base45"),
+        ("vaezip --output-dir=subf", "subfolder"),
         ("vzcat no", "notes.txt.vz"),
         ("vzcat --max-o", "--max-output"),
     ],
@@ -112,6 +113,7 @@ def test_shells_complete_commands_options_and_files(
 ) -> None:
     for name in ("notes.txt.vz", "other"):
         (tmp_path / name).touch()
+    (tmp_path / "subfolder").mkdir()
     folder, program = ROOT / "docs" / "completion" / shell, typed.split()[0]
     if shell == "fish":
         completed = sh(f"source {folder}/{program}.fish; complete -C '{typed}'", shell="fish").stdout.decode()
