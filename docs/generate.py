@@ -17,14 +17,17 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete
 from click.testing import CliRunner
 
 import vaezip
-from vaezip.cli import cli
+from vaezip.cli import cli, programs
 
 DOCS = Path(__file__).parent
-EXIT_CODES = "0, done; 1, an error; 2, a warning (a file was passed over); 130, interrupted."
+EXIT_CODES = (
+    "0, done; 1, an error; 2, a warning (a file was passed over). What a signal ends is ended by the signal "
+    "itself, as a shell sees by 130 after Ctrl-C."
+)
 ENVIRONMENT = {
     "VAEZIP_MODEL": "The model to compress with, where neither --model nor a level says which. With -d and "
     "-t it is one of those at hand, and a file may be of another.",
-    "VAEZIP_THREADS": "As --threads, which goes before it.",
+    "VAEZIP_THREADS": "How many blocks to work on at once, where --threads does not say.",
     "VAEZIP_MODEL_PATH": "The folders where models and dictionaries have names, instead of "
     "~/.local/share/vaezip/models.",
     "VAEZIP_ENGINE": "Who computes: the name of an engine, such as python. All give the same bytes.",
@@ -36,20 +39,26 @@ def generated() -> dict[Path, str]:
     return {
         DOCS / "cli.md": command_line_page(),
         DOCS / "man" / "vaezip.1": manual(),
-        DOCS / "man" / "vzcat.1": ".so man1/vaezip.1\n",
-        DOCS / "completion" / "bash" / "vaezip": _completion(BashComplete),
-        DOCS / "completion" / "zsh" / "_vaezip": _completion(ZshComplete),
-        DOCS / "completion" / "fish" / "vaezip.fish": _completion(FishComplete),
+        DOCS / "man" / "vzcat.1": manual_of_vzcat(),
+        **{DOCS / "completion" / "bash" / name: _completion(BashComplete, name) for name in programs},
+        **{DOCS / "completion" / "zsh" / f"_{name}": _completion(ZshComplete, name) for name in programs},
+        **{
+            DOCS / "completion" / "fish" / f"{name}.fish": _completion(FishComplete, name)
+            for name in programs
+        },
     }
 
 
 def command_line_page() -> str:
     """The page with the help of every command."""
-    parts = ["# The command line\n\nWhat `vaezip --help` and `vaezip COMMAND --help` print.\n"]
-    for name in ["", *sorted(cli.commands)]:
-        words = [name] if name else []
-        shown = CliRunner().invoke(cli, [*words, "--help"], prog_name="vaezip", max_content_width=100).output
-        parts.append(f"## {' '.join(['vaezip', *words])}\n\n```text\n{shown}```\n")
+    parts = [
+        "# The command line\n\nWhat `vaezip --help`, `vaezip COMMAND --help` and `vzcat --help` print.\n"
+    ]
+    for program, *words in [["vaezip"], *(["vaezip", name] for name in sorted(cli.commands)), ["vzcat"]]:
+        call = CliRunner().invoke(
+            programs[program], [*words, "--help"], prog_name=program, max_content_width=100
+        )
+        parts.append(f"## {' '.join([program, *words])}\n\n```text\n{call.output}```\n")
     variables = (
         textwrap.fill(f"- `{name}`: {text}", 120, subsequent_indent="  ", break_on_hyphens=False)
         for name, text in ENVIRONMENT.items()
@@ -59,8 +68,8 @@ def command_line_page() -> str:
     return "\n".join(parts)
 
 
-def _completion(shell: type[BashComplete | ZshComplete | FishComplete]) -> str:
-    script = shell(cli, {}, "vaezip", "_VAEZIP_COMPLETE")
+def _completion(shell: type[BashComplete | ZshComplete | FishComplete], name: str) -> str:
+    script = shell(programs[name], {}, name, f"_{name.upper()}_COMPLETE")
     return script.source_template % script.source_vars()
 
 
@@ -70,9 +79,9 @@ def manual() -> str:
     own = _options(face, cli.face)
     lines = [
         f'.TH VAEZIP 1 "" "vaezip {vaezip.__version__}" "User Commands"',
-        *(".SH NAME", r"vaezip, vzcat \- compress text losslessly with a trained model"),
+        *(".SH NAME", r"vaezip \- compress text losslessly with a trained model"),
         *(".SH SYNOPSIS", r".B vaezip", "[OPTIONS] [FILES]...", ".br"),
-        *(".B vaezip", "COMMAND [OPTIONS] ...", ".br", ".B vzcat", "[OPTIONS] [FILES]..."),
+        *(".B vaezip", "COMMAND [OPTIONS] ..."),
         *(".SH DESCRIPTION", *_paragraphs(cli.face.help or "")),
         *(".SH OPTIONS", *itertools.chain(*own)),
         *(".SH COMMANDS", r"Options that \fBvaezip\fR itself has mean the same and are not repeated."),
@@ -82,12 +91,30 @@ def manual() -> str:
         usage = " ".join(command.collect_usage_pieces(ctx))
         lines += [f".SS {_roff(f'vaezip {name} {usage}')}", *_paragraphs(command.help or "")]
         lines += itertools.chain(*(option for option in _options(ctx, command) if option not in own))
-    lines.append(".SH ENVIRONMENT")
+    return "\n".join([*lines, *_ending("vzcat", "gzip", "tar", "xz", "zstd")]) + "\n"
+
+
+def manual_of_vzcat() -> str:
+    """vzcat(1), likewise."""
+    command = programs["vzcat"]
+    lines = [
+        f'.TH VZCAT 1 "" "vaezip {vaezip.__version__}" "User Commands"',
+        *(".SH NAME", r"vzcat \- show what vaezip has compressed"),
+        *(".SH SYNOPSIS", r".B vzcat", "[OPTIONS] [FILES]..."),
+        *(".SH DESCRIPTION", *_paragraphs(command.help or "")),
+        *(".SH OPTIONS", *itertools.chain(*_options(click.Context(command, info_name="vzcat"), command))),
+    ]
+    return "\n".join([*lines, *_ending("vaezip", "zcat")]) + "\n"
+
+
+def _ending(*others: str) -> Iterator[str]:
+    """The last sections of a page."""
+    yield ".SH ENVIRONMENT"
     for name, text in ENVIRONMENT.items():
-        lines += [".TP", f".B {name}", _roff(text)]
-    lines += [".SH EXIT STATUS", _roff(EXIT_CODES)]
-    lines += [".SH SEE ALSO", *(f".BR {name} (1)," for name in ("gzip", "tar", "xz")), ".BR zstd (1)"]
-    return "\n".join(lines) + "\n"
+        yield from (".TP", f".B {name}", _roff(text))
+    yield from (".SH EXIT STATUS", _roff(EXIT_CODES), ".SH SEE ALSO")
+    for name in others:
+        yield f".BR {name} (1){',' if name != others[-1] else ''}"
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pty
-import re
 import resource
 import shutil
 import signal
@@ -16,8 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROSE, ROOT, TINY, Run
-from shell import on_terminal
+from conftest import ROOT, TINY, Run
 
 import vaezip
 from vaezip.engine import REFERENCE, chosen
@@ -145,10 +141,60 @@ def test_an_input_is_never_its_own_output(run: Run, text: Path, prose: bytes) ->
     text.with_name("my.vzm").write_bytes(TINY.read_bytes())
     fails(run("compress", "-f", "notes.txt", "-o", "my.vzm", "-m", "my.vzm"), "also an input")
     assert text.with_name("my.vzm").read_bytes() == TINY.read_bytes()
-    text.with_name("notes.txt.vz").write_bytes(b"an input too")
-    fails(run("compress", "-qf", "notes.txt", "notes.txt.vz"), "also an input")
+    for name in ("x.vz", "x.vz.vz"):
+        text.with_name(name).write_bytes(vaezip.compress(name.encode(), model=TINY))
+    fails(run("decompress", "-f", "x.vz.vz", "x.vz"), "also an input (x.vz), refused")
+    assert text.with_name("x").read_bytes() == b"x.vz"
     assert text.read_bytes() == prose[:400]
-    assert text.with_name("notes.txt.vz").read_bytes() == b"an input too"
+
+
+def test_what_is_passed_over_is_no_input_that_is_in_the_way(run: Run, text: Path) -> None:
+    for _ in range(2):
+        run("compress", "-f", *sorted(path.name for path in text.parent.iterdir()))
+        assert sorted(path.name for path in text.parent.iterdir()) == ["notes.txt", "notes.txt.vz"]
+    text.write_bytes(b"changed")
+    fails(run("compress", "-f", "notes.txt", "notes.txt.vz"), "already has the suffix .vz, skipped", code=2)
+    assert run("decompress", "-c", "notes.txt.vz").stdout == b"changed"
+    fails(run("decompress", "-f", "notes.txt", "notes.txt.vz"), "does not end in .vz, skipped", code=2)
+    fails(run("compress", "-f", "notes.txt.vz", "-o", "notes.txt.vz"), "also an input")
+
+
+def test_a_folder_is_no_file_and_only_commands_that_can_take_it_say_how(run: Run, text: Path) -> None:
+    (text.parent / "folder").mkdir()
+    for command in ("compress", "decompress", "test", "list", "pack -o x.vzp", "dict -o x.vzd"):
+        fails(run(*command.split(), "folder"), "is a directory, skipped (-r takes the files in it)", code=2)
+    for command in ("bench", "show", "plot"):
+        result = run(command, "folder")
+        assert (result.returncode, result.stderr) == (2, b"vaezip: folder: is a directory, skipped\n")
+    assert sorted(path.name for path in text.parent.iterdir()) == ["folder", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("x", "give a name with -o"),
+        ("x.vzp", "vaezip unpack reads a pack"),
+        ("x.MSG", "-d --format message reads a message"),
+        ("x.vzd", "-D takes a dictionary"),
+        ("x.vzm", "-m takes a model"),
+    ],
+)
+def test_who_decompresses_something_else_is_told_what_reads_it(
+    name: str, hint: str, run: Run, text: Path
+) -> None:
+    text.rename(text.with_name(name))
+    fails(run("decompress", name), f"{name}: does not end in .vz, skipped ({hint})", code=2)
+
+
+def test_names_that_are_not_utf_8_are_json_nevertheless(run: Run, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xffnotes.vz")
+    (tmp_path / name).write_bytes(vaezip.compress(b"text", model=TINY))
+    for environment in ({}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
+        (row,) = json.loads(run("list", "--json", name, env=environment).stdout)
+        assert (row["name"], row["name_base64"]) == ("\ufffdnotes.vz", "/25vdGVzLnZ6")
+    measured = run("bench", "--json", name)
+    assert json.loads(measured.stdout)[0]["name_base64"] == "/25vdGVzLnZ6"
+    assert b"holds no measurements" not in run("plot", input=measured.stdout).stderr
 
 
 def test_damaged_inputs_leave_nothing_behind(run: Run, text: Path) -> None:
@@ -248,82 +294,6 @@ def test_an_interruption_leaves_nothing_behind(number: signal.Signals, threads: 
     assert [p.name for p in tmp_path.iterdir()] == ["big"]
 
 
-def test_binary_data_do_not_go_to_a_terminal(text: Path) -> None:
-    main, terminal = pty.openpty()
-    command = [sys.executable, "-m", "vaezip", "compress", "-c", "notes.txt", "-m", str(TINY)]
-    result = subprocess.run(
-        command,
-        cwd=text.parent,
-        stdin=terminal,
-        stdout=terminal,
-        stderr=subprocess.PIPE,
-        timeout=60,
-        check=False,
-    )
-    fails(result, "terminal")
-    command[3:5] = ["decompress"]
-    result = subprocess.run(
-        [*command[:4], "-m", str(TINY)],
-        cwd=text.parent,
-        stdin=terminal,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    fails(result, "terminal")
-    os.close(terminal)
-    with contextlib.suppress(OSError):
-        assert os.read(main, 100) == b""
-    os.close(main)
-
-
-@pytest.mark.parametrize("columns", [0, 60, 200])
-def test_a_bar_shows_on_a_terminal_how_far_a_long_file_is(columns: int, tmp_path: Path) -> None:
-    """Also on one that does not know how wide it is, and whatever the environment tells other programs' bars."""
-    (tmp_path / "short").write_bytes(b"done before anybody looks")
-    (tmp_path / ("long" * 20)).write_bytes((PROSE * 7)[:200_000])
-    command = [sys.executable, "-m", "vaezip", "-fT1", "--block-size", "1K", "-m", str(TINY)]
-    command += ["short", "long" * 20]
-    env = {**os.environ, "TQDM_DISABLE": "1", "TQDM_NCOLS": "many"}
-    shown = on_terminal(command, {"stderr"}, columns, cwd=tmp_path, env=env).stdout.decode()
-    states = [state for state in shown.split("\r") if state.strip()]
-    percent = [int(state.split("%")[0].split()[-1]) for state in states]
-    assert len(set(percent)) > 1
-    assert percent == sorted(percent)
-    for state in states:
-        assert re.match(r"2/2 \.\.\.\w*long: +\d+%\|", state)
-        assert re.search(r"\[\d\d:\d\d<\d\d:\d\d, +[\d.]+k?B/s\]$", state)
-        assert len(state) <= (columns or 80)
-    assert shown.endswith("\r" + " " * len(states[-1]) + "\r")
-
-
-def test_there_is_no_bar_where_nobody_wants_one(text: Path) -> None:
-    text.write_bytes(text.read_bytes() * 20)
-    command = [sys.executable, "-m", "vaezip", "-fT1", "--block-size", "1K", "-m", str(TINY), "notes.txt"]
-    for arguments, streams in (([*command, "-q"], {"stderr", "stdout"}), (command, {"stdout"})):
-        result = on_terminal(arguments, streams, cwd=text.parent)
-        assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
-
-
-def test_a_warning_does_not_run_into_the_bar(tmp_path: Path) -> None:
-    """It comes at the end of the work, while there is a bar."""
-    (tmp_path / "warn.py").write_text(
-        "import sys, time\n"
-        "from vaezip.cli.report import Report\n"
-        "report = Report(quiet=False)\n"
-        "with report.progress(None, 1, 1) as tick:\n"
-        "    time.sleep(0.3)\n"
-        "    tick(1000)\n"
-        "    report.warn('what was meant')\n"
-        "sys.exit(report.exit_code)\n"
-    )
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = on_terminal([sys.executable, str(tmp_path / "warn.py")], {"stderr"}, env=env)
-    assert result.returncode == 2
-    bar, blank, line = result.stdout.decode().split("\n")[0].split("\r")[1:4]
-    assert (bar[:2], blank.strip(), line) == ("-:", "", "vaezip: what was meant")
-
-
 def test_a_closed_pipe_is_no_crash(tmp_path: Path, text: Path) -> None:
     command = f"{sys.executable} -m vaezip decompress -c big.vz -m {TINY} | head -c 1 > /dev/null; exit ${{PIPESTATUS[0]}}"
     (tmp_path / "big.vz").write_bytes(vaezip.compress(os.urandom(400_000), model=TINY))
@@ -359,6 +329,16 @@ def test_verbose_and_quiet(run: Run, text: Path) -> None:
     for arguments in ((), ("-q",)):
         checked = run("test", *arguments, "notes.txt.vz")
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def test_the_later_of_quiet_and_verbose_counts(run: Run, text: Path) -> None:
+    (text.parent / "folder").mkdir()
+    for flags, verbose in (("-v -q", False), ("-q -v", True), ("-qv", True), ("-vq", False)):
+        said = run("compress", "-f", *flags.split(), "folder", "notes.txt").stderr.decode().splitlines()
+        assert len(said) == 2 * verbose
+        assert bool(run("test", *flags.split(), "notes.txt.vz").stdout) == verbose
+    (text.parent / "x.vz").mkdir()
+    assert run("list", "-q", "x.vz").stderr == b""
 
 
 def test_usage_errors_are_errors(run: Run) -> None:

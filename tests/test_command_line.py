@@ -262,6 +262,19 @@ def test_numbers_that_are_plain_are_taken(sh: Run, tmp_path: Path) -> None:
         assert sh(f"vaezip sample --length 3 --seed 007 {options}").returncode == 0
 
 
+def test_a_number_below_zero_is_a_record_and_no_option(sh: Run, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"one\ntwo\nthree\n")
+    (tmp_path / "-1").write_bytes(b"a file")
+    (tmp_path / "0").write_bytes(b"named 0")
+    ends(sh("vaezip pack -q a -o a.vzp && vaezip get a.vzp -1 0 -3"), 0, b"three\none\none\n")
+    ends(sh("vaezip get -2 a.vzp"), 1, b"", "-2: No such file")
+    ends(sh(f"vaezip get a.vzp -m '{TINY}' -2 && vaezip get a.vzp 1 -- -1"), 0, b"two\ntwo\nthree\n")
+    for option in ("--modle", "-x", "-1x", "--"):
+        assert sh(f"vaezip get a.vzp {option}").returncode == 1
+    ends(sh("vaezip get a.vzp --modle 1"), 1, b"", "--modle")
+    ends(sh("vaezip pack -q --records files ./-1 a 0 -o b.vzp && vaezip get b.vzp -1 0"), 0, b"a filenamed 0")
+
+
 def test_a_limit_on_the_output(run: Run, tmp_path: Path) -> None:
     (tmp_path / "zeros.vz").write_bytes(vaezip.compress(bytes(100_000), model=TINY))
     (tmp_path / "small.vz").write_bytes(vaezip.compress(b"text", model=TINY))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,23 @@ def test_a_level_chooses_the_model(sh: Run, text: Path) -> None:
         ends(sh("vaezip -d9 | cmp - in", input=blob), 0)
 
 
+def test_a_level_chooses_the_model_of_a_message_on_both_sides(sh: Run, text: Path) -> None:
+    for level, other in (
+        ("-7", "-6"),
+        ("-1", "--best"),
+        ("-9 -m standard", "-7 -m standard"),
+        ("-2", "-m standard"),
+    ):
+        assert sh(
+            f"vaezip {level} --format message -f in && vaezip -d {level} --format message -c in.msg"
+        ).stdout == (text.read_bytes())
+        back = sh(f"vzcat {other} --format message in.msg").stdout
+        assert (back == text.read_bytes()) == ("standard" in other)
+    ends(sh("vaezip decompress --format message -2 -c in.msg"), 0, text.read_bytes())
+    tiny = sh("vaezip --format message -c in").stdout
+    ends(sh("vaezip -d --format message -c", input=tiny), 0, text.read_bytes())
+
+
 def test_a_level_chooses_the_block_size(sh: Run, tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(random.Random(0).randbytes(1200 << 10))  # stored, which is quick
     for levels, blocks in (("-6", 3), ("-7", 3), ("-8", 2), ("-9", 1), ("-9 --block-size 600K", 2)):
@@ -101,6 +119,37 @@ def test_the_last_of_several_modes_counts(sh: Run, text: Path, prose: bytes) -> 
     assert b" 300 " in sh("cat > in.vz; vaezip -t -d -l in.vz", input=blob).stdout
 
 
+ACCEPTED = (  # as it would change nothing, or nobody expects it to
+    *("-l -9", "-l -c", "-l -f", "-l -k", "-l -T2", "-l -n", "-l --block-size 1K", "-l -m standard", "-l -v"),
+    *("-t -9", "-t -c", "-t -f", "-t -k", "-t -n", "-t --block-size 1K"),
+    *("-d -9c", "-d -cn", "-dc --block-size 1K", "-dc -k", "-d -c -r", "-dkc -f"),
+)
+REFUSED = (  # as somebody would miss what it asks for
+    *("-t --rm", "-t -o x", "-t --output-dir x", "-t --json", "-t --format message", "-t --check 1"),
+    *("-t --armour base45", "-t -0", "-l --rm", "-l -o x", "-l --output-dir x", "-l --max-output 1M"),
+    *("-l --format message", "-l --check 1", "-l --armour base45", "-l -0"),
+    *("-d --json", "-d --check 1", "-d --armour base45", "-d -k --rm", "-d -c --rm", "-d -c -o x", "-d -0"),
+    *("-z --json", "--json", "--check 1", "--armour base45", "--max-output 1M", "-k --rm", "-c --rm", "-0"),
+    *("-c -o x", "-c --output-dir x", "-o x --output-dir x"),
+)
+
+
+def test_options_that_change_nothing_are_accepted(sh: Run, text: Path) -> None:
+    ends(sh("vaezip in"), 0)
+    for options in ACCEPTED:
+        result = sh(f"vaezip {options} in.vz")
+        assert (result.returncode, result.stderr) == (0, b""), options
+    assert sorted(os.listdir(text.parent)) == ["in", "in.vz"]
+
+
+def test_options_that_would_be_missed_are_refused(sh: Run, text: Path) -> None:
+    ends(sh("vaezip in"), 0)
+    for options in REFUSED:
+        result = sh(f"vaezip {options} {'in.vz' if options[0:2] in ('-t', '-l', '-d') else 'in'}")
+        assert (result.returncode, result.stdout, result.stderr.count(b"\n")) == (1, b"", 1), options
+    assert sorted(os.listdir(text.parent)) == ["in", "in.vz"]
+
+
 def test_a_bound_of_the_output_is_about_decompressing(sh: Run, text: Path) -> None:
     before = sorted(text.parent.iterdir())
     for mode in ("", "-z", "-l"):
@@ -115,6 +164,20 @@ def test_without_files_it_is_a_filter(sh: Run, prose: bytes) -> None:
     ends(sh("vaezip - | vaezip -d -", input=prose[:300]), 0, prose[:300])
     ends(sh("vaezip < /dev/null | vaezip -dc"), 0)
     ends(sh("vaezip -q -T1 | vzcat", input=prose[:300]), 0, prose[:300])
+
+
+def test_vzcat_has_a_help_of_its_own_and_writes_no_file(sh: Run, text: Path, prose: bytes) -> None:
+    shown = sh("vzcat -h").stdout
+    assert shown.startswith(b"Usage: vzcat [OPTIONS] [FILES]...")
+    for word in (b"--rm", b"--output", b"--list", b"Commands:", b"--force"):
+        assert word not in shown
+    assert sh("vzcat --version").stdout.startswith(b"vaezip ")
+    ends(sh("vaezip in && mv in.vz blob && vzcat -dcfkn9 blob"), 0, prose[:300])
+    for options in ("-o x", "--rm", "-z", "-l", "-t", "--output-dir x"):
+        result = sh(f"vzcat {options} blob")
+        assert (result.returncode, result.stdout) == (1, b"")
+        assert result.stderr.endswith(b"(see vzcat --help)\n")
+    assert sorted(os.listdir(text.parent)) == ["blob", "in"]
 
 
 def test_a_dash_among_files_is_standard_input(sh: Run, text: Path, prose: bytes) -> None:
@@ -219,7 +282,7 @@ def test_a_file_that_is_missing_is_no_misspelt_command(sh: Run, text: Path) -> N
 def test_there_are_levels_from_1_to_9(sh: Run, text: Path) -> None:
     for line in ("-0 in", "-10 in", "in -20c", "compress -10 in", "-d -10 in.vz"):
         ends(sh(f"vaezip {line}"), 1, b"", "levels go from -1 to -9")
-    ends(sh("vaezip decompress -0 in"), 1, b"", "vaezip: -0 is about the names in a --filelist")
+    ends(sh("vaezip test -0 in"), 1, b"", "vaezip: -0 is about the names in a --filelist")
     assert os.listdir(text.parent) == ["in"]
     ends(sh("printf 'in\\0' | vaezip -10c --filelist -"), 0, sh("vaezip -1c in").stdout)
 
@@ -230,7 +293,13 @@ def test_the_environment_gives_model_and_threads(sh: Run, text: Path, programs: 
     assert standard == sh("vaezip -m standard -c in").stdout != blob
     ends(sh("VAEZIP_THREADS=2 vaezip -c in"), 0, blob)
     ends(sh("VAEZIP_THREADS= VAEZIP_MODEL=standard vaezip -c in"), 0, standard)
-    ends(sh("VAEZIP_THREADS=many vaezip -c in"), 1, b"", "VAEZIP_THREADS")
+    ends(sh("VAEZIP_THREADS=many vaezip -c in"), 1, b"", "(env var: 'VAEZIP_THREADS'): 'many' is not a whole")
+    ends(
+        sh("VAEZIP_THREADS=2 vaezip -T many -c in"),
+        1,
+        b"",
+        "'-T' / '--threads': 'many' is not a whole number",
+    )
     ends(sh("VAEZIP_THREADS=many vaezip -T1 -c in"), 0, blob)
     for model, problem in (("missing.vzm", "no such file"), ("in", "not a vaezip model"), (".", "")):
         wrong = sh(f"VAEZIP_MODEL={model} vaezip -c in in in")
@@ -251,4 +320,8 @@ def test_on_a_terminal_it_shows_its_help_and_no_binary_data(programs: dict[str, 
     ends(on_terminal([program], {"stdout"}, env=programs), 1, b"", refused)
     for mode in ("-d", "-t"):
         ends(on_terminal([program, mode], both, env=programs), 1, b"", "refusing to read compressed data")
+    for command in ("pack", "dict"):
+        waiting = [sys.executable, "-m", "vaezip", command, "-o", str(text.with_name("x"))]
+        said = on_terminal(["timeout", "--foreground", "2", *waiting], {"stdin"}, env=programs).stderr
+        assert said == b"reading standard input: what is typed here, until Ctrl-D\n"
     assert on_terminal([program, "-cf", str(text)], both, env=programs).stdout

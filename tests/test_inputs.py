@@ -49,9 +49,7 @@ def test_a_folder_is_compressed_and_decompressed(sh: Run, tree: Path) -> None:
 
 def test_without_r_a_folder_is_passed_over(sh: Run, tree: Path) -> None:
     for mode in ("", "-dc", "-t"):
-        ends(
-            sh(f"vaezip {mode} top"), 2, b"", "top: is a directory, skipped (vaezip -r takes the files in it)"
-        )
+        ends(sh(f"vaezip {mode} top"), 2, b"", "top: is a directory, skipped (-r takes the files in it)")
     ends(sh("vaezip -r top/a"), 0)
     assert files(tree) == sorted(["a.vz", "done.vz", *TEXTS])
 
@@ -78,6 +76,36 @@ def test_a_folder_that_cannot_be_read_stops_no_other(sh: Run, tree: Path) -> Non
 def test_folders_nested_without_end_are_walked(sh: Run, tmp_path: Path) -> None:
     ends(sh("deep=top/$(printf 'd/%.0s' {1..1200}) && mkdir -p $deep && echo text > $deep/a"), 0)
     ends(sh("vaezip -r top --output-dir there && find there -name a.vz | wc -l; rm -rf top there"), 0, b"1\n")
+
+
+def test_packs_and_dictionaries_pass_over_what_vaezip_has_written(sh: Run, tree: Path) -> None:
+    for name in ("x.vzp", "x.VZD", "x.vzm", "sub/y.vz"):
+        (tree / name).write_bytes(b"damaged")
+    ends(
+        sh(
+            "vaezip pack -q -r --records files -o top/own.vzp top && vaezip pack -fqr --records files top -o top/own.vzp"
+        ),
+        0,
+    )
+    ends(sh("vaezip unpack top/own.vzp --output-dir back"), 0)
+    assert files(tree.parent / "back" / "top") == TEXTS
+    ends(sh("vaezip dict -q --files -r top -o x.vzd && grep -c damaged x.vzd"), 1, b"0\n")
+    for command in ("pack -o y.vzp", "dict -o y.vzd"):
+        ends(sh(f"vaezip {command} -S .x top/a"), 1, b"", "No such option")
+
+
+def test_a_pack_of_nothing_that_could_be_read_is_not_written(sh: Run, tree: Path) -> None:
+    ends(sh("vaezip pack top top/sub -o x.vzp"), 2, b"", "is a directory", "is a directory")
+    ends(
+        sh("vaezip pack --records files top/pipe -o x.vzp"),
+        2,
+        b"",
+        "is not a regular file, skipped",
+        "not written",
+    )
+    ends(sh("vaezip pack missing -o x.vzp"), 1, b"", "missing: No such file")
+    assert not (tree.parent / "x.vzp").exists()
+    ends(sh("vaezip pack -q top top/a -o x.vzp; vaezip get x.vzp 0"), 0, b"a\n")
 
 
 def test_outputs_mirror_the_paths_of_their_inputs(sh: Run, tree: Path, tmp_path: Path) -> None:
@@ -181,7 +209,7 @@ def test_lists_that_cannot_be_used(sh: Run, tmp_path: Path) -> None:
         ("a --filelist .", ".: is a directory"),
         ("a -0", "-0 is about the names in a --filelist"),
         ("- --filelist -", "standard input can be read but once"),
-        ("--filelist <(printf 'a\\0b')", "a\\x00b: "),
+        ("--filelist <(printf 'a\\0b')", "has NUL bytes, and no name has (with -0, names end in one)"),
         ("--filelist <(echo a) -o x", "-o names the output of one input"),
         ("--filelist <(echo missing)", "missing: No such file"),
     ):

@@ -190,11 +190,22 @@ def test_json_has_all_figures(run: Run, library: Path) -> None:
     assert run("map", "--json", "--sample-size", "64", "library").stdout != shown.stdout
 
 
+def test_of_files_in_a_folder_each_nothing_is_said_about_folders(run: Run, tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x").write_bytes(b"a text about " + name.encode())
+    (tmp_path / "c" / "x.vzp").write_bytes(b"is passed over")
+    head = run("map", "a", "b", "c").stdout.splitlines()[0]
+    assert head == b"3 files, of each the first 4096 bytes; model tiny"
+
+
 def test_the_tree_brings_like_together(run: Run, library: Path) -> None:
     shown = run("map", "library")
     assert (shown.returncode, shown.stderr) == (0, b"")
     head, *lines = shown.stdout.decode().splitlines()
-    assert head.startswith("7 files, of each the first 4096 bytes; model tiny; 6 nearest to one of their own")
+    assert head.startswith(
+        "7 files, of each the first 4096 bytes; model tiny; of 6 the nearest is of the same"
+    )
     names = [line[line.index("library") :] for line in lines[2:]]
     assert "library/odd\\n<b>&{{files}}" in names
     folders = [name.split("/")[1] for name in names]

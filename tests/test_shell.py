@@ -97,6 +97,14 @@ def test_the_recipes_for_looking_into_files_work(shell: str, sh: Run, tmp_path: 
         ("vaezip train --resc", "--rescript"),
         ("vaezip -m stan", "standard"),
         ("vaezip -D no", "notes.txt.vz"),
+        ("vaezip train --init stan", "standard"),
+        ("vaezip train --teacher lar", "large"),
+        ("vaezip bench --models large,stan", "large,standard"),
+        ("vaezip --filelist=oth", "other"),
+        ("vaezip --armour=base4", "base45"),
+        ("vaezip --output-dir=subf", "subfolder"),
+        ("vzcat no", "notes.txt.vz"),
+        ("vzcat --max-o", "--max-output"),
     ],
 )
 @pytest.mark.parametrize("shell", SHELLS)
@@ -105,13 +113,14 @@ def test_shells_complete_commands_options_and_files(
 ) -> None:
     for name in ("notes.txt.vz", "other"):
         (tmp_path / name).touch()
-    folder = ROOT / "docs" / "completion" / shell
+    (tmp_path / "subfolder").mkdir()
+    folder, program = ROOT / "docs" / "completion" / shell, typed.split()[0]
     if shell == "fish":
-        completed = sh(f"source {folder}/vaezip.fish; complete -C '{typed}'", shell="fish").stdout.decode()
+        completed = sh(f"source {folder}/{program}.fish; complete -C '{typed}'", shell="fish").stdout.decode()
         assert expected in re.split(r"[\t\n]", completed)
         return
     command, begin = {
-        "bash": (["bash", "--norc", "--noprofile", "-i"], f"source {folder}/vaezip"),
+        "bash": (["bash", "--norc", "--noprofile", "-i"], f"source {folder}/{program}"),
         "zsh": (["zsh", "-f", "-i"], f"fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -D"),
     }[shell]
     keyboard, terminal = pty.openpty()
@@ -140,8 +149,9 @@ def test_shells_complete_commands_options_and_files(
 def test_a_call_that_completes_nothing_says_nothing(sh: Run) -> None:
     """Of the variables of bash's script, for example, some are missing."""
     for variables in ("", "COMP_WORDS=vaezip", "COMP_WORDS=vaezip COMP_CWORD=x"):
-        called = sh(f"{variables} _VAEZIP_COMPLETE=bash_complete vaezip")
-        assert (called.returncode, called.stdout, called.stderr) == (1, b"", b"")
+        for program in ("vaezip", "vzcat"):
+            called = sh(f"{variables} _{program.upper()}_COMPLETE=bash_complete {program}")
+            assert (called.returncode, called.stdout, called.stderr) == (1, b"", b"")
 
 
 def _screen(terminal: int, expected: str) -> str:

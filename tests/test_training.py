@@ -338,5 +338,5 @@ def test_training_without_torch_says_what_to_install(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 1
-    assert b"pip install '.[train]'" in result.stderr
+    assert b"pip install 'vaezip-text[train]'" in result.stderr
     assert b"Traceback" not in result.stderr

@@ -29,16 +29,16 @@ def main() -> NoReturn:
 
 
 def vzcat() -> NoReturn:
-    """Run `vzcat`, which is `vaezip -dc`."""
-    _run("vzcat", "-dc")
+    """Run `vzcat`."""
+    _run("vzcat")
 
 
-def _run(program: str, *arguments: str) -> NoReturn:
+def _run(program: str) -> NoReturn:
     _heed_signals()
     _fill_closed_streams()
     from vaezip.cli import run
 
-    run(program, *arguments)
+    run(program)
 
 
 def _heed_signals() -> None:

@@ -49,8 +49,8 @@ class Options:
     warn: Warn = lambda message: None  # called with a line on what did not quite work
 
     def at(self, level: Level) -> Options:
-        """These options with what a level chooses; a model that is given remains."""
-        return replace(self, usual_model=level.model or self.usual_model, block_size=level.block_size)
+        """These options with what a level chooses; a model that is given remains, and goes before it."""
+        return replace(self, usual_model=level.model, block_size=level.block_size)
 
     @property
     def writing_model(self) -> str | None:

@@ -94,14 +94,12 @@ def open_source(path: str, *, any_kind: bool = False) -> Iterator[Source]:
         file = open(path, "rb", opener=None if any_kind else open_at_once)  # noqa: SIM115 (a body's errors are not of opening)
     except (OSError, ValueError) as error:
         if os.path.isdir(path):
-            raise SkippedError(
-                f"{path}: is a directory, skipped (vaezip -r takes the files in it)"
-            ) from error
+            raise SkippedError(f"{path}: is a directory, skipped") from error
         raise FileError(f"{path or repr(path)}: {reason(error)}") from error
     with file:
         source = Source(path, file)
         if not (any_kind or source.is_regular):
-            raise SkippedError(f"{path}: is not a regular file, skipped (-c or -o reads it)")
+            raise SkippedError(f"{path}: is not a regular file, skipped")
         yield source
 
 

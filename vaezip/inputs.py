@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from vaezip.byteio import ByteReader
-from vaezip.errors import FileError
+from vaezip.errors import FileError, SkippedError
 from vaezip.files import open_source, reason, standard_input
 from vaezip.naming import SUFFIX, has_suffix
 
@@ -16,19 +16,19 @@ STDIO = "-"
 def find_inputs(
     names: Sequence[str],
     *,
-    compressed: bool | None,
+    compressed: bool,
     lists: Sequence[str] = (),
     null: bool = False,
     recursive: bool = False,
-    suffix: str = SUFFIX,
+    suffixes: Sequence[str] = (SUFFIX,),
     complain: Callable[[FileError], object],
 ) -> list[str | None]:
     """Paths of all inputs, None for standard input, which is the only one if nothing was named.
 
     names: as they were typed, `-` being standard input. lists: files of further names, one a line, or with
-    `null` each ended by a NUL byte; `-` is standard input. compressed, suffix: which files of a folder are
-    taken if `recursive`: those that bear the suffix, those that do not, or (None) all. complain: called for
-    each folder that cannot be read. Raises FileError if a list cannot be.
+    `null` each ended by a NUL byte; `-` is standard input. compressed, suffixes: which files of a folder are
+    taken if `recursive`: those that bear one of these, or those that do not. complain: called for each folder
+    that cannot be read or, unless `recursive`, is passed over. Raises FileError if a list cannot be read.
     """
     if not names and not lists:
         return [None]
@@ -37,12 +37,16 @@ def find_inputs(
     for name in [*names, *listed]:
         if name == STDIO:
             paths.append(None)
-        elif recursive and os.path.isdir(name):
+        elif not os.path.isdir(name):
+            paths.append(name)
+        elif recursive:
             paths += (
-                path for path in _walk(name, complain) if compressed in (None, has_suffix(path, suffix))
+                path
+                for path in _walk(name, complain)
+                if compressed == any(has_suffix(path, suffix) for suffix in suffixes)
             )
         else:
-            paths.append(name)
+            complain(SkippedError(f"{name}: is a directory, skipped (-r takes the files in it)"))
     return paths
 
 
@@ -51,7 +55,10 @@ def _read_list(path: str, end: bytes) -> list[str]:
     if os.path.isdir(path):
         raise FileError(f"{path}: is a directory, and no list of files")
     with standard_input() if path == STDIO else open_source(path, any_kind=True) as source:
-        names = [os.fsdecode(name) for name in ByteReader(source).read_all().split(end) if name]
+        content = ByteReader(source).read_all()
+    if end != b"\0" and b"\0" in content:
+        raise FileError(f"{source.name}: has NUL bytes, and no name has (with -0, names end in one)")
+    names = [os.fsdecode(name) for name in content.split(end) if name]
     return [os.path.join(os.curdir, name) if name == STDIO else name for name in names]
 
 

@@ -12,6 +12,17 @@ from vaezip.errors import FileError, SkippedError
 from vaezip.files import Identity, identity, reason
 
 SUFFIX = ".vz"
+MESSAGE_SUFFIX = ".msg"
+OWN_SUFFIXES = (SUFFIX, ".vzp", ".vzd", ".vzm")  # of what is no text any more
+
+# What to do with files that decompressing takes for something else, by their suffixes.
+_READERS = {
+    SUFFIX: "-d alone reads a .vz",
+    MESSAGE_SUFFIX: "-d --format message reads a message",
+    ".vzp": "vaezip unpack reads a pack",
+    ".vzd": "-D takes a dictionary",
+    ".vzm": "-m takes a model",
+}
 
 
 def is_suffix(text: str) -> bool:
@@ -34,6 +45,10 @@ class Naming:
     folder: str | None = None  # where they go; None: beside their inputs
     mirror: bool = False  # whether they lie there under the whole paths that their inputs were given by
 
+    def passes_over(self, source: str, *, compressing: bool) -> bool:
+        """True for what `compressed` or `decompressed` refuses for its name."""
+        return has_suffix(source, self.suffix) == compressing
+
     def compressed(self, source: str) -> str:
         """The path that `source` is compressed to; raises SkippedError if it bears the suffix already."""
         _refuse_nothing(source)
@@ -46,7 +61,10 @@ class Naming:
         _refuse_nothing(source)
         if not has_suffix(source, self.suffix):
             what = "is nothing but" if source.lower().endswith(self.suffix.lower()) else "does not end in"
-            raise SkippedError(f"{source}: {what} {self.suffix}, skipped (give a name with -o)")
+            hints = (hint for suffix, hint in _READERS.items() if has_suffix(source, suffix))
+            raise SkippedError(
+                f"{source}: {what} {self.suffix}, skipped ({next(hints, 'give a name with -o')})"
+            )
         return self._placed(source[: -len(self.suffix)])
 
     def _placed(self, path: str) -> str:
@@ -58,11 +76,11 @@ class Naming:
 def _refuse_nothing(source: str) -> None:
     """Raise FileError or SkippedError where there is no file: what is wrong with its name matters less."""
     try:
-        is_folder = stat.S_ISDIR(os.stat(source).st_mode)
+        mode = os.stat(source).st_mode
     except (OSError, ValueError) as error:
         raise FileError(f"{source or repr(source)}: {reason(error)}") from error
-    if is_folder:
-        raise SkippedError(f"{source}: is a directory, skipped (vaezip -r takes the files in it)")
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise SkippedError(f"{source}: is not a regular file, skipped (-c or -o reads it)")
 
 
 def _below(path: str) -> str:

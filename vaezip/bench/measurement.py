@@ -71,10 +71,13 @@ def totals(measurements: Sequence[Measurement]) -> list[Total]:
 def read_measurements(data: bytes, name: str) -> list[Measurement]:
     """The measurements that `vaezip bench --json` has written; raises FileError, which says `name`."""
     try:
-        found = [Measurement(**row) for row in json.loads(data)]
+        rows = json.loads(data)
+        found = [
+            Measurement(**{key: value for key, value in row.items() if key != "name_base64"}) for row in rows
+        ]
         if found and all(map(_is_sound, found)):
             return found
-    except (TypeError, ValueError, RecursionError):
+    except (AttributeError, TypeError, ValueError, RecursionError):
         pass
     raise FileError(f"{name}: holds no measurements as vaezip bench --json writes them")
 

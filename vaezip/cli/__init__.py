@@ -15,6 +15,7 @@ import click
 import vaezip
 from vaezip.cli.face import Face, face
 from vaezip.cli.report import complain
+from vaezip.cli.vzcat import vzcat
 
 _ALIKE = 0.75  # of 1: a word with a letter too many, too few or wrong, or two that have changed places
 
@@ -50,13 +51,11 @@ class Program(click.Group):
 
 
 cli = Program(face)
+programs: dict[str, click.Command] = {"vaezip": cli, "vzcat": vzcat}
 
 
-def run(program: str, *arguments: str) -> NoReturn:
-    """Run the command line. Exit codes: 0 done, 1 error, 2 warning (a file was skipped), 130 interrupted.
-
-    arguments: what comes before those that were typed.
-    """
+def run(program: str) -> NoReturn:
+    """Run a command line. Exit codes: 0 done, 1 error, 2 warning (a file was skipped)."""
     # The arrays are small: more BLAS threads than one only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in [name for name in os.environ if name.startswith("TQDM_")]:  # which may break the progress bar
@@ -65,7 +64,7 @@ def run(program: str, *arguments: str) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        code = _outcome(program, [*arguments, *sys.argv[1:]])
+        code = _outcome(program, sys.argv[1:])
         sys.stdout.flush()
     except OSError as error:
         code = _failure(error)
@@ -76,7 +75,7 @@ def run(program: str, *arguments: str) -> NoReturn:
 def _outcome(program: str, arguments: list[str]) -> int:
     """The exit code; what went wrong has been said."""
     try:
-        code: Any = cli.main(arguments, prog_name=program, standalone_mode=False)
+        code: Any = programs[program].main(arguments, prog_name=program, standalone_mode=False)
     except SystemExit as leaving:
         code = leaving.code
     except click.ClickException as error:
@@ -91,7 +90,9 @@ def _outcome(program: str, arguments: list[str]) -> int:
         complain("not enough memory")
         return 1
     except (KeyError, ValueError):
-        if "_VAEZIP_COMPLETE" not in os.environ:  # where a shell asks for completions, as click wants it
+        if (
+            f"_{program.upper()}_COMPLETE" not in os.environ
+        ):  # where a shell asks for completions, as click wants it
             raise
         return 1
     except ImportError as error:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vaezip.cli.completion import complete_model_list
 from vaezip.cli.options import chosen_model, files_argument, model_option, typed
 from vaezip.cli.plot import PlotPath
-from vaezip.cli.report import STDIO, Report, note, say
+from vaezip.cli.report import STDIO, Report, json_text, note, say
 from vaezip.errors import FileError, printable
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def model_names(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--models",
     metavar="A,B",
     callback=model_names,
+    shell_complete=complete_model_list,
     help="Compare vaezip with several models; each is a file, or a name that vaezip models shows.",
 )
 @model_option
@@ -68,8 +69,8 @@ def bench(
 
     Sizes are bytes on disk, all headers counted; every compressor's output is decompressed and compared. Of
     several files there are totals, and the ratio of text to compressed bytes, geometric mean of the files.
-    brotli, PPMd and zstd take part if their packages are installed (pip install '.[bench]'); a plot needs
-    Matplotlib (pip install 'vaezip-text[plot]').
+    brotli, PPMd and zstd take part if their packages are installed (pip install 'vaezip-text[bench]'); a plot
+    needs Matplotlib (pip install 'vaezip-text[plot]').
     """
     if (plot is not None or models) and (ablation or shares):
         raise click.UsageError("--plot and --models are about the comparison with other compressors.")
@@ -120,7 +121,7 @@ def _say_where_bits_go(
 
 def _say_json(rows: Sequence[dict[str, Any]]) -> None:
     """A row a line."""
-    say("[" + ",\n ".join(map(json.dumps, rows)) + "]")
+    say("[" + ",\n ".join(map(json_text, rows)) + "]")
 
 
 def _load(models: Sequence[str], model: str | None) -> dict[str, Model]:

@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from vaezip.cli.options import max_output_option
+from vaezip.cli.options import max_output_option, reading_level_options
 from vaezip.cli.transform import transform, transform_options
 
 
 @click.command()
 @transform_options
 @max_output_option
+@reading_level_options
 def decompress(**options: Any) -> int:
     """Decompress FILES: each to a file of the same name without .vz.
 

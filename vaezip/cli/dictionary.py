@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from vaezip.cli.options import PATH, ByteSize, chosen_inputs, input_options
+from vaezip.cli.options import PATH, ByteSize, chosen_texts, text_input_options
 from vaezip.cli.report import STDIO, Report, note
 
 
 @click.command("dict")
-@input_options
+@text_input_options
 @click.option(
     "-o", "--output", metavar="FILE", type=PATH, required=True, help="The dictionary, as in logs.vzd."
 )
@@ -24,9 +26,7 @@ from vaezip.cli.report import STDIO, Report, note
 @click.option("--files", "whole_files", is_flag=True, help="Every file is a sample; else every line is.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite the output.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
-def dict_command(
-    output: str, size: int, whole_files: bool, force: bool, quiet: bool, **chosen: object
-) -> int:
+def dict_command(output: str, size: int, whole_files: bool, force: bool, quiet: bool, **chosen: Any) -> int:
     """Make a dictionary of samples: the lines of FILES, or FILES themselves.
 
     \b
@@ -34,14 +34,19 @@ def dict_command(
     vaezip -D logs.vzd today.log        compresses, knowing them
     vaezip -d -D logs.vzd today.log.vz  decompresses
 
-    It pays for many short texts of one kind, each compressed by itself. What was compressed with a dictionary
-    needs it for ever. In a folder of your models (see vaezip models --help), it is found by itself.
+    Without FILES, or for -, standard input is read. In folders (-r), files that end in .vz, .vzp, .vzd or
+    .vzm are passed over.
+
+    A dictionary pays for many short texts of one kind, each compressed by itself. What was compressed with
+    one needs it for ever. In a folder of your models (see vaezip models --help), it is found by itself.
     """
     from vaezip.dictionaries.fileio import write_dictionary
     from vaezip.naming import Guard
 
     report = Report(quiet)
-    sources = chosen_inputs(report, compressed=None, **chosen)  # type: ignore[arg-type]
+    sources = chosen_texts(report, **chosen)
+    if not sources and report.exit_code:
+        return report.exit_code
     with report.catch(output):
         Guard(path for path in sources if path is not None).check(output)
         made = write_dictionary(sources, None if output == STDIO else output, size, whole_files, force)

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-import vaezip
 from vaezip.cli.bench import bench
+from vaezip.cli.completion import anything_typed
 from vaezip.cli.compress import compress
 from vaezip.cli.decompress import decompress
 from vaezip.cli.dictionary import dict_command
 from vaezip.cli.list import list_command
 from vaezip.cli.map import map_command
 from vaezip.cli.models import models_command
-from vaezip.cli.options import anything_typed
+from vaezip.cli.options import typed, version_option
 from vaezip.cli.pack import get, pack, unpack
 from vaezip.cli.plot import plot
 from vaezip.cli.report import say
@@ -39,19 +39,21 @@ _COMMANDS = (
     train,
     plot,
 )
-_WRITING = {"output": "-o", "output_dir": "--output-dir", "remove": "--rm"}
+_TRANSFORM = ("compress", "decompress")
+_HEEDED = {  # options that nobody wants to see ignored, and where they are not; others may stand anywhere
+    "output": ("-o", _TRANSFORM),
+    "output_dir": ("--output-dir", _TRANSFORM),
+    "remove": ("--rm", _TRANSFORM),
+    "message": ("--format message", _TRANSFORM),
+    "check_bytes": ("--check", _TRANSFORM),
+    "armour": ("--armour", _TRANSFORM),
+    "max_output_size": ("--max-output", ("decompress", "test")),
+    "as_json": ("--json", ("list",)),
+}
 
 
-def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
-        from vaezip.engine import chosen
-
-        say(f"vaezip {vaezip.__version__} (engine: {chosen()})")
-        ctx.exit()
-
-
-def _mode_option(mode: str, *names: str, help: str) -> click.Option:
-    return click.Option([*names, "mode"], flag_value=mode, help=help)
+def _mode_option(*names: str, help: str) -> click.Option:
+    return click.Option([*names, "mode"], flag_value=names[1][2:], help=help)
 
 
 class Face(click.Command):
@@ -75,16 +77,12 @@ def _act(mode: str | None, **options: Any) -> int:
     if not anything_typed(ctx) and sys.stdin.isatty() and sys.stdout.isatty():
         say(ctx.get_help())
         return 0
-    command = _MODES[mode or "compress"]
-    for name, option in _WRITING.items():
-        if options[name] and mode in ("test", "list"):
-            raise click.UsageError(f"{option} does not go with --{mode}, which writes nothing.")
-    if options["message"] and mode in ("test", "list"):
-        raise click.UsageError(
-            f"--format message does not go with --{mode}: a message says nothing of itself."
-        )
-    if options["max_output_size"] is not None and mode not in ("decompress", "test"):
-        raise click.UsageError("--max-output is about what decompressing writes: it goes with -d and -t.")
+    mode = mode or "compress"
+    for name, (option, modes) in _HEEDED.items():
+        if mode not in modes and typed(name) and options[name] is not False:
+            others = " and ".join(f"--{mode}" for mode in modes)
+            raise click.UsageError(f"{option} does not go with --{mode}, but with {others}.")
+    command = _MODES[mode]
     act: Any = command.callback
     code: int = act(**{param.name: options[param.name or ""] for param in command.params})
     return code
@@ -102,15 +100,18 @@ last of -z, -d, -t and -l counts. A first word that names a command runs that: v
 it, and a file of that name is ./test, say, or comes after --.
 """
 
-_shared = {tuple(param.opts): param for command in _MODES.values() for param in command.params}
+_shared: dict[tuple[str, ...], click.Parameter] = {}  # as they are in the first command that has them
+for _command in _MODES.values():
+    for _param in _command.params:
+        _shared.setdefault(tuple(_param.opts), _param)
 
 face = Face(
     "vaezip",
     params=[
-        _mode_option("compress", "-z", "--compress", help="Compress (the default)."),
-        _mode_option("decompress", "-d", "--decompress", "--uncompress", help="Decompress."),
-        _mode_option("test", "-t", "--test", help="Check compressed files, writing nothing."),
-        _mode_option("list", "-l", "--list", help="Show sizes, blocks and model of compressed files."),
+        _mode_option("-z", "--compress", help="Compress (the default)."),
+        _mode_option("-d", "--decompress", "--uncompress", help="Decompress."),
+        _mode_option("-t", "--test", help="Check compressed files, writing nothing."),
+        _mode_option("-l", "--list", help="Show sizes, blocks and model of compressed files."),
         *_shared.values(),
         click.Option(
             ["-n", "--no-name"],
@@ -118,14 +119,7 @@ face = Face(
             expose_value=False,
             help="Accepted as from gzip: names and times are never stored.",
         ),
-        click.Option(
-            ["-V", "--version"],
-            is_flag=True,
-            is_eager=True,
-            expose_value=False,
-            callback=_show_version,
-            help="Show the version and the engine that computes.",
-        ),
+        version_option,
     ],
     callback=_act,
     help=_HELP,

@@ -19,7 +19,12 @@ class Interrupted(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.exit_code = 128 + number
+        self._number = number
+
+    def end(self) -> int:
+        """End by the signal itself, as whoever sent it wants to see; else the exit code that says as much."""
+        signal.raise_signal(self._number)
+        return 128 + self._number
 
 
 class Interruption:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaezip.cli.options import chosen_inputs, input_options
-from vaezip.cli.report import Report, refuse_terminal_input, say
+from vaezip.cli.options import chosen_inputs, input_options, quiet_option
+from vaezip.cli.report import Report, json_text, refuse_terminal_input, say
 from vaezip.errors import printable
 
 if TYPE_CHECKING:
@@ -20,7 +19,8 @@ _LINE = "{:>6} {:>6} {:>12} {:>12} {:>7}  {:17} {}"
 @click.command("list")
 @input_options
 @click.option("--json", "as_json", is_flag=True, help="List as one JSON array, for scripts.")
-def list_command(as_json: bool, **chosen: Any) -> int:
+@quiet_option
+def list_command(as_json: bool, quiet: bool, **chosen: Any) -> int:
     """Show sizes, blocks and model of FILES, without decompressing them.
 
     \b
@@ -32,7 +32,7 @@ def list_command(as_json: bool, **chosen: Any) -> int:
     """
     from vaezip.fileio import summarise_file
 
-    report = Report(quiet=False)
+    report = Report(quiet)
     rows: list[Summary] = []
     for path in chosen_inputs(report, compressed=True, **chosen):
         with report.catch(path):
@@ -40,7 +40,7 @@ def list_command(as_json: bool, **chosen: Any) -> int:
                 refuse_terminal_input()
             rows.append(summarise_file(path))
     if as_json:
-        say(json.dumps([row._asdict() for row in rows], indent=2))
+        say(json_text([row._asdict() for row in rows], indent=2))
     elif rows:
         _show(rows)
     return report.exit_code

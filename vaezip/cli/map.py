@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from vaezip.cli.options import PATH, ByteSize, chosen_model, files_argument, model_option, threads_option
-from vaezip.cli.report import STDIO, Report, mention_slow_engine, say
+from vaezip.cli.report import STDIO, Report, json_text, mention_slow_engine, say
 from vaezip.errors import printable
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ def _map(texts: Sequence[Excerpt], options: MapOptions, report: Report) -> Atlas
 def _show(atlas: Atlas, as_json: bool) -> None:
     from vaezip.map.terminal import tree_lines
 
-    for line in [json.dumps(atlas.as_json())] if as_json else tree_lines(atlas):
+    for line in [json_text(atlas.as_json())] if as_json else tree_lines(atlas):
         say(line)
 
 
@@ -154,9 +153,7 @@ def _show_nearest(
         rows = nearest_files(one, others, options, tick)
     if as_json:
         say(
-            json.dumps(
-                [{"distance": round(row.distance, 4), **row.entry._asdict()} for row in rows], indent=2
-            )
+            json_text([{"distance": round(row.distance, 4), **row.entry._asdict()} for row in rows], indent=2)
         )
         return
     say(_LINE.format("distance", "preset", "z", "file"))

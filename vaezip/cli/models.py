@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from vaezip.cli.report import Report, say
+from vaezip.cli.report import Report, json_text, say
 from vaezip.errors import printable
 
 _LINE = "{:20} {:16} {:>10} {:>15} {}"
@@ -58,7 +56,7 @@ def models_command(as_json: bool) -> int:
             }
         )
     if as_json:
-        say(json.dumps(rows, indent=2))
+        say(json_text(rows, indent=2))
         return report.exit_code
     say(_LINE.format("name", "fingerprint", "bytes", "compresses", "file"))
     for row in rows:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
+import vaezip
+from vaezip.cli.completion import complete_dictionaries, complete_files, complete_models
 from vaezip.cli.numbers import WholeRange
-from vaezip.cli.report import STDIO, Report
-
-if TYPE_CHECKING:
-    from vaezip.data_files import Kind
+from vaezip.cli.report import STDIO, Report, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,54 +67,20 @@ class Suffix(click.ParamType):  # type: ignore[type-arg]  # as above
         return str(value)
 
 
-def anything_typed(ctx: click.Context) -> bool:
-    """True if there was anything on the command line."""
-    return any(
-        ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
-        and ctx.params.get(param.name or "") != ()  # to click 8.2, no files are typed files, too
-        for param in ctx.command.params
-    )
+class OptionWithVariable(click.Option):
+    """An option that a variable may set; errors name the variable only if it has."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """As of any click.Parameter."""
+        source = None if ctx is None else ctx.get_parameter_source(self.name or "")
+        if source is ParameterSource.ENVIRONMENT:
+            return super().get_error_hint(ctx)
+        return click.Parameter.get_error_hint(self, ctx)
 
 
 def typed(name: str) -> bool:
     """True if a parameter's value comes from the command line."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
-
-
-def _complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Files; and commands, if there are any and nothing has been typed yet."""
-    commands: Sequence[click.Command] = () if anything_typed(ctx) else getattr(ctx.command, "commands", ())
-    return [
-        CompletionItem(incomplete, type="file"),
-        *(
-            CompletionItem(command.name, help=command.get_short_help_str())
-            for command in commands
-            if (command.name or "").startswith(incomplete)
-        ),
-    ]
-
-
-def _complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Files, and names of models."""
-    from vaezip.data_files import MODELS
-
-    return _complete_known(MODELS, incomplete)
-
-
-def _complete_dictionaries(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Files, and names of dictionaries."""
-    from vaezip.data_files import DICTIONARIES
-
-    return _complete_known(DICTIONARIES, incomplete)
-
-
-def _complete_known(kind: Kind, incomplete: str) -> list[CompletionItem]:
-    from vaezip.data_files import shipped_files, user_files
-
-    names = [name for name in (*shipped_files(kind), *user_files(kind)) if name.startswith(incomplete)]
-    return [CompletionItem(incomplete, type="file"), *map(CompletionItem, names)]
 
 
 def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -130,9 +94,9 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-files_argument = click.argument("files", nargs=-1, shell_complete=_complete_files)
+files_argument = click.argument("files", nargs=-1, shell_complete=complete_files)
 
-input_options = _options(
+text_input_options = _options(
     files_argument,
     click.option(
         "-r", "--recursive", is_flag=True, help="Take the files in folders, too; links are not followed."
@@ -146,14 +110,17 @@ input_options = _options(
         help="Take the files that FILE names, one a line; - is standard input.",
     ),
     click.option("-0", "--null", is_flag=True, help="In a file list, NUL bytes end names: find -print0."),
+)
+
+input_options = _options(
+    text_input_options,
     click.option(
         "-S",
         "--suffix",
         metavar=".EXT",
         type=Suffix(),
         default=".vz",
-        show_default=True,
-        help="What names of compressed files end in.",
+        help="What names of compressed files end in. [default: .vz, of messages .msg]",
     ),
 )
 
@@ -164,27 +131,40 @@ block_size_option = click.option(
     help="Bytes coded as one: larger blocks are smaller in the end, and use fewer cores. [default: 512K]",
 )
 
-_LEVELS = {
-    1: "As -6; so are -2 to -5.",
-    6: "The standard model, blocks of 512K: the default, unless VAEZIP_MODEL names a model.",
-    7: "The large model: smaller files, less than half as fast.",
-    8: "As -7, with blocks of 1M.",
-    9: "As -7, with blocks of 4M: each is one core's work.",
-}
-level_options = _options(
-    *(
-        click.option(
-            f"-{level}",
-            *{1: ["--fast"], 9: ["--best"]}.get(level, []),
-            "level",
-            flag_value=level,
-            type=int,
-            default=None,
-            hidden=level not in _LEVELS,
-            help=_LEVELS.get(level),
+
+def _level_options(helps: dict[int, str]) -> Callable[[F], F]:
+    """-1 to -9; those that have no help are not shown."""
+    return _options(
+        *(
+            click.option(
+                f"-{level}",
+                *{1: ["--fast"], 9: ["--best"]}.get(level, []),
+                "level",
+                flag_value=level,
+                type=int,
+                default=None,
+                hidden=level not in helps,
+                help=helps.get(level),
+            )
+            for level in range(1, 10)
         )
-        for level in range(1, 10)
     )
+
+
+level_options = _level_options(
+    {
+        1: "As -6; so are -2 to -5.",
+        6: "The standard model, blocks of 512K: the default, unless VAEZIP_MODEL names a model.",
+        7: "The large model: most texts get 5 % smaller, machines' logs hardly; less than half as fast.",
+        8: "As -7, with blocks of 1M.",
+        9: "As -7, with blocks of 4M: each is one core's work.",
+    }
+)
+reading_level_options = _level_options(
+    {
+        1: "Of a message: by the standard model; so are -2 to -6. A .vz names its model itself.",
+        7: "Of a message: by the large model; so are -8 and -9.",
+    }
 )
 
 max_output_option = click.option(
@@ -219,8 +199,9 @@ model_option = click.option(
     "-m",
     "--model",
     metavar="MODEL",
+    cls=OptionWithVariable,
     type=PATH,
-    shell_complete=_complete_models,
+    shell_complete=complete_models,
     envvar="VAEZIP_MODEL",
     show_envvar=True,
     help="Model file, or the name of a model that vaezip models shows.",
@@ -231,7 +212,7 @@ dictionary_option = click.option(
     "--dictionary",
     metavar="DICTIONARY",
     type=PATH,
-    shell_complete=_complete_dictionaries,
+    shell_complete=complete_dictionaries,
     help="Dictionary of texts of the same kind, made by vaezip dict; a file that was made with one needs it.",
 )
 
@@ -239,16 +220,43 @@ threads_option = click.option(
     "-T",
     "--threads",
     metavar="N",
+    cls=OptionWithVariable,
     type=WholeRange(0, 256),
     default=0,
     envvar="VAEZIP_THREADS",
     show_envvar=True,
-    help="How many blocks to work on at once; 0, the default, is one per core. The output is the same.",
+    help="How many blocks to work on at once; 0, the default, is one per core. All give the same files.",
 )
 
+
+def _overrule(other: str) -> Callable[[click.Context, click.Parameter, bool], bool]:
+    """A callback for a flag that turns off another one before it."""
+
+    def turn_off(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+        if value and other in ctx.params:
+            ctx.params[other] = False
+        return value
+
+    return turn_off
+
+
+quiet_option = click.option(
+    "-q",
+    "--quiet",
+    "--silent",
+    is_flag=True,
+    callback=_overrule("verbose"),
+    help="No progress bar and no warnings.",
+)
 verbosity_options = _options(
-    click.option("-q", "--quiet", "--silent", is_flag=True, help="No progress bar and no warnings."),
-    click.option("-v", "--verbose", is_flag=True, help="Say what was done with each file."),
+    quiet_option,
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        callback=_overrule("quiet"),
+        help="Say what was done with each file. Of -q and -v, the later one counts.",
+    ),
 )
 
 
@@ -259,8 +267,9 @@ message_options = _options(
         type=_Format(),
         default="vz",
         show_default=True,
-        help="message: a text of up to 64 KB without any frame, for channels that frame and check. Both "
-        "sides need the same model, dictionary, --check and --armour.",
+        help="message: a text of up to 64 KB and nothing else, not even its model's name, for channels that "
+        "tell where it ends and whether it is whole; in files, NAME.msg. Both sides need the same model (or "
+        "level), dictionary, --check and --armour.",
     ),
     click.option(
         "--check",
@@ -275,6 +284,24 @@ message_options = _options(
         type=click.Choice(["base64url", "base45"]),
         help="Write a message as letters: for URLs and text messages, or for QR codes.",
     ),
+)
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from vaezip.engine import chosen
+
+        say(f"vaezip {vaezip.__version__} (engine: {chosen()})")
+        ctx.exit()
+
+
+version_option = click.Option(
+    ["-V", "--version"],
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and the engine that computes.",
 )
 
 
@@ -301,15 +328,19 @@ def chosen_model(model: str | None, *, takes_usual: bool = True) -> tuple[str | 
 def chosen_inputs(
     report: Report,
     *,
-    compressed: bool | None,
+    compressed: bool,
     files: tuple[str, ...],
     lists: tuple[str, ...],
     null: bool,
     recursive: bool,
-    suffix: str,
+    suffix: str | None = None,
 ) -> list[str | None]:
-    """Paths of all inputs that `input_options` name, None for standard input; raises as `find_inputs`."""
+    """Paths of all inputs that `input_options` name, None for standard input; raises as `find_inputs`.
+
+    suffix: of compressed files; None: those of all that vaezip writes.
+    """
     from vaezip.inputs import find_inputs
+    from vaezip.naming import OWN_SUFFIXES
 
     if null and not lists:
         has_levels = any(param.name == "level" for param in click.get_current_context().command.params)
@@ -323,6 +354,14 @@ def chosen_inputs(
         lists=lists,
         null=null,
         recursive=recursive,
-        suffix=suffix,
+        suffixes=OWN_SUFFIXES if suffix is None else (suffix,),
         complain=report.complain,
     )
+
+
+def chosen_texts(report: Report, **chosen: Any) -> list[str | None]:
+    """Paths of all inputs that `text_input_options` name, likewise; tells of a terminal that is one."""
+    sources = chosen_inputs(report, compressed=False, **chosen)
+    if None in sources:
+        report.mention_terminal_input()
+    return sources

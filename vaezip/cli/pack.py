@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,20 +12,24 @@ from vaezip.cli.numbers import WholeRange
 from vaezip.cli.options import (
     PATH,
     ByteSize,
-    chosen_inputs,
     chosen_model,
+    chosen_texts,
     dictionary_option,
-    input_options,
     max_output_option,
     model_option,
+    text_input_options,
 )
 from vaezip.cli.report import STDIO, Report, note
+from vaezip.errors import SkippedError, VaezipError
+
+if TYPE_CHECKING:
+    from vaezip.pack.fileio import Packed
 
 _ENDS = {"lines": 10, "nul": 0, "files": None}
 
 
 @click.command()
-@input_options
+@text_input_options
 @click.option("-o", "--output", metavar="PACK", type=PATH, required=True, help="The pack, as in logs.vzp.")
 @click.option(
     "--records",
@@ -63,7 +69,7 @@ def pack(
     dictionary: str | None,
     force: bool,
     quiet: bool,
-    **chosen: object,
+    **chosen: Any,
 ) -> int:
     """Pack the records of FILES into one file, in which each can be read alone.
 
@@ -74,7 +80,8 @@ def pack(
     vaezip pack --records files -r -o notes.vzp notes
     vaezip get notes.vzp notes/today.txt    a record that was a file has its name
 
-    A record has 64 KB at most. Memory holds all of them.
+    Without FILES, or for -, standard input is read. In folders (-r), files that end in .vz, .vzp, .vzd or
+    .vzm are passed over. A record has 64 KB at most. Memory holds all of them.
     """
     from vaezip.naming import Guard
     from vaezip.pack.fileio import Packing, pack_files
@@ -86,7 +93,9 @@ def pack(
     if output == STDIO:
         raise click.UsageError("-o needs the name of a file: a pack is read from anywhere.")
     report = Report(quiet)
-    sources = chosen_inputs(report, compressed=None, **chosen)  # type: ignore[arg-type]
+    sources = chosen_texts(report, **chosen)
+    if not sources and report.exit_code:
+        return report.exit_code
     how = Packing(
         *chosen_model(model, takes_usual=not append),
         dictionary,
@@ -100,18 +109,52 @@ def pack(
     with report.catch(output):
         Guard(path for path in [*sources, model, dictionary] if path is not None).check(output)
         packed = pack_files(
-            sources, output, how, report.complain, lambda count: report.progress(output, 1, 1, steps=count)
+            sources,
+            output,
+            how,
+            _Skipping(report, output, len(sources)),
+            lambda count: report.progress(output, 1, 1, steps=count),
         )
         if not quiet:
-            what = f"{packed.records} records, {packed.read}"
-            if append:
-                note(f"{output}: {what} bytes, added; {packed.written} bytes in all")
-            else:
-                note(f"{output}: {what} -> {packed.written} bytes")
+            note(f"{output}: {_summary(packed, append)}")
     return report.exit_code
 
 
-@click.command()
+def _summary(packed: Packed, append: bool) -> str:
+    what = f"{packed.records} records, {packed.read}"
+    if append:
+        return f"{what} bytes, added; {packed.written} bytes in all"
+    return f"{what} -> {packed.written} bytes"
+
+
+class _Skipping:
+    """Complains of what is passed over, until nothing is left."""
+
+    def __init__(self, report: Report, output: str, inputs: int) -> None:
+        self._report, self._output, self._left = report, output, inputs
+
+    def __call__(self, error: VaezipError) -> None:
+        self._report.complain(error)
+        self._left -= 1
+        if not self._left:
+            raise SkippedError(f"{self._output}: not written, since there is nothing to pack")
+
+
+class _Get(click.Command):
+    """A command to which numbers below zero are no options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As of any command; what else begins like an option is one, but behind a --."""
+        ctx.ignore_unknown_options = True
+        typed = args[: args.index("--")] if "--" in args else [*args]
+        rest = super().parse_args(ctx, args)
+        for record in ctx.params.get("records") or ():
+            if record in typed and re.fullmatch("-.*[^0-9].*", record, re.DOTALL):
+                raise click.NoSuchOption(record, ctx=ctx)
+        return rest
+
+
+@click.command(cls=_Get)
 @click.argument("file", type=PATH, metavar="PACK")
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
 @model_option
@@ -120,8 +163,11 @@ def get(file: str, records: tuple[str, ...], model: str | None, dictionary: str 
     """Print records of a pack: by number, counted from 0, -1 being the last; or by name, if they were files.
 
     \b
-    vaezip get users.vzp 0 12345 -- -1
+    vaezip get users.vzp 0 12345 -1
     vaezip get notes.vzp notes/today.txt
+
+    A name goes before a number: 0 is the file of that name, if there was one. What begins with a - and is no
+    number has to stand behind a --.
     """
     from vaezip.byteio import ByteWriter
     from vaezip.pack.fileio import Reading, get_records
@@ -178,6 +224,13 @@ def unpack(
             Guard([file]).check(target)
         how = Reading(*chosen_model(model, takes_usual=False), dictionary, max_output_size)
         unpack_file(
-            file, target, output_dir, force, how, lambda count: report.progress(file, 1, 1, steps=count)
+            file,
+            target,
+            output_dir,
+            force,
+            how,
+            lambda count: report.progress(
+                file, 1, 1, steps=count, shown=target is not None or output_dir is not None
+            ),
         )
     return report.exit_code

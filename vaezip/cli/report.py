@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +21,26 @@ _FIGURES = 60  # columns of a bar and what is written behind it, at least
 def say(text: str) -> None:
     """A line for standard output."""
     print(text)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON, which has only Unicode: beside a name that is not UTF-8 stand its bytes, as NAME_base64."""
+    return json.dumps(_unicode(value), indent=indent)
+
+
+def _unicode(value: Any) -> Any:
+    if isinstance(value, dict):
+        told = {}
+        for key, one in value.items():
+            told[key] = _unicode(one)
+            if isinstance(one, str) and told[key] != one:
+                told[f"{key}_base64"] = base64.b64encode(os.fsencode(one)).decode()
+        return told
+    if isinstance(value, (list, tuple)):
+        return [_unicode(one) for one in value]
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        return os.fsencode(value).decode("utf-8", "replace")
+    return value
 
 
 def complain(text: str) -> None:
@@ -71,6 +93,11 @@ class Report:
         """Print what did not quite work."""
         self._tell(text, 2)
 
+    def mention_terminal_input(self) -> None:
+        """Tell the user that the command waits, if it is for what is typed."""
+        if not self._quiet and sys.stdin.isatty():
+            note("reading standard input: what is typed here, until Ctrl-D")
+
     def _tell(self, text: str, exit_code: int) -> None:
         if exit_code == 1 or not self._quiet:
             if _bar is not None:
@@ -81,14 +108,14 @@ class Report:
 
     @contextmanager
     def progress(
-        self, path: str | None, number: int, count: int, *, steps: int | None = None
+        self, path: str | None, number: int, count: int, *, steps: int | None = None, shown: bool = True
     ) -> Iterator[Callable[[int], object]]:
         """A bar on standard error, if that is a terminal and there is something to wait for.
 
         path: of the input, None for standard input; it is the one of that number, out of so many. steps: how
-        many there are to do; by default the bytes of the input.
+        many there are to do; by default the bytes of the input. shown: false where it would be in the way.
         """
-        if self._quiet or not sys.stderr.isatty():
+        if self._quiet or not shown or not sys.stderr.isatty():
             yield lambda _: None
             return
         from tqdm import tqdm  # a tenth of the time that a small file takes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import sys
@@ -11,7 +10,7 @@ import sys
 import click
 
 from vaezip.cli.options import PATH, block_size_option, chosen_model, model_option, threads_option
-from vaezip.cli.report import STDIO, Report, mention_slow_engine, say
+from vaezip.cli.report import STDIO, Report, json_text, mention_slow_engine, say
 
 
 @click.command()
@@ -76,13 +75,13 @@ def show(
         if html is not None:
             Guard(path for path in (source, model) if path is not None).check(html)
             target = None if html == STDIO else Target(html, named=True)
-            with report.progress(source, 1, 1) as tick:
+            with report.progress(source, 1, 1, shown=target is not None) as tick:
                 show_page(source, target, options, tick)
             return report.exit_code
         with report.progress(source, 1, 1) as tick:
             shown = show_file(source, options, tick)
         if as_json:
-            say(json.dumps(shown.as_json()))
+            say(json_text(shown.as_json()))
         else:
             colours = color == "always" or (color == "auto" and _has_colours())
             columns = shutil.get_terminal_size().columns

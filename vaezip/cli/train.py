@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vaezip.cli.completion import complete_models
 from vaezip.cli.interruption import Interrupted, Interruption, interruption
 from vaezip.cli.numbers import DecimalRange, WholeRange
 from vaezip.cli.options import PATH
@@ -64,10 +65,16 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
 @click.option(
     "--epochs", type=DecimalRange(0, _MOST, min_open=True), help="How often to read the corpus instead."
 )
-@click.option("--init", metavar="MODEL", help="Fine-tune this model: a file, or the name of a shipped one.")
+@click.option(
+    "--init",
+    metavar="MODEL",
+    shell_complete=complete_models,
+    help="Fine-tune this model: a file, or a name that vaezip models shows.",
+)
 @click.option(
     "--teacher",
     metavar="MODEL",
+    shell_complete=complete_models,
     help="Learn from what this model, a larger one, predicts as well: half of the loss.",
 )
 @click.option(
@@ -176,8 +183,9 @@ def train(
     beside the model file until training is done: after 15 seconds, then every 3 minutes, and when the
     command is interrupted; --resume goes on from it. At the end the exact model is measured on the
     validation files. torchrun, which comes with PyTorch, trains in several processes, one for each GPU of
-    one machine or of many; the first one measures and writes. Needs PyTorch: pip install '.[train]'; --plot
-    needs Matplotlib, too: pip install 'vaezip-text[plot]'. vaezip plot draws a log while training goes on.
+    one machine or of many; the first one measures and writes. Needs PyTorch: pip install
+    'vaezip-text[train]'; --plot needs Matplotlib, too: pip install 'vaezip-text[plot]'. vaezip plot draws a
+    log while training goes on.
     """
     began = time.monotonic()
     if settings["minutes"] is not None and settings["epochs"] is not None:
@@ -191,19 +199,18 @@ def train(
     options = {name: value for name, value in settings.items() if value not in (None, {})}
     others: dict[str, Any] = {"init": init, "teacher": teacher, "resume": resume, "overwrite": force}
     others |= {"began": began, "log": log, "plot": plot}
+    leads = True
     try:
-        with interruption() as signals, Place.found(device) as place:
-            if not place.ranks.leads:
+        with _enough_memory(), interruption() as signals, Place.found(device) as place:
+            leads = place.ranks.leads
+            if not leads:
                 return _follow(list(corpus), output, options, place, signals, log, plot)
             with TrainingRun(list(corpus), output, network, options, place=place, **others) as run:
-                result = _carry_out(run, signals, quiet)
-    except RuntimeError as error:  # which is what torch makes of it
-        if "memory" not in str(error):
-            raise
-        raise VaezipError("not enough memory to train a network of this size") from error
+                result = _carry_out(run, signals, TrainingProgress(quiet, has_bar=log != STDIO))
     except Interrupted as interrupted:
-        complain(f"interrupted; {how_to_resume(output)}")
-        return interrupted.exit_code
+        if leads:
+            complain(f"interrupted; {how_to_resume(output)}")
+        return interrupted.end()
     _report(output, result, note if STDIO in (log, plot) else say)
     return 2 if run.warnings or run.corpus.unreadable else 0
 
@@ -216,7 +223,18 @@ def _required() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise MissingExtraError("training needs PyTorch: pip install '.[train]'") from error
+        raise MissingExtraError("training needs PyTorch: pip install 'vaezip-text[train]'") from error
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    """Raise VaezipError where there is not."""
+    try:
+        yield
+    except RuntimeError as error:  # which is what torch makes of it
+        if "memory" not in str(error):
+            raise
+        raise VaezipError("not enough memory to train a network of this size") from error
 
 
 def _follow(
@@ -230,19 +248,16 @@ def _follow(
     """Train along with the process that leads, which says when to go; it tells of signals, too."""
     from vaezip.training.follow import follow
 
-    try:
-        with signals.deferred():
-            follow(corpus, output, options, place, without=[Path(path) for path in others if path])
-    except Interrupted as interrupted:
-        return interrupted.exit_code
+    with signals.deferred():
+        follow(corpus, output, options, place, without=[Path(path) for path in others if path])
     return 0
 
 
-def _carry_out(run: TrainingRun, signals: Interruption, quiet: bool) -> Evaluation:
+def _carry_out(run: TrainingRun, signals: Interruption, telling: TrainingProgress) -> Evaluation:
     corpus = run.corpus
     for name, reason in (*corpus.skipped, *corpus.unreadable):
         complain(f"{name}: skipped: {reason}")
-    with TrainingProgress(quiet) as progress:
+    with telling as progress:
         told = progress.warn(run.warnings)
         progress.say(
             f"{len(corpus.train)} files, {corpus.train_bytes} bytes to train on; "

@@ -19,11 +19,12 @@ _FIRST, _EVERY = 10.0, 60.0  # seconds
 class TrainingProgress:
     """Shows the progress of training, and what comes after it; a context manager."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, *, has_bar: bool = True) -> None:
+        """has_bar: unless something else appears on the terminal meanwhile."""
         from tqdm import tqdm
 
         self._quiet = quiet
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and (has_bar or not sys.stdout.isatty())
         self._due = time.monotonic() + _FIRST
         self._bar = tqdm(
             total=100, disable=quiet or not self._terminal, bar_format="{percentage:3.0f}%|{bar}| {desc}"

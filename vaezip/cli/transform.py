@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -79,11 +80,13 @@ def transform(
     """
     from vaezip import fileio
     from vaezip.levels import LEVELS
-    from vaezip.naming import Guard, Naming
+    from vaezip.naming import MESSAGE_SUFFIX, Guard, Naming
 
+    if (check_bytes or armour) and not message:
+        raise click.UsageError("--check and --armour are for --format message.")
     report = Report(quiet)
     if message and _is_default("suffix"):
-        chosen["suffix"] = ".msg"
+        chosen["suffix"] = MESSAGE_SUFFIX
     naming = Naming(suffix=chosen["suffix"], folder=output_dir, mirror=chosen["recursive"])
     act, name = (
         (fileio.compress_file, naming.compressed)
@@ -91,7 +94,7 @@ def transform(
         else (fileio.decompress_file, naming.decompressed)
     )
     sources = chosen_inputs(report, compressed=not compressing, **chosen)
-    many = chosen["recursive"] or chosen["lists"] or len(sources) > 1
+    many = chosen["recursive"] or chosen["lists"] or len(chosen["files"]) > 1
     _refuse_contradictions(
         sources,
         many=bool(many),
@@ -101,8 +104,6 @@ def transform(
         keep=keep,
         remove=remove,
     )
-    if (check_bytes or armour) and not message:
-        raise click.UsageError("--check and --armour are for --format message.")
     if message and len(sources) > 1 and (stdout or output == STDIO):
         raise click.UsageError("several messages need several outputs: one after the other, they are none.")
     mention_slow_engine(quiet)
@@ -118,11 +119,17 @@ def transform(
         remove=remove,
         warn=report.warn,
     )
-    if level is not None:
+    if level is not None and (compressing or message):
         options = options.at(LEVELS[level])
     if block_size is not None:
         options = dataclasses.replace(options, block_size=block_size)
-    guard = Guard(path for path in [*sources, model, dictionary] if path is not None)
+    read = [
+        path
+        for path in sources
+        if path is not None
+        and (stdout or output is not None or not naming.passes_over(path, compressing=compressing))
+    ]
+    guard = Guard([*read, *filter(None, (model, dictionary))])
     for number, source in enumerate(sources, 1):
         with report.catch(source):
             target = _target(source, name, stdout=stdout, output=output, make_folders=output_dir is not None)
@@ -132,7 +139,8 @@ def transform(
                 refuse_terminal_output()
             if source is None and not compressing:
                 refuse_terminal_input()
-            with report.progress(source, number, len(sources)) as tick:
+            shown = target is not None or (verbose and not sys.stdout.isatty())
+            with report.progress(source, number, len(sources), shown=shown) as tick:
                 sizes = act(source, target, options, tick)
             if target is not None:
                 guard.add(target.path, source or STDIO)

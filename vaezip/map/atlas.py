@@ -63,9 +63,9 @@ class Atlas:
         """A summary in one line."""
         count, (found, chance) = len(self.entries), self.at_home()
         files = f"{count} file{'s' * (count > 1)}, of each the first {self.sample_size} bytes"
-        if len(self.folders) == 1:
+        if len(self.folders) == 1 or not chance:  # the latter where each is the only one of its folder
             return f"{files}; model {self.model}"
-        home = f"{found} nearest to one of their own folder, by chance {chance:.0f}"
+        home = f"of {found} the nearest is of the same folder, by chance it would be {chance:.0f}"
         return f"{files}; model {self.model}; {home}"
 
     def as_json(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from vaezip.map.atlas import Atlas, Entry
 from vaezip.map.distances import Floats, Sample, compare, measure, symmetric
 from vaezip.meter import Meter, Ticker
 from vaezip.model import Model
+from vaezip.naming import OWN_SUFFIXES
 
 MOST_FILES = 1000  # that are compared at once: a million pairs take hours
 
@@ -58,14 +59,16 @@ class Neighbour(NamedTuple):
 
 
 def find_files(names: Sequence[str], complain: Callable[[FileError], object]) -> list[Found]:
-    """The files that are named or lie in named folders, each once; but for `.vz` files in folders.
+    """The files that are named or lie in named folders, each once; in folders, none that vaezip has written.
 
     A file's folder is the one below the folder that was named, or if there is none, that in which it lies.
     complain: called for each folder that cannot be read. Raises FileError if there are none or too many.
     """
     found: dict[str | None, Found] = {}
     for name in names:
-        for path in find_inputs([name], compressed=False, recursive=True, complain=complain):
+        for path in find_inputs(
+            [name], compressed=False, recursive=True, suffixes=OWN_SUFFIXES, complain=complain
+        ):
             found.setdefault(path, Found(path, _folder(name, path)))
     if not found:
         raise FileError(f"{names[0]}: has no files to compare")
