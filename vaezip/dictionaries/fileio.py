@@ -35,9 +35,7 @@ def write_dictionary(
     chosen = choose_texts(samples, size)
     if not chosen:
         what = "are longer than the dictionary (--size)" if samples else "are empty"
-        raise DictionaryError(
-            f"{target or 'standard output'}: nothing to make a dictionary of: all samples {what}"
-        )
+        raise DictionaryError(f"nothing to make a dictionary of: all samples {what}")
     dictionary = make_dictionary(chosen)
     _write(dictionary, target, overwrite)
     return Made(len(samples), len(chosen), len(dictionary.text))
