@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from vaezip.information import network_bits
 from vaezip.mixing.parameters import PRESETS, MixerParameters
 from vaezip.model import parse_model, read_model_file
 from vaezip.network.architecture import Architecture
+from vaezip.training import checkpoint as states
 from vaezip.training import functions, functions_torch, loop
 from vaezip.training.data import Corpus, TextFile
 from vaezip.training.dequantise import dequantise
@@ -30,6 +32,7 @@ from vaezip.training.loop import Trainer
 from vaezip.training.optimizer import AdamW
 from vaezip.training.owners import settle_owners
 from vaezip.training.quantise import quantise
+from vaezip.training.ranks import Command
 from vaezip.training.run import TrainingRun
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Decoder, Vae
@@ -291,12 +294,12 @@ def test_rounds_end_between_origin_and_mean(tiny: vaezip.Model, tmp_path: Path) 
     validation = Validation([TextFile("x", text)], tmp_path)
     validation.set_origin(vae)
     origin = [p.clone() for p in vae.parameters()]
-    for aside in (0.05, -0.05):
+    for ended, aside in enumerate((0.05, -0.05), 1):
         put(0.09, aside)
         assert validation.offer(vae) > 1.002 * best
         put(9, 9)
         validation.offer(vae)
-        validation.next_round(vae)
+        validation.next_round(vae, ended)
         assert all((p == q).all() for p, q in zip(vae.parameters(), origin, strict=True))
     assert validation.finish(vae) < 1.0001 * best
 
@@ -327,6 +330,44 @@ def test_a_run_goes_on_in_rounds_once_the_corpus_is_known_by_heart(
     trainer.finish()
     null = torch.zeros(1, SMALL.latents)
     assert text_bits(vae, other.data, null)[0] / 2000 < progress[-1].validation
+
+
+@pytest.mark.parametrize("at", ["unlink", "begin", "order"])
+def test_a_run_that_is_interrupted_between_two_rounds_counts_none_twice(
+    at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the mean has a round, once its best network is gone, too, and once the checkpoint knows of that."""
+    text = TextFile("x", np.frombuffer(PROSE[12500:14500], np.uint8))
+    corpus = Corpus([text], [text], [])
+    settings = Settings(epochs=40, workers=1, lanes=4, chunk=64)
+    for name, value in (("_WARM_UP", 1), ("_PATIENCE", 0), ("_VALIDATION_SECONDS", 0)):
+        monkeypatch.setattr(loop, name, value)  # so that rounds are short
+    trainer = Trainer(Vae(SMALL), corpus, settings, tmp_path)
+    trainer.fine_tune()
+
+    def interrupt(*arguments: Any, **options: Any) -> None:
+        if at == "begin" or arguments[0] in (tmp_path / "best.pt", (Command.BEGIN_AGAIN, 0.0, 0.0)):
+            raise KeyboardInterrupt
+
+    owner = {"unlink": Path, "begin": trainer._descent, "order": trainer._ranks}[at]
+    steps = trainer.run()
+    next(steps)
+    trainer.save()
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, at, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            list(steps)
+    mean = states.load(tmp_path / "mean.pt")
+    assert (tmp_path / "best.pt").exists() == (at == "unlink")
+    resumed = Trainer.resumed(corpus, tmp_path, {}, {})
+    steps = resumed.run()
+    assert next(steps).round == 2
+    again = states.load(tmp_path / "mean.pt")
+    assert mean["rounds"] == again["rounds"] == 1
+    assert all(torch.equal(x, again["vae"][name]) for name, x in mean["vae"].items())
+    assert not (tmp_path / "best.pt").exists()
+    assert next(progress.round for progress in steps if progress.round != 2) == 3
+    assert states.load(tmp_path / "mean.pt")["rounds"] == 2
 
 
 def test_training_without_torch_says_what_to_install(tmp_path: Path) -> None:

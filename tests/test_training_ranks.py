@@ -14,6 +14,7 @@ import torch
 from conftest import PROSE, ROOT, TINY, Run
 
 import vaezip
+from vaezip.training.checkpoint import load
 from vaezip.training.ranks import Ranks
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gloo is tried on Linux only")
@@ -121,6 +122,36 @@ def test_all_processes_hold_the_same_weights_through_all_rounds(texts: Path, tmp
     assert first.keys() == second.keys()
     for name in first:
         assert torch.equal(first[name], second[name]), name
+
+
+_LOST = """
+import os, signal, sys
+from vaezip.__main__ import main
+from vaezip.training.descent import Descent
+
+steps = []
+def step(self, *arguments, step=Descent.step):
+    steps.append(arguments)
+    if len(steps) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *arguments)
+
+if os.environ["RANK"] == "1":
+    Descent.step = step
+sys.exit(main())
+"""
+
+
+def test_what_was_learned_is_kept_when_another_process_is_gone(texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "lost.py").write_text(_LOST)
+    options = ("--init", TINY, "--epochs", 500, "--threads", 1, "--device", "cpu", "--log", "run.csv")
+    result = torchrun(tmp_path, "--", "lost.py", "train", texts, "-o", "my.vzm", *options)
+    assert result.returncode != 0
+    assert "another process of the run is gone, --resume goes on without it (" in result.stderr
+    last = (tmp_path / "run.csv").read_text().splitlines()[-1]
+    run = load(tmp_path / "my.vzm.train" / "checkpoint.pt")["run"]
+    assert (run["step"], run["bytes_read"]) == (5, int(last.split(",")[1]))
+    assert last.startswith("5,")
 
 
 def test_a_failure_of_the_first_process_ends_all(texts: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vaezip.errors import CheckpointError
+from vaezip.errors import CheckpointError, DeviceError
 from vaezip.training.backends import Backend
 from vaezip.training.checkpoint import load, reading, save
 from vaezip.training.data import Corpus, CorpusIdentity, SegmentSource
@@ -199,6 +199,8 @@ class Trainer:
         """Train until the budget is spent; yields after every step."""
         s, tally = self.settings, self._tally
         teacher = packed(self._teacher) if self._teacher else None
+        if self._validation.rounds >= tally.rounds:  # it was interrupted between two rounds
+            self._begin_round(*self._rounds_left())
         self._ranks.give({**self._state(), "teacher": teacher})
         began = time.monotonic() - tally.seconds
         due = time.monotonic() + min(_FIRST_CHECKPOINT, s.checkpoint_seconds)
@@ -216,6 +218,10 @@ class Trainer:
                         tally.note()
                         self.save()
                         due = time.monotonic() + s.checkpoint_seconds
+        except DeviceError:  # of a process that is gone; it comes before the weights change
+            tally.note()
+            self.save()
+            raise
         finally:
             self._ranks.stop()
         tally.note()
@@ -267,19 +273,31 @@ class Trainer:
             self._next_round()
 
     def _next_round(self) -> None:
-        """Divide what is left of the budget into rounds, and begin one if it is enough for any."""
-        tally = self._tally
-        left = tally.bytes_read * (1 / self._share() - 1)
-        rounds = round(left / (_ANNEALED * max(tally.enough, self.corpus.train_bytes)))
+        """Begin another round if what is left of the budget is enough for any."""
+        rounds, left = self._rounds_left()
         if rounds:
-            self._validation.next_round(self.vae)
-            self._descent.begin()
+            self._begin_round(rounds, left)
             self._ranks.order(Order(Command.BEGIN_AGAIN))
             self._ranks.give({"vae": self.vae.state_dict()})
-            tally.rounds += 1
-            tally.round = (tally.step, tally.bytes_read)
-            tally.round_bytes = int(left / rounds)
-            self.save()
+
+    def _rounds_left(self) -> tuple[int, float]:
+        """The rounds that what is left of the budget is enough for, and the bytes that it lasts for."""
+        tally = self._tally
+        left = tally.bytes_read * (1 / self._share() - 1)
+        return round(left / (_ANNEALED * max(tally.enough, self.corpus.train_bytes))), left
+
+    def _begin_round(self, rounds: int, left: float) -> None:
+        """Begin the first of so many rounds, and save that, before other processes can fail to follow.
+
+        If this is interrupted, the mean has a round more than the checkpoint knows to be over.
+        """
+        tally = self._tally
+        self._validation.next_round(self.vae, tally.rounds)
+        self._descent.begin()
+        tally.rounds += 1
+        tally.round = (tally.step, tally.bytes_read)
+        tally.round_bytes = max(1, int(left / max(1, rounds)))
+        self.save()
 
     def _share(self) -> float:
         s, tally = self.settings, self._tally

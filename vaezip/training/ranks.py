@@ -77,7 +77,7 @@ class Ranks:
         size = gradients.bytes
         numbers = torch.tensor([size, size * gradients.bits_per_byte, gradients.kl_bits], dtype=torch.float64)
         with _all_there():
-            for x in (flat, tables, numbers):
+            for x in (numbers, flat, tables):  # first what does not wait for a GPU, and tells who is gone
                 distributed.all_reduce(x)
         total, bits, kl = numbers.tolist()
         parts = torch.split(flat, [g.numel() for g in gradients.dense])
@@ -133,7 +133,10 @@ def _all_there() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise DeviceError("another process of the run is gone; --resume goes on without it") from error
+        reason = str(error).partition("\n")[0]
+        raise DeviceError(
+            f"another process of the run is gone, --resume goes on without it ({reason})"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Validation:
         self._best = folder / BEST  # of this round
         self._mean = folder / MEAN  # of the rounds before
         self.best = load(self._best)["bits_per_byte"] if self._best.exists() else math.inf
+        self.rounds: int = load(self._mean)["rounds"] if self._mean.exists() else 0  # in the mean
 
     def check(self, vae: Vae) -> None:
         """Raise CheckpointError if the networks in the folder are not like this one."""
@@ -69,11 +70,13 @@ class Validation:
             save({"vae": vae.state_dict(), "bits_per_byte": bits_per_byte}, self._best)
         return bits_per_byte
 
-    def next_round(self, vae: Vae) -> None:
-        """Add the best network of the round to the mean, and make `vae` the origin."""
-        mean, rounds = self._with_best()
-        save({"vae": mean, "rounds": rounds}, self._mean)
-        self._best.unlink()
+    def next_round(self, vae: Vae, ended: int) -> None:
+        """Make `vae` the origin, once the best network of the round that has `ended` is in the mean."""
+        if self.rounds < ended:
+            mean, rounds = self._with_best()
+            save({"vae": mean, "rounds": rounds}, self._mean)
+            self.rounds = rounds
+        self._best.unlink(missing_ok=True)
         self.best = math.inf
         vae.load_state_dict(load(self._origin)["vae"])
 
