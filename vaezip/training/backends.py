@@ -64,11 +64,12 @@ class ThreadBackend:
         teacher: a network from whose predictions `vae` learns, too, on the same device.
         """
         count = min(settings.workers, settings.lanes)
-        lanes, tags = settings.lanes // count, vae.decoder.tags.numpy()
+        tags = vae.decoder.tags.numpy()
         options = settings.rescript_share, settings.dropout, teacher.decoder if teacher else None
         self._settings = settings
         self._workers = []
         for i in range(count):
+            lanes = settings.lanes // count + (i < settings.lanes % count)
             rng, generator = _generators((*seed, i), vae.device)
             sampler = Sampler(vae.a, tags, source, lanes, settings.chunk, rng, *options)
             self._workers.append((sampler, Lanes(vae, lanes, generator, teacher)))

@@ -62,10 +62,15 @@ class Descent:
         """Read the next chunks, and change the weights at `rate` times the learning rates."""
         found = self._ranks.sum(backend.gradients([*self._dense, self._tables], kl_weight))
         dense = [gradient.div_(found.bytes) for gradient in found.dense]
+        tables = found.tables.div_(found.bytes)
         norm = torch.stack([gradient.norm() for gradient in dense]).norm()
         clipped = (_LARGEST / norm).clamp(max=1.0)
-        self._adam.step([gradient.mul_(clipped) for gradient in dense], rate)
-        self._row_adam.step(found.tables.div_(found.bytes), rate, self._vae.a.contexts, backend.map)
+        broken = ~norm.isfinite()  # such a step would make all weights NaN, so it is passed over
+        for gradient in dense:
+            gradient.mul_(clipped).masked_fill_(broken, 0.0)
+        (tables._values() if tables.is_sparse else tables).masked_fill_(broken, 0.0)
+        self._adam.step(dense, rate)
+        self._row_adam.step(tables, rate, self._vae.a.contexts, backend.map)
         return found
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vaezip.errors import CheckpointError, DeviceError
+from vaezip.errors import CheckpointError, DeviceError, VaezipError
 from vaezip.training.backends import Backend
 from vaezip.training.checkpoint import load, reading, save
 from vaezip.training.data import Corpus, CorpusIdentity, SegmentSource
@@ -256,6 +256,11 @@ class Trainer:
         tally = self._tally
         with self._descent.autocast():
             bits_per_byte = self._validation.offer(self.vae)
+        if math.isnan(bits_per_byte):
+            raise VaezipError(
+                "the network has come to predict nothing at all: --resume goes on from the checkpoint; "
+                "or begin anew (-f) with a smaller learning rate (--lr)"
+            )
         self._measured = bits_per_byte
         tally.best = min(tally.best, bits_per_byte)
         tally.last_validation = (tally.bytes_read, tally.seconds)
@@ -327,6 +332,8 @@ class Trainer:
         found = self._descent.step(backend, kl_weight, rate)
         tally.step += 1
         tally.bytes_read += found.bytes
+        if not math.isfinite(found.bits_per_byte + found.kl_bits):
+            return
         keep = min(0.99, 1 - 1 / tally.step)
         tally.bits_per_byte = keep * tally.bits_per_byte + (1 - keep) * found.bits_per_byte
         tally.kl_bits = keep * tally.kl_bits + (1 - keep) * found.kl_bits

@@ -108,8 +108,9 @@ class Decoder(nn.Module):
 
     def modulation(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Scales and shifts of every normalisation, (sites, B, H) each."""
-        scale = self.scale[:, None] * (1 + torch.einsum("bz,zsh->sbh", z, self.z_scale))
-        return scale, self.shift[:, None] + torch.einsum("bz,zsh->sbh", z, self.z_shift)
+        with torch.autocast(z.device.type, enabled=False):  # else 1 + a little is 1, in bfloat16
+            of_scale, of_shift = (torch.einsum("bz,zsh->sbh", z, w) for w in (self.z_scale, self.z_shift))
+            return self.scale[:, None] * (1 + of_scale), self.shift[:, None] + of_shift
 
     def initial_state(self, z: Tensor) -> Tensor:
         """h0 of every layer, (layers, B, H)."""
