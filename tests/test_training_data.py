@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,21 @@ def test_validation_files_stay_apart(corpus: Path) -> None:
     more.write_bytes(b"more text" * 1000)
     kept = {f.name for f in read_corpus([corpus]).train}
     assert names - kept <= {f.name for f in read.validation} | {"prose/more.txt"}
+
+
+def test_a_file_of_several_names_is_read_once(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    (folder / "inner").mkdir(parents=True)
+    for n in range(9):
+        (folder / "inner" / f"{n}.txt").write_bytes(b"text %d " % n * 500)
+    os.link(folder / "inner" / "3.txt", folder / "linked.txt")
+    (folder / "symlink.txt").symlink_to("inner/4.txt")
+    read = read_corpus([folder, folder / "inner", folder / "inner" / "0.txt"])
+    texts = [f.data.tobytes() for f in (*read.train, *read.validation)]
+    assert len(texts) == len(set(texts)) == 9
+    again = [f"{n}.txt" for n in range(9)] + ["0.txt"]
+    assert {reason for _, reason in read.skipped} == {"read already"}
+    assert sorted(name for name, _ in read.skipped) == sorted([*again, "inner/3.txt", "inner/4.txt"])
 
 
 def test_of_few_files_one_in_eight_is_kept(tmp_path: Path) -> None:

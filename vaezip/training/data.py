@@ -61,6 +61,8 @@ class Corpus:
 def read_corpus(paths: list[Path], *, without: Iterable[Path] = (), validation_share: float = 0.02) -> Corpus:
     """Read every regular file below `paths` (folders or files), but for the files and folders `without`.
 
+    What has several names, or lies below several of `paths`, is read once.
+
     A file goes to validation by a hash of its name, so the split stays when files are added. Where fewer
     than four would, those with the smallest hashes do: four, or of fewer than 32 files one in eight, since
     one file may be unlike all others. A lone file is cut at nine tenths.
@@ -69,6 +71,7 @@ def read_corpus(paths: list[Path], *, without: Iterable[Path] = (), validation_s
     files: list[TextFile] = []
     skipped: list[tuple[str, str]] = []
     unreadable: list[tuple[str, str]] = []
+    read: set[tuple[int, int] | str] = set()
     for root in paths:
         for path, error in walk(root, without):
             name = str(path.relative_to(root)) if path != root else path.name
@@ -78,6 +81,10 @@ def read_corpus(paths: list[Path], *, without: Iterable[Path] = (), validation_s
                 if not path.is_file():
                     skipped.append((name, "not a regular file"))
                     continue
+                if (identity := _file_identity(path)) in read:  # it could be trained on and validate
+                    skipped.append((name, "read already"))
+                    continue
+                read.add(identity)
                 data = np.frombuffer(path.read_bytes(), np.uint8)  # np.fromfile passes errors over
             except OSError as error:
                 unreadable.append((name, f"cannot read: {error.strerror or error}"))
@@ -100,6 +107,12 @@ def read_corpus(paths: list[Path], *, without: Iterable[Path] = (), validation_s
     count = sum(_name_hash(f) < validation_share * 2**32 for f in files)
     count = max(count, min(_LEAST_VALIDATION, -(-len(files) // 8)))
     return Corpus(files[count:], files[:count], skipped, unreadable)
+
+
+def _file_identity(path: Path) -> tuple[int, int] | str:
+    """Tells a file from others, whatever it is called; raises OSError."""
+    status = path.stat()
+    return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
 
 
 def _name_hash(file: TextFile) -> int:
