@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -275,20 +275,30 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 from vaezip.training import functions_triton
 
-float32 = {"h0", "states", "last", "last_gradient", "h0_gradient", "x", "scale", "shift", "total", "gradient",
+float32 = {"h0", "states", "last", "last_gradient", "h0_gradient", "x", "scale", "shift", "total",
            "total_gradient", "scale_gradient", "shift_gradient", "nats", "log_total", "nats_gradient"}
-constants = {"BLOCK": 128, "EPSILON": 1e-7, "STEPS": 32, "ROWS": 16}
+targets = GPUTarget("cuda", 90, 32), GPUTarget("hip", "gfx942", 64)
 kernels = [x for x in vars(functions_triton).values() if hasattr(x, "arg_names")]
 assert len(kernels) == 6
-for kernel in kernels:
-    signature = {
-        name: "constexpr" if name in constants else "i32" if name in ("steps", "lanes", "width", "rows")
-        else "*i64" if name == "target" else "*fp32" if name in float32 else "*bf16"
+
+def signature(kernel):
+    # "gradient" is that of x, which is float32, and elsewhere of what a product gives.
+    wide = float32 | ({"gradient"} if "change_gradient" in kernel.arg_names else set())
+    return {
+        name: "constexpr" if name.isupper() else "i32" if name in ("steps", "lanes", "width", "rows")
+        else "*i64" if name == "target" else "*fp32" if name in wide else "*bf16"
         for name in kernel.arg_names
     }
-    used = {name: value for name, value in constants.items() if name in signature}
-    source = ASTSource(fn=kernel, signature=signature, constexprs=used)
-    assert compile(source, target=GPUTarget("cuda", 90, 32)).asm["ptx"]
+
+for kernel in kernels:
+    blocks = (128, 512) if "EPSILON" in kernel.arg_names else (128,)  # it has a whole row of the network's width
+    for block in blocks:
+        constants = {"BLOCK": block, "EPSILON": 1e-7, "STEPS": 32, "ROWS": 16}
+        used = {name: value for name, value in constants.items() if name in kernel.arg_names}
+        source = ASTSource(fn=kernel, signature=signature(kernel), constexprs=used)
+        for target in targets:
+            assembly = compile(source, target=target).asm
+            assert assembly["ptx" if target.backend == "cuda" else "amdgcn"]
 """
 
 
@@ -314,3 +324,18 @@ def test_triton_compiles_for_a_gpu_that_is_not_there(tmp_path: Path) -> None:
 def test_every_device_has_passes() -> None:
     """Even one that nothing was written for."""
     assert functions.passes("xpu") is functions_torch
+
+
+def test_triton_that_cannot_launch_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def launch(*arguments: object) -> NoReturn:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify one")
+
+    monkeypatch.setitem(sys.modules, "vaezip.training.functions_triton", functions_torch)
+    monkeypatch.setattr(functions, "_try_out", launch)
+    functions.passes.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match=r"Triton does not work here: Failed to find C compiler\.$"):
+            assert functions.passes("cuda") is functions_torch
+        assert functions.passes("cuda") is functions_torch  # a second warning would fail
+    finally:
+        functions.passes.cache_clear()

@@ -7,6 +7,7 @@ float32.
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import Any, Protocol
 
@@ -42,10 +43,19 @@ def passes(device: str) -> Passes:
         if device == "cuda":
             from vaezip.training import functions_triton
 
+            _try_out(functions_triton, device)
             return functions_triton
     except ImportError:  # the kernel was not built, or torch comes without Triton
         pass
+    except Exception as error:  # Triton found no C compiler, say
+        reason = str(error).partition("\n")[0]
+        warnings.warn(f"training is slower, as Triton does not work here: {reason}", stacklevel=1)
     return functions_torch
+
+
+def _try_out(passes: Passes, device: str) -> None:
+    """Launch a pass on next to nothing; raises whatever prevents that."""
+    passes.recurrence(torch.zeros(1, 1, 3, device=device), torch.zeros(1, 1, device=device))
 
 
 def recurrence(u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
