@@ -265,6 +265,9 @@ def test_numbers_that_make_no_sense(arguments: tuple[str, ...]) -> None:
     ("reason", "raised", "said"),
     [
         ("DefaultCPUAllocator: not enough memory", VaezipError, "to train a network of this size"),
+        ("DefaultCPUAllocator: can't allocate memory: you tried", VaezipError, "of this size"),
+        ("CUDA out of memory. Tried to allocate 2.00 GiB", VaezipError, "of this size"),
+        ("CUDA error: an illegal memory access was encountered", RuntimeError, "illegal memory access"),
         ("anything else", RuntimeError, "anything else"),
     ],
 )

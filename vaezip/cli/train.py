@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _SIZES = Architecture()
 _MOST = 1_000_000  # minutes, epochs, times a folder is read
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")  # not "illegal memory access"
 
 
 def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
@@ -232,7 +233,7 @@ def _enough_memory() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # which is what torch makes of it
-        if "memory" not in str(error):
+        if not any(words in str(error) for words in _NO_MEMORY):
             raise
         raise VaezipError("not enough memory to train a network of this size") from error
 
