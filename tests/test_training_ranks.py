@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,9 @@ from conftest import PROSE, ROOT, TINY, Run
 
 import vaezip
 from vaezip.training.checkpoint import load
-from vaezip.training.ranks import Ranks
+from vaezip.training.data import read_corpus
+from vaezip.training.follow import follow
+from vaezip.training.ranks import Place, Ranks
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gloo is tried on Linux only")
 
@@ -58,6 +61,20 @@ def test_processes_that_cannot_meet_say_why(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(vaezip.errors.DeviceError, match=r"^the processes of the run cannot meet: .*RANK"):
         Ranks.join(torch.device("cpu"))
+
+
+def test_a_process_that_reads_another_corpus_is_refused(texts: Path, tmp_path: Path) -> None:
+    class Theirs(Ranks):
+        def take(self) -> dict[str, Any]:
+            return {"corpus": tuple(read_corpus([texts]).identity())}
+
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "0.txt").write_bytes(PROSE[:25000])
+    place = Place(ranks=Theirs())
+    with pytest.raises(
+        vaezip.errors.CorpusError, match=r"\(8 files, 24000 bytes; here 2 files, 25000 bytes\)"
+    ):
+        follow([tmp_path / "other"], tmp_path / "my.vzm", {}, place, without=[])
 
 
 _RUN = """

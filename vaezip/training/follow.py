@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vaezip.training.data import SegmentSource, read_corpus
+from vaezip.errors import CorpusError
+from vaezip.training.data import CorpusIdentity, SegmentSource, read_corpus
 from vaezip.training.descent import Descent
 from vaezip.training.ranks import Command, Place
 from vaezip.training.run_folder import RunFolder
@@ -20,10 +21,17 @@ def follow(
     """Train with `TrainingRun` in another process until that has done, and return the network.
 
     corpus, output, options: as given to that; without: more files that the run writes, and does not read.
-    Raises CorpusError for an unusable corpus, DeviceError if another process is gone.
+    Raises CorpusError for a corpus that is unusable, or not the one that it reads; DeviceError if another
+    process is gone.
     """
     texts = read_corpus(corpus, without=(output, RunFolder(output).path, *without))
     state = place.ranks.take()
+    theirs, ours = CorpusIdentity(*state["corpus"]), texts.identity()
+    if theirs != ours:
+        raise CorpusError(
+            f"this is not the corpus that the first process reads ({theirs.files} files, {theirs.bytes} "
+            f"bytes; here {ours.files} files, {ours.bytes} bytes)"
+        )
     vae = unpacked(state).to(place.device)
     teacher = unpacked(state["teacher"]) if state["teacher"] else None
     settings = Settings(**state["settings"]).resumed(options)
