@@ -244,7 +244,7 @@ def test_a_device_trains_a_model(device: str, tmp_path: Path, monkeypatch: pytes
 
 _PASSES = """
 import os, sys, torch
-from vaezip.training import functions_torch, functions_triton
+from vaezip.training import functions, functions_torch, functions_triton
 
 def results(passes, dtype, lengths):
     torch.manual_seed(0)
@@ -261,6 +261,7 @@ def results(passes, dtype, lengths):
     return [y.detach() for y in (*out, *torch.autograd.grad(loss, inputs))]
 
 device = sys.argv[1]
+functions._try_out(functions_triton, device)
 for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 1e-2)):
     for lengths in ((34, 2, 24), (3, 1, 136), *([(512, 16, 256)] if device == "cuda" else [])):
         pairs = zip(results(functions_triton, dtype, lengths), results(functions_torch, dtype, lengths))

@@ -1,7 +1,8 @@
 """The segments that training reads, on a CPU or where a GPU has the whole corpus.
 
 Training reads `lanes` segments side by side, `chunk` bytes of each per step; the recurrent state is
-carried from chunk to chunk, so that the network learns long text as well as the first bytes of a file.
+carried from chunk to chunk, so that the network learns from long text, too. A segment begins anywhere in a
+file, with a state that has read nothing yet.
 """
 
 from __future__ import annotations
