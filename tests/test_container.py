@@ -48,6 +48,14 @@ def test_numbers_round_trip_in_their_only_form(n: int) -> None:
                 container.read_number(ByteReader(io.BytesIO(other + n.to_bytes(width, "little"))))
 
 
+@pytest.mark.parametrize("sizes", [b"\xfc\x0a\x00\x0b", b"\x0a\xfc\x0b\x00"])
+def test_a_header_whose_numbers_have_another_form_is_damaged(sizes: bytes) -> None:
+    header = bytes([container.MAGIC, 32]) + sizes + bytes(8)
+    whole = header + crc32(header).to_bytes(4, "little")
+    with pytest.raises(FormatError, match=r"^not a \.vz file, or its header is damaged$"):
+        container.read_header(ByteReader(io.BytesIO(whole)))
+
+
 @pytest.mark.parametrize(
     ("n", "size"),
     [(0, 1), (223, 1), (224, 2), (7391, 2), (7392, 3), (65535, 3), (65536, 4), (2**24, 5), (2**32, 9)],

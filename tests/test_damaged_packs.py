@@ -359,3 +359,17 @@ def test_what_is_left_on_the_stack_is_told(left: int, monkeypatch: pytest.Monkey
         coded = coder.encode_set([(b"a",), (b"b",)])
     with pytest.raises(vaezip.FormatError, match="left on the stack"):
         coder.decode_set(coded, 2, 100)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [  # texts of 65525 and 11 bytes, the latter with the terminator in it; and of 65525, 11 and none
+        "f5767a7001000a3f9b3fa3caefa76e0200000000ac50eadf0228b284f68296dc93f4cd27fe6485bc72e975f780515ed2d88b6108"
+        "c8896111d24ee5f919167486a87941deb2f2bb2470ce3d00022bf7c6705d",
+        "f5767a7001000a3f9b3fa3caefa76e03000000001c798ae20329cd707b1b3ea34f2bf028fe6485bc72e975f780515ed2d88b6108"
+        "c8896111d24ee5f919167486a87941deb2f2bb2470ce3cff0003969f2e1501",
+    ],
+)
+def test_a_group_that_is_a_byte_longer_than_any_may_be_is_refused(forged: str) -> None:
+    with pytest.raises(vaezip.FormatError, match="cannot be decoded"):
+        list(opened(bytes.fromhex(forged)))

@@ -219,3 +219,19 @@ def test_what_is_no_model_is_a_type_error(model: Any, blob: bytes) -> None:
     ):
         with pytest.raises(TypeError):
             act()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_flushing_after_an_error_is_an_error(tiny: Model, threads: int) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError("no space left")
+
+    file = vaezip.open(Full(), "wb", model=tiny, block_size=100, threads=threads)
+    with pytest.raises(OSError, match="no space left"):
+        file.write(TEXT)
+    for act in (file.flush, lambda: file.write(b"more"), file.flush):
+        with pytest.raises(OSError, match="nothing can be added"):
+            act()
+    with pytest.raises(OSError, match="not complete"):
+        file.close()

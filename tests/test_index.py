@@ -33,6 +33,8 @@ def test_an_index_is_read_if_its_blocks_have_room() -> None:
     assert [*extents.encoded_sizes] == [2, 250, 9]
     assert not _read_index(_index(20, 0), 20).sizes
     assert _read_index(_index(36, 1, 1, 16), 1000).header_size == 36
+    many = 40_000  # more than one piece of the index
+    assert len(_read_index(_index(20, many, *[9, 12] * many), 20 + many * 12).sizes) == many
     for data, room in (
         (_index(20, 3, 1, 2, 300, 250, most, 9), 20 + 2 + 250 + 9 - 1),
         (_index(20, 1, most + 1, 9), 1000),

@@ -299,7 +299,7 @@ class VaezipFile(io.BufferedIOBase):
         self._check_open()
         if self._compressor is None:
             return
-        if self._position != (self._ended or 0):
+        if self._is_broken or self._position != (self._ended or 0):
             with self._breakable():
                 self._writer.write(self._compressor.flush())
                 self._compressor, self._ended = self._new_frame(), self._position

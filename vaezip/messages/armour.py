@@ -25,10 +25,11 @@ def _base64url_encode(data: bytes) -> str:
 
 
 def _base64url_decode(text: str) -> bytes:
-    if not {"+", "/", "="}.isdisjoint(text):
-        raise ValueError("these are of the other base64")
     padded = text + "=" * (-len(text) % 4)
-    return base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True)
+    data = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True)
+    if _base64url_encode(data) != text:  # + and /, padding, or bits that are no byte's
+        raise ValueError("no bytes are written like that")
+    return data
 
 
 def _base45_encode(data: bytes) -> str:

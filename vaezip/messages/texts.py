@@ -68,7 +68,8 @@ class TextCoder:
         if size is not None and size > most:
             raise FormatError("damaged message: longer than it may be")
         if size is None:
-            text = decoder.read(predictor, min(ROOM, most + 1), self._end)
+            longest = most if is_line else most + 1  # with the terminator
+            text = decoder.read(predictor, max(0, min(ROOM, longest)), self._end)
             if not text or text[-1] != self._end:
                 raise FormatError("damaged message: it does not end")
             return text if is_line else text[:-1]

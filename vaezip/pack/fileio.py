@@ -129,7 +129,7 @@ def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes
             try:
                 record = _record(pack, one)
             except IndexError as error:
-                raise FileError(f"{path}: there is no record {one}") from error
+                raise FileError(f"{path}: there is no record {one or repr(one)}") from error
             yield record + end
 
 
