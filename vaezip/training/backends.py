@@ -68,8 +68,8 @@ class ThreadBackend:
         options = settings.rescript_share, settings.dropout, teacher.decoder if teacher else None
         self._settings = settings
         self._workers = []
-        for i in range(count):
-            lanes = settings.lanes // count + (i < settings.lanes % count)
+        self._lanes = [settings.lanes // count + (i < settings.lanes % count) for i in range(count)]
+        for i, lanes in enumerate(self._lanes):
             rng, generator = _generators((*seed, i), vae.device)
             sampler = Sampler(vae.a, tags, source, lanes, settings.chunk, rng, *options)
             self._workers.append((sampler, Lanes(vae, lanes, generator, teacher)))
@@ -96,7 +96,9 @@ class ThreadBackend:
             ),
             sum(sizes),
             sum(float(loss.nats) for loss in losses) / sum(sizes) / LN2,
-            sum(float(loss.kl) for loss in losses) / len(losses) / LN2,
+            sum(float(loss.kl) * n for loss, n in zip(losses, self._lanes, strict=True))
+            / sum(self._lanes)
+            / LN2,
         )
 
     def map(self, function: Callable[[int], None], numbers: Iterable[int]) -> Iterable[None]:
