@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,15 @@ def test_what_follows_the_last_frame_is_told_from_what_is_no_file_at_all(tiny: M
     for source in (io.BytesIO(data), Pipe(data)):
         with pytest.raises(vaezip.FormatError, match="after the last frame"):
             list(vaezip.list_frames(source))
+
+
+def test_millions_of_frames_take_some_bytes_each(tiny: Model) -> None:
+    count, empty = 3000, vaezip.compress(b"", model=tiny)
+    file = io.BytesIO(empty * count)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in vaezip.list_frames(file)) == count
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * count

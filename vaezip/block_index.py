@@ -26,12 +26,6 @@ class Seekable(Protocol):
         """As of any binary stream."""
 
 
-class _Frame(NamedTuple):
-    header: Header
-    begin: int  # in the file
-    first_block: int  # number, over all frames
-
-
 class FrameExtent(NamedTuple):
     """A frame: its header, and how much lies in it; sizes are in bytes."""
 
@@ -53,7 +47,8 @@ class BlockIndex:
     def __init__(self, file: Seekable, begin: int = 0) -> None:
         """Raises FormatError as `vaezip.decompress` does, and what `file` raises."""
         self._file, self._begin = file, begin
-        self._frames: list[_Frame] = []
+        self._frames = array("Q")  # where each frame begins in the file ...
+        self._first_blocks = array("Q")  # ... and the number of its first block, over all frames
         self._contents = array("Q", [0])  # where the content of each block begins, and where all ends
         self._places = array("Q")  # where each block begins in the file ...
         self._encoded_sizes = array("I")  # ... and how many bytes it has there
@@ -74,11 +69,13 @@ class BlockIndex:
 
     def frames(self) -> Iterator[FrameExtent]:
         """All frames in order."""
-        ends = [(frame.begin, frame.first_block) for frame in self._frames[1:]]
-        for frame, (end, last) in zip(self._frames, [*ends, (self._end, len(self))], strict=True):
-            first = frame.first_block
+        for number, (begin, first) in enumerate(zip(self._frames, self._first_blocks, strict=True), 1):
+            is_last = number == len(self._frames)
+            end, last = (
+                (self._end, len(self)) if is_last else (self._frames[number], self._first_blocks[number])
+            )
             content_size = self._contents[last] - self._contents[first]
-            yield FrameExtent(frame.header, frame.begin, end - frame.begin, content_size, last - first)
+            yield FrameExtent(self._read_header(begin)[0], begin, end - begin, content_size, last - first)
 
     def find(self, offset: int) -> tuple[int, int]:
         """The block that holds the byte of content at `offset`, and where its content begins.
@@ -90,14 +87,24 @@ class BlockIndex:
 
     def read(self, number: int) -> tuple[Header, Block]:
         """A block, and its frame's header; raises FormatError if it is not what the index says."""
-        frame = self._frames[bisect_right(self._frames, number, key=lambda f: f.first_block) - 1]
+        header, _ = self._read_header(self._frames[bisect_right(self._first_blocks, number) - 1])
         self._file.seek(self._places[number])
         reader = ByteReader(self._file)
-        block = container.read_block(reader, frame.header, Index(0))
+        block = container.read_block(reader, header, Index(0))
         size = self._contents[number + 1] - self._contents[number]
         if block is None or (block.size, reader.position) != (size, self._encoded_sizes[number]):
             raise FormatError("damaged index")
-        return frame.header, block
+        return header, block
+
+    def _read_header(self, begin: int) -> tuple[Header, _SeekingReader]:
+        """The header of the frame that begins there, and where it was read; a file may have millions."""
+        self._file.seek(begin)
+        reader = _SeekingReader(self._file)
+        reader.position = begin - self._begin  # so that it knows whether this is the first frame
+        header = container.read_header(reader)
+        if header is None:
+            raise TruncatedError("the file ends too early: it is truncated")
+        return header, reader
 
     def _indexed_frames(self, begin: int, end: int) -> dict[int, tuple[Extents, int]]:
         """The last frames, as long as they have an index or are skippable: of each that has one, by where the
@@ -126,13 +133,9 @@ class BlockIndex:
 
     def _add_frame(self, begin: int, indexed: tuple[Extents, int] | None) -> int:
         """Take note of a frame, whose index may be known; returns where it ends."""
-        self._file.seek(begin)
-        reader = _SeekingReader(self._file)
-        reader.position = begin - self._begin  # so that it knows whether this is the first frame
-        header = container.read_header(reader)
-        if header is None:
-            raise TruncatedError("the file ends too early: it is truncated")
-        self._frames.append(_Frame(header, begin, len(self)))
+        header, reader = self._read_header(begin)
+        self._frames.append(begin)
+        self._first_blocks.append(len(self))
         if indexed is not None and header.block_size is not None:
             extents, end = indexed
             _check(extents, header)
