@@ -6,6 +6,7 @@ import os
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 from vaezip import container
@@ -69,11 +70,9 @@ class BlockIndex:
 
     def frames(self) -> Iterator[FrameExtent]:
         """All frames in order."""
-        for number, (begin, first) in enumerate(zip(self._frames, self._first_blocks, strict=True), 1):
-            is_last = number == len(self._frames)
-            end, last = (
-                (self._end, len(self)) if is_last else (self._frames[number], self._first_blocks[number])
-            )
+        begins = self._frames + array("Q", [self._end])
+        firsts = self._first_blocks + array("Q", [len(self)])
+        for (begin, first), (end, last) in pairwise(zip(begins, firsts, strict=True)):
             content_size = self._contents[last] - self._contents[first]
             yield FrameExtent(self._read_header(begin)[0], begin, end - begin, content_size, last - first)
 

@@ -5,7 +5,6 @@ Commands import the library when they run, so that `--help` and `--version` need
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from typing import Any, NoReturn
@@ -40,7 +39,9 @@ class Program(click.Group):
     def _refuse_misspelt(self, word: str) -> None:
         """Raise UsageError for what is no file, and like a command, whose arguments may follow."""
         if word.isalpha() and not os.path.lexists(word):
-            for command in difflib.get_close_matches(word.lower(), self.commands, 1, _ALIKE):
+            from difflib import get_close_matches  # which takes as long to import as all of this
+
+            for command in get_close_matches(word.lower(), self.commands, 1, _ALIKE):
                 raise click.UsageError(
                     f"there is no file or command {word!r}; did you mean {command}? (see vaezip --help)"
                 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +23,8 @@ def say(text: str) -> None:
 
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON, which has only Unicode: beside a name that is not UTF-8 stand its bytes, as NAME_base64."""
+    import json
+
     return json.dumps(_unicode(value), indent=indent)
 
 
@@ -34,7 +34,9 @@ def _unicode(value: Any) -> Any:
         for key, one in value.items():
             told[key] = _unicode(one)
             if isinstance(one, str) and told[key] != one:
-                told[f"{key}_base64"] = base64.b64encode(os.fsencode(one)).decode()
+                from base64 import b64encode
+
+                told[f"{key}_base64"] = b64encode(os.fsencode(one)).decode()
         return told
     if isinstance(value, (list, tuple)):
         return [_unicode(one) for one in value]
