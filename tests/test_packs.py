@@ -321,6 +321,7 @@ def test_a_pack_may_need_a_dictionary(run: Run, tmp_path: Path) -> None:
     [
         (("pack", "lines"), b"-o"),
         (("pack", "nowhere", "-o", "x.vzp"), b"nowhere"),
+        (("pack", "lines", "-o", "x.vzp", "--unordered", "--group", "2"), b"--group"),
         (("pack", "lines", "-o", "lines"), b"is also an input"),
         (("pack", "lines", "-o", "there.vzp"), b"exists"),
         (("pack", "lines", "-o", "-"), b"-o needs the name of a file"),

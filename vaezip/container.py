@@ -163,7 +163,7 @@ class Index:
         self._content_size += block.size
         self._numbers += encode_number(block.size) + encode_number(encoded_size)
         if len(self._numbers) > _MOST_NUMBERS:
-            raise LimitError("a frame has no room for more blocks: larger ones (--block-size) need less")
+            raise LimitError("a frame has no room for more blocks: larger ones need less")
         # To a CRC, all texts with their own CRC behind them are alike: so that of a stored block is left out.
         is_stored = block.method == Method.STORED
         self._check = crc32(memoryview(block.payload)[: -4 if is_stored else None], self._check)

@@ -95,7 +95,7 @@ class OneModel:
         if not model.fingerprint.startswith(fingerprint):
             raise ModelMismatchError(
                 f"made with another model: needs {fingerprint.hex()}…, "
-                f"not {model.name} ({model.fingerprint[: len(fingerprint)].hex()}…); -m chooses one"
+                f"not {model.name} ({model.fingerprint[: len(fingerprint)].hex()}…)"
             )
         yield model
 
@@ -132,7 +132,7 @@ class ModelsAtHand:
         if not found:
             raise ModelMismatchError(
                 f"made with another model: needs {fingerprint.hex()}…, which is none of those at hand "
-                f"(see vaezip models); -m chooses one{self._trouble()}"
+                f"(see vaezip models): give its file{self._trouble()}"
             )
 
     def _trouble(self) -> str:

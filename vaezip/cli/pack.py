@@ -88,6 +88,8 @@ def pack(
 
     if append and (unordered or group != 1 or dictionary_size is not None):
         raise click.UsageError("what --append adds to has its own order, group and dictionary.")
+    if unordered and group != 1:
+        raise click.UsageError("--unordered codes all records together, so that there is no --group.")
     if dictionary is not None and dictionary_size is not None:
         raise click.UsageError("-D names a dictionary, so that --dictionary-size has none to make.")
     if output == STDIO:

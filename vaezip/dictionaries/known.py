@@ -57,7 +57,7 @@ class OneDictionary:
         if not dictionary.fingerprint.startswith(fingerprint):
             raise DictionaryError(
                 f"made with another dictionary: needs {fingerprint.hex()}…, "
-                f"not {dictionary.name} ({dictionary.fingerprint[: len(fingerprint)].hex()}…); -D chooses one"
+                f"not {dictionary.name} ({dictionary.fingerprint[: len(fingerprint)].hex()}…)"
             )
         yield dictionary
 
@@ -77,7 +77,7 @@ class DictionariesAtHand:
             self._found[fingerprint] = found
         if not found:
             raise DictionaryError(
-                f"made with a dictionary: needs {fingerprint.hex()}…, which is none of those at hand; "
-                "-D chooses one"
+                f"made with a dictionary: needs {fingerprint.hex()}…, which is none of those at hand: "
+                "give its file"
             )
         yield from found

@@ -96,7 +96,7 @@ class RecordCoder:
     def _symbols(self, records: Sequence[Record]) -> list[list[Interval]]:
         texts = list(itertools.chain(*records))
         if room(texts) > MAX_TEXT + 1:
-            raise LimitError(f"records that are coded together (--group) have {MAX_TEXT} bytes at most")
+            raise LimitError(f"records that are coded together have {MAX_TEXT} bytes at most")
         with self._primed.predictor() as predictor:
             return [self._texts.symbols(predictor, text) for text in texts]
 

@@ -40,6 +40,8 @@ def new_header(
     """
     if not 1 <= group <= layout.MAX_GROUP:
         raise ValueError(f"group must be 1 to {layout.MAX_GROUP}")
+    if unordered and group != 1:
+        raise ValueError("unordered records are all coded together, not in groups")
     known = loaded(model)
     if dictionary is not None and dictionary_size is not None:
         raise ValueError("a pack has either a dictionary that lies elsewhere or one that is made for it")
@@ -61,8 +63,6 @@ def new_header(
     terminator, ended = (made.terminator, made.ended) if made else (0, 0)
     frame = compress(made.text, model=known) if made else b""
     external = read.fingerprint[:8] if read else b""
-    if unordered:
-        group = 1  # all of a segment are coded together
     return Header(flags, separator, known.fingerprint[:8], group, terminator, ended, frame, external)
 
 
