@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from click.shell_completion import BashComplete, FishComplete, ZshComplete
+from click.shell_completion import get_completion_class
 from click.testing import CliRunner
 
 import vaezip
@@ -40,12 +40,9 @@ def generated() -> dict[Path, str]:
         DOCS / "cli.md": command_line_page(),
         DOCS / "man" / "vaezip.1": manual(),
         DOCS / "man" / "vzcat.1": manual_of_vzcat(),
-        **{DOCS / "completion" / "bash" / name: _completion(BashComplete, name) for name in programs},
-        **{DOCS / "completion" / "zsh" / f"_{name}": _completion(ZshComplete, name) for name in programs},
-        **{
-            DOCS / "completion" / "fish" / f"{name}.fish": _completion(FishComplete, name)
-            for name in programs
-        },
+        **{DOCS / "completion" / "bash" / name: _completion("bash", name) for name in programs},
+        **{DOCS / "completion" / "zsh" / f"_{name}": _completion("zsh", name) for name in programs},
+        **{DOCS / "completion" / "fish" / f"{name}.fish": _completion("fish", name) for name in programs},
     }
 
 
@@ -68,8 +65,10 @@ def command_line_page() -> str:
     return "\n".join(parts)
 
 
-def _completion(shell: type[BashComplete | ZshComplete | FishComplete], name: str) -> str:
-    script = shell(programs[name], {}, name, f"_{name.upper()}_COMPLETE")
+def _completion(shell: str, name: str) -> str:
+    found = get_completion_class(shell)
+    assert found is not None
+    script = found(programs[name], {}, name, f"_{name.upper()}_COMPLETE")
     return script.source_template % script.source_vars()
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import BashComplete, CompletionItem, add_completion_class
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ZshComplete,
+    add_completion_class,
+)
 
 if TYPE_CHECKING:
     from vaezip.data_files import Kind
@@ -24,7 +30,50 @@ class _Bash(BashComplete):
         return kept, incomplete
 
 
+class _Zsh(ZshComplete):
+    """As click's; but what is found for the value of `--option=value` does not take the option's place."""
+
+    source_template = ZshComplete.source_template.replace(
+        "    for type key", "    compset -P '--*='\n    for type key"
+    ).replace(" -U", ' -U -i "$IPREFIX"')  # without matching, zsh forgets what compset has set aside
+
+
+class _Fish(FishComplete):
+    """As click's, with that as well; and the lines that its script reads are the same with every click."""
+
+    source_template = """\
+function %(complete_func)s;
+    set -l word (commandline -t);
+    set -l before (string match --regex -- '^--[^=]+=' $word);
+    set -lx %(complete_var)s fish_complete;
+    set -lx COMP_WORDS (commandline -cp);
+    set -lx COMP_CWORD $word;
+
+    for completion in (%(prog_name)s);
+        set -l found (string split --max 1 "," -- $completion);
+
+        if test $found[1] = "dir";
+            __fish_complete_directories $found[2] | string replace --regex -- '^' "$before";
+        else if test $found[1] = "file";
+            __fish_complete_path $found[2] | string replace --regex -- '^' "$before";
+        else if test $found[1] = "plain";
+            echo -- "$before$found[2]";
+        end;
+    end;
+end;
+
+complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)";
+"""
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """A line for the script."""
+        told = f"\t{' '.join(item.help.split())}" if item.help else ""
+        return f"{item.type},{item.value}{told}"
+
+
 add_completion_class(_Bash, "bash")
+add_completion_class(_Zsh, "zsh")
+add_completion_class(_Fish, "fish")
 
 
 def anything_typed(ctx: click.Context) -> bool:
