@@ -190,7 +190,7 @@ def test_presets_learn_different_texts(tiny: vaezip.Model) -> None:
     ]
     chosen = [bitsback.PresetChoice(model, text).preset for text in texts]
     for of_text, preset in zip(sizes, chosen, strict=True):
-        assert of_text[preset] <= 1.01 * min(of_text)
+        assert of_text[preset] <= 1.05 * min(of_text)
     assert chosen[0] != chosen[1]
     assert sum(map(min, sizes)) < min(map(sum, zip(*sizes, strict=True)))  # no preset suits both as well
 

@@ -312,6 +312,9 @@ def test_what_ends_a_run_takes_the_time_that_is_left(tmp_path: Path) -> None:
     seconds, measured = end(late=0)
     assert 0 < seconds < 3600
     assert measured == len(text.data)
+    one = Corpus([text], [TextFile("y", text.data[:1])], [])
+    late = Timetable(Rehearsal(vae, one, 0, None), trainer, time.monotonic() - 4000)
+    assert late.evaluation_bytes() == 1  # of however little there is
     seconds, measured = end(late=4000)  # it ends all the same, by less practice and a smaller measurement
     assert seconds == 0
     assert 0 < measured < len(text.data)

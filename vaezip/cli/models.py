@@ -64,7 +64,11 @@ def models_command(as_json: bool) -> int:
         shown = "(dictionary)" if speed is None else f"{int(str(speed)) / 1000:.0f} KB/s"
         say(
             _LINE.format(
-                printable(str(row["name"])), str(row["fingerprint"])[:16], row["bytes"], shown, row["path"]
+                printable(str(row["name"])),
+                str(row["fingerprint"])[:16],
+                row["bytes"],
+                shown,
+                printable(str(row["path"])),
             )
         )
     return report.exit_code

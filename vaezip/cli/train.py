@@ -191,6 +191,8 @@ def train(
     began = time.monotonic()
     if settings["minutes"] is not None and settings["epochs"] is not None:
         raise click.UsageError("give either --minutes or --epochs.")
+    if str(output) == STDIO:
+        raise click.UsageError("-o needs the name of a file.")
     if log == plot == STDIO:
         raise click.UsageError("standard output takes either --log or --plot.")
     with _required():

@@ -16,6 +16,7 @@ from vaezip.engine import REFERENCE, Engine, load_engine
 from vaezip.mixing.parameters import PRESETS, SET_OFFSETS, Learned, MixerParameters
 from vaezip.network.architecture import Architecture
 from vaezip.network.decoder import Decoder
+from vaezip.training.data import SegmentSource, TextFile
 from vaezip.training.mixer_tables import unpractised, weight_tensors
 
 Array = NDArray[Any]
@@ -23,9 +24,33 @@ Text = NDArray[np.uint8]
 
 # How often texts are read: all of them, their drifts, and one preset's; or less, and their choices.
 PASSES, PASSES_PRACTISED, CHOICES = 3.0, 4.0, 2.0
-_RATES = (100, 200, 2000, 60)  # of learning: slower than in use, since it averages over all kinds of text
+# Bytes of the pieces that are practised on, and how many of each for one of 4 KB: a block begins with short
+# histories and goes on with long ones, and the mixer should begin well for both.
+_LENGTHS = ((1 << 16, 0.025), (1 << 14, 0.1), (1 << 12, 1.0), (1 << 10, 4.0))
+_MOST = 800  # pieces of 4 KB
+_BEGINNINGS = 0.2  # share of pieces that begin where a file does
+_RATES = (
+    400,
+    200,
+    2000,
+    150,
+)  # of learning: at first slower than in use, since it averages over all kinds of text
+_LATE = 3  # how much more the last texts count in the mean
 _COUNT_LIMIT = 30  # counts of the maps are cut to this, so that they still adapt
 _FURTHEST = 3  # standard deviations; so that no odd text has a cluster of its own
+
+
+def practice_texts(files: Sequence[TextFile], rng: np.random.Generator) -> list[Text]:
+    """Pieces of files to practise on, of all lengths, in random order; fewer if there are few bytes."""
+    source, pieces = SegmentSource(list(files)), []
+    count = min(_MOST, 1 + sum(len(f.data) for f in files) // (1 << 12))
+    for length, times in _LENGTHS:
+        for _ in range(int(count * times)):
+            if rng.random() < _BEGINNINGS:  # of any file, since most files are short
+                pieces.append(files[int(rng.integers(len(files)))].data[:length])
+            else:
+                pieces.append(source.draw(rng, length))
+    return [pieces[i] for i in rng.permutation(len(pieces))]
 
 
 def learned_parameters(
@@ -103,16 +128,20 @@ class _Practice:
             left -= size
 
     def _learn(self, preset: int, texts: Iterable[Text]) -> list[Text]:
-        """Let a preset learn from texts, one after the other, at a lower rate; returns these texts."""
+        """Let a preset learn from texts, one after the other, at a lower rate; returns these texts.
+
+        The preset becomes the mean of what it was after each of them, so that no single one matters much.
+        """
         own, rates = self._mixer.presets[preset], self._mixer.learning.copy()
         self._mixer.learning[:] = _RATES
-        read = []
+        read, mean = [], _Mean()
         for text in texts:
             own.set(self._learned(preset, text))
+            mean.add(own)
             read.append(text)
         self._mixer.learning[:] = rates
-        for entries in (own.history_map, own.match_map):
-            entries[:] = entries >> 10 << 10 | np.minimum(entries & 1023, _COUNT_LIMIT)
+        if read:
+            own.set(mean.learned(own))
         return read
 
     def _choices(self, texts: Iterable[Text]) -> tuple[list[Text], Array]:
@@ -150,6 +179,34 @@ class _Practice:
         predictor = self.engine.predictor(self._z, preset, len(text))
         predictor.intervals(text)
         return predictor.learned()
+
+
+class _Mean:
+    """Means of a mixer's arrays at several times, the later ones counting more.
+
+    Polynomial-decay averaging (Shamir & Zhang 2013, arXiv:1212.1824).
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._means: list[Array] = []
+
+    def add(self, learned: Learned) -> None:
+        """Take in the arrays as they are now."""
+        values = [learned.weights, learned.final_weights, learned.history_map >> 10, learned.match_map >> 10]
+        self._count += 1
+        share = (1 + _LATE) / (self._count + _LATE)
+        before = self._means or values
+        self._means = [mean + (value - mean) * share for mean, value in zip(before, values, strict=True)]
+
+    def learned(self, last: Learned) -> Learned:
+        """The means; counts are those of the last time, but cut so that the maps still adapt."""
+        weights, final_weights, *maps = (np.rint(mean).astype(np.int64) for mean in self._means)
+        history_map, match_map = (
+            (mean << 10 | np.minimum(entries & 1023, _COUNT_LIMIT)).astype(np.uint32)
+            for mean, entries in zip(maps, (last.history_map, last.match_map), strict=True)
+        )
+        return Learned(weights.astype(np.int32), final_weights.astype(np.int32), history_map, match_map)
 
 
 def _paced(texts: Sequence[Text], seconds: float) -> Iterator[Text]:

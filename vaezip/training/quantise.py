@@ -9,7 +9,6 @@ training text.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -29,8 +28,8 @@ from vaezip.network.contexts import context_slots, find_rows
 from vaezip.network.decoder import EXP_ENTRIES, LOGIT_UNIT, MODULATION_SHIFT, OUT_SHIFT
 from vaezip.network.encoder import CONV2_MAX, POOL_SHIFT, Encoder, encoder_view
 from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, NORM_BITS, RESIDUAL_BOUND, VALUE_BITS
-from vaezip.training.data import Corpus, SegmentSource, TextFile
-from vaezip.training.mixer_practice import learned_parameters
+from vaezip.training.data import Corpus, SegmentSource
+from vaezip.training.mixer_practice import learned_parameters, practice_texts
 from vaezip.training.vae import Layer, Vae
 
 Array = NDArray[Any]
@@ -45,7 +44,7 @@ _PRIOR_SMOOTHING = 0.02  # share of the standard normal in the fitted prior
 _BYTE_MAX = (1 << 15) - 1
 _LEAST_OUT = 0.125  # |o h| <= 1; a channel that stays below this keeps the step of one that reaches it
 _PER_SEGMENT = ("encoder.hidden", "encoder.mean", "encoder.log_scale")  # maps used once per segment
-_SEGMENTS = 400  # pieces of text that prior and mixer are fitted to; fewer of a small corpus ...
+_SEGMENTS = 400  # pieces of text that the prior is fitted to; fewer of a small corpus ...
 _CALIBRATION_SEGMENTS = 48  # ... and of these, as many are enough for the scales
 _SEGMENT_BYTES = 4096
 
@@ -94,18 +93,11 @@ def quantise(
 def calibration_texts(corpus: Corpus, seed: int, *, practised: bool) -> tuple[list[Array], list[Array]]:
     """Texts to fit prior and scales to, and those that a mixer, `practised` or not, practises on."""
     rng = np.random.default_rng(seed)
-    long, segments = _segments(corpus.train, rng, _CALIBRATION_SEGMENTS)
-    practice = list(itertools.chain(*_segments(corpus.validation, rng, 1)))
-    return segments, practice if practised else [*long, *segments, *practice]
-
-
-def _segments(files: list[TextFile], rng: np.random.Generator, least: int) -> tuple[list[Array], list[Array]]:
-    """Pieces of text, long ones and usual ones: `least` of the latter, and more of both for more text."""
-    source = SegmentSource(files)
-    count = min(_SEGMENTS, least + sum(len(f.data) for f in files) // _SEGMENT_BYTES)
-    longest = [source.draw(rng, 16 * _SEGMENT_BYTES) for _ in range(count // 40)]
-    longer = [source.draw(rng, 4 * _SEGMENT_BYTES) for _ in range(count // 10)]
-    return longest + longer, [source.draw(rng, _SEGMENT_BYTES) for _ in range(count)]
+    source = SegmentSource(corpus.train)
+    count = min(_SEGMENTS, _CALIBRATION_SEGMENTS + corpus.train_bytes // _SEGMENT_BYTES)
+    segments = [source.draw(rng, _SEGMENT_BYTES) for _ in range(count)]
+    practice = practice_texts(corpus.validation, rng)
+    return segments, practice if practised else [*practice_texts(corpus.train, rng), *practice]
 
 
 @torch.no_grad()

@@ -113,7 +113,7 @@ class Timetable:
     def evaluation_bytes(self) -> int:
         """The bytes of the validation files that there is time for at the end."""
         share = self._left() / self._rehearsal.closing().evaluating
-        return int(min(1.0, max(_LEAST_EVALUATION, share)) * self._rehearsal.evaluated_bytes)
+        return max(1, int(min(1.0, max(_LEAST_EVALUATION, share)) * self._rehearsal.evaluated_bytes))
 
     def _left(self) -> float:
         return self._end - time.monotonic()
