@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import TOTAL
+from vaezip.arguments import Text, text_bytes, whole_number
 from vaezip.bitsback import PROBE_BYTES, PresetChoice
 from vaezip.known_models import ModelLike, loaded
 from vaezip.meter import Meter, Ticker
@@ -25,7 +26,6 @@ from vaezip.model import Model
 from vaezip.workers import in_order
 
 Floats = NDArray[np.float64]
-Text = bytes | bytearray | memoryview | str
 
 SAMPLE_SIZE = 4096  # bytes that are read of each text, unless told otherwise
 LEAST_SAMPLE, LARGEST_SAMPLE = 64, 1 << 20
@@ -66,19 +66,15 @@ def distances(
     a text is empty, or sample_size not 64 to 2**20; ModelError.
     """
     which, meter = loaded(model), Meter(progress)
-    samples = measure(which, [*map(_flat, texts)], sample_size, threads, meter)
+    samples = measure(which, [*map(text_bytes, texts)], sample_size, threads, meter)
     return symmetric(compare(which, samples, samples, sample_size, threads, meter))
-
-
-def _flat(text: Text) -> bytes:
-    return text.encode() if isinstance(text, str) else bytes(memoryview(text))
 
 
 def measure(
     model: Model, texts: Sequence[bytes], sample_size: int, threads: int, meter: Meter
 ) -> list[Sample]:
     """The sample of each text, which counts as one step; arguments and errors as in `distances`."""
-    if not LEAST_SAMPLE <= sample_size <= LARGEST_SAMPLE:
+    if not LEAST_SAMPLE <= whole_number(sample_size, "sample_size") <= LARGEST_SAMPLE:
         raise ValueError(f"sample_size must be {LEAST_SAMPLE} to {LARGEST_SAMPLE}")
     if not all(texts):
         raise ValueError("an empty text is neither near nor far")
