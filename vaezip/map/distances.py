@@ -58,12 +58,13 @@ def distances(
 
     0: each says all about the other; 1: neither says anything. It is the mean of C(y|x) / C(y) and
     C(x|y) / C(x), where C(y|x) are the bits that the beginning of y takes after x: normalised compression
-    distance (Cilibrasi, Vitányi 2005, https://arxiv.org/abs/cs/0312044).
+    distance (Cilibrasi, Vitányi 2005, https://arxiv.org/abs/cs/0312044). Texts of less than some 250 bytes
+    say too little: even their copies are far.
 
     model: as in `compress`. sample_size: bytes of each text that are read, from its beginning; an eighth of
     them is predicted after the others. threads: 0 is one per core; the distances are the same. progress:
-    called with numbers of steps done, n * (n + 1) in all. Raises ValueError if
-    a text is empty, or sample_size not 64 to 2**20; ModelError.
+    called with the number of steps done since the last call, n * (n + 1) in all. Raises ValueError if a text
+    is empty, or sample_size not 64 to 2**20; ModelError.
     """
     which, meter = loaded(model), Meter(progress)
     samples = measure(which, [*map(text_bytes, texts)], sample_size, threads, meter)
