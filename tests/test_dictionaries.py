@@ -226,6 +226,8 @@ def test_a_dictionary_on_the_command_line(run: Run, tmp_path: Path) -> None:
     assert b"of 100 samples" in made.stderr
     made = run("dict", "old.json", "-o", "-", "--size", "2K")
     assert (made.returncode, made.stdout) == (0, (tmp_path / "states.vzd").read_bytes())
+    (tmp_path / "-").write_bytes((tmp_path / "old.json").read_bytes())  # which is no output
+    assert run("dict", "./-", "-o", "-", "--size", "2K").stdout == made.stdout
     assert len(vaezip.load_dictionary(tmp_path / "states.vzd").text) <= 2048
     assert run("dict", "old.json", "-o", "states.vzd").returncode == 1  # there is one
     assert run("-m", TINY, "-D", "states.vzd", "new.json").returncode == 0

@@ -121,6 +121,13 @@ def test_the_commands_of_the_readme_run(sh: Run, tmp_path: Path) -> None:
     assert done.stdout.endswith(b'{"user": 12}\n')
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/recipes.md"])
+def test_examples_in_python_write_over_nothing_that_commands_have_made(page: str) -> None:
+    made = {"notes.txt", "notes.txt.vz", "back.txt"}  # by the first commands that a reader tries
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert made.isdisjoint(re.findall(r'open\("([^"]+)", "[wxa]', text))
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
 def test_figures_of_the_first_pages_are_those_of_the_benchmarks(page: str) -> None:
     benchmarks = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8").splitlines()

@@ -7,6 +7,7 @@ import logging.handlers
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,6 +76,9 @@ def test_recipes_run(
     shutil.copytree(standard_files, here)
     if title == "git 0":
         commit_and_change(here, installed)
+    if title == "Backups 0":  # not the first one
+        (here / "older").touch()
+        shutil.make_archive(str(here / "folder-2001-01-01"), "vztar", here, "older")
     if language == "python":
         for name in re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE):
             pytest.importorskip(name)
@@ -111,6 +115,20 @@ def test_logs_rotated_by_time_are_compressed_and_old_ones_deleted(
     current, older, newer = sorted(os.listdir(), key=lambda name: (name != "app.log", name))
     assert (current, older) == ("app.log", "app.log.2004-01-01_00-00-00.vz")
     assert vaezip.decompress(Path(newer).read_bytes()) == b"It was the best of times" + os.linesep.encode()
+
+
+def test_a_database_keeps_every_text_and_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = (recipe.values[2] for recipe in recipes() if recipe.values[0] == "Rows of a database 0")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    for text in (None, "", "tränk's\n", "a" * 65536):
+        ((kept,),) = names["database"].execute("SELECT unpacked(packed(?))", [text])
+        assert kept == text
+    for wrong in (7, "a" * 65537):
+        with pytest.raises(sqlite3.OperationalError, match="user-defined function raised exception"):
+            names["database"].execute("SELECT packed(?)", [wrong]).fetchall()
+    names["database"].close()
 
 
 def commit_and_change(folder: Path, environment: dict[str, str]) -> None:

@@ -257,6 +257,15 @@ def test_sums_of_lines_and_kinds_are_those_of_the_bytes(run: Run, tmp_path: Path
     assert row[1:3] == [str(len(digits)), f"{bits[digits].sum():.1f}"]
 
 
+def test_no_bytes_have_no_rate(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    first = run("show", "a").stdout.decode().splitlines()[0]
+    assert re.fullmatch(r"a: 0 -> \d+ bytes", first)
+    page = run("show", "--html", "-", "a").stdout.decode()
+    assert "0 -&gt; " in page
+    assert "bits/byte" not in page
+
+
 def test_of_a_long_text_the_dearest_lines_are_shown(run: Run, tmp_path: Path) -> None:
     text = texts()["thrice"][:12_000]
     (tmp_path / "a").write_bytes(text)

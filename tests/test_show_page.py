@@ -119,6 +119,9 @@ def test_a_page_appears_whole_and_never_over_a_file(run: Run, tmp_path: Path) ->
     assert run("show", "--html", "a.html", "-f", "-m", "standard", "a").returncode == 0
     assert b"model standard" in (tmp_path / "a.html").read_bytes()
     assert run("show", "--html", "-", "a").stdout == first
+    (tmp_path / "a").rename(tmp_path / "-")  # which is no output
+    assert run("show", "--html", "-", "./-").returncode == 0
+    (tmp_path / "-").rename(tmp_path / "a")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.html"]
 
 

@@ -11,6 +11,7 @@ import selectors
 import time
 from typing import Protocol
 
+from vaezip.arguments import buffer
 from vaezip.errors import TruncatedError
 
 _PORTION = 1 << 20  # bytes
@@ -33,8 +34,8 @@ class Writable(Protocol):
 
 
 def flat(data: bytes | bytearray | memoryview) -> memoryview:
-    """The bytes of a buffer of any shape; raises TypeError if there are gaps between them."""
-    view = memoryview(data)
+    """The bytes of a buffer of any shape; raises TypeError for what is none, or has gaps."""
+    view = buffer(data)
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 

@@ -14,6 +14,7 @@ from enum import IntEnum
 from typing import NamedTuple
 from zlib import crc32
 
+from vaezip.arguments import whole_number
 from vaezip.byteio import ByteReader
 from vaezip.errors import FormatError, IntegrityError, LimitError, VersionError
 
@@ -237,8 +238,8 @@ class _IndexReader(ByteReader):
 
 
 def check_block_size(size: int) -> None:
-    """Raise ValueError for a size that no frame may have."""
-    if not 1 <= size <= MAX_BLOCK_SIZE:
+    """Raise ValueError for a size that no frame may have, TypeError for what is none."""
+    if not 1 <= whole_number(size, "block size") <= MAX_BLOCK_SIZE:
         raise ValueError(f"block size must be 1 to {MAX_BLOCK_SIZE}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from vaezip import container
+from vaezip.arguments import whole_number
 from vaezip.at_hand import at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.byteio import ByteReader, flat
@@ -113,7 +114,7 @@ class VaezipDecompressor:
         if self._failure is not None:
             raise self._failure
         self._input.feed(data)
-        parts = []
+        parts, max_length = [], whole_number(max_length, "max_length")
         while max_length and not self.eof:
             if self._returned == len(self._output) and not self._advance():
                 break

@@ -11,11 +11,12 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from vaezip.errors import FileError
 from vaezip.files import Identity, Source, identity, reason
+from vaezip.naming import Guard
 
 Warn = Callable[[str], object]
 
@@ -58,6 +59,23 @@ class Sink:
 def standard_output() -> Sink:
     """Standard output."""
     return Sink("standard output", 1)
+
+
+@contextmanager
+def open_output(
+    path: str | None,
+    *,
+    inputs: Iterable[str | None] = (),
+    overwrite: bool,
+    warn: Warn = lambda message: None,
+) -> Iterator[Sink]:
+    """Standard output for None; else a file as by `open_target`, which none of the `inputs` may be."""
+    if path is None:
+        yield standard_output()
+        return
+    Guard(source for source in inputs if source is not None).check(path)
+    with open_target(path, overwrite=overwrite, warn=warn) as sink:
+        yield sink
 
 
 @contextmanager

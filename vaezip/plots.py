@@ -10,15 +10,14 @@ import io
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from vaezip.errors import FileError, MissingExtraError, printable
 from vaezip.files import open_source
 from vaezip.inputs import STDIO
-from vaezip.naming import Guard
-from vaezip.outputs import Sink, open_target, standard_output
+from vaezip.outputs import Sink, open_output
 
 try:
     import matplotlib
@@ -131,18 +130,12 @@ def training_plot(rows: Sequence[Row]) -> bytes:
         return _svg(figure, "a training run")
 
 
-@contextmanager
-def plot_target(path: str, *, inputs: Iterable[str], overwrite: bool) -> Iterator[Sink]:
+def plot_target(path: str, *, inputs: Iterable[str | None], overwrite: bool) -> AbstractContextManager[Sink]:
     """The target of a plot, `-` being standard output; it appears when the body is done.
 
     Raises FileError before the work if it may not be written there: over one of the `inputs`, for example.
     """
-    if path == STDIO:
-        yield standard_output()
-        return
-    Guard(inputs).check(path)
-    with open_target(path, overwrite=overwrite) as sink:
-        yield sink
+    return open_output(None if path == STDIO else path, inputs=inputs, overwrite=overwrite)
 
 
 def is_plot(path: str) -> bool:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import AnsStack
+from vaezip.arguments import Text, text_bytes
 from vaezip.bitsback import PROBE_BYTES, PresetChoice, can_carry_latent
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.container import MAX_BLOCK_SIZE
@@ -29,7 +30,6 @@ from vaezip.mixing.parameters import PRESETS
 from vaezip.model import Model
 from vaezip.network.ops import Int32
 
-Text = bytes | bytearray | memoryview | str
 Int64 = NDArray[np.int64]
 
 LONGEST = 1 << 20  # characters
@@ -123,26 +123,22 @@ def sample(
         raise ValueError("seed must be 0 to 2**64 - 1")
     if sum(given is not None for given in (like, between, z)) > 1:
         raise ValueError("like, between and z exclude each other: each says what the latent is")
-    read = _bytes(prompt)
+    read = text_bytes(prompt)
     if len(read) > LONGEST_PROMPT:
         raise ValueError(f"prompt must not be longer than {LONGEST_PROMPT >> 20} MiB")
     known = loaded(model)
     chosen = secrets.randbits(32) if seed is None else index(seed)
     if between is not None:
-        first, last = map(_bytes, between)
+        first, last = map(text_bytes, between)
         origin = _between(known, first, last, index(steps), index(step))
     else:
         # Drawn apart from the text, so that giving z or preset as they were drawn does not change it.
-        origin = _origin(known, read, None if like is None else _bytes(like), z, Random(~chosen & _MASK))
+        origin = _origin(known, read, None if like is None else text_bytes(like), z, Random(~chosen & _MASK))
     if preset is not None:
         if not 0 <= index(preset) < PRESETS:
             raise ValueError(f"preset must be 0 to {PRESETS - 1}")
         origin = origin._replace(preset=index(preset))
     return Sample(known, origin, read, index(length), chosen, choice)
-
-
-def _bytes(text: Text) -> bytes:
-    return text.encode() if isinstance(text, str) else bytes(memoryview(text))
 
 
 def _origin(

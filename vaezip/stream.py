@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from vaezip import container
+from vaezip.arguments import buffer, whole_number
 from vaezip.at_hand import AtHand, at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE, blocks_in_step, decode_blocks
 from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
@@ -43,7 +44,7 @@ def compress(
     many blocks to work on at once, 0 for one per core; the frame is the same. Raises ModelError if the model
     cannot be used, DictionaryError likewise, ValueError for a block size outside 1 .. 16 MiB.
     """
-    sink, size = io.BytesIO(), memoryview(data).nbytes
+    sink, size = io.BytesIO(), buffer(data).nbytes
     compress_stream(
         io.BytesIO(data),
         sink,
@@ -76,7 +77,7 @@ def decompress(
     """
     sink = io.BytesIO()
     decompress_stream(
-        io.BytesIO(data if isinstance(data, bytes) else memoryview(data)),  # BytesIO takes None for empty
+        io.BytesIO(data if isinstance(data, bytes) else buffer(data)),  # BytesIO takes None for empty
         sink,
         model=model,
         dictionary=dictionary,
@@ -105,7 +106,7 @@ def compress_stream(
     `compress`, TruncatedError if `source` holds less than `content_size` says, VaezipError as soon as it
     holds more, and whatever `source` and `sink` raise; what `sink` has got then is no whole frame.
     """
-    if content_size is not None and content_size < 0:
+    if content_size is not None and whole_number(content_size, "content size") < 0:
         raise ValueError("content size must not be negative")
     known = None if dictionary is None else loaded_dictionary(dictionary)
     encoder = FrameEncoder(loaded(model), block_size, threads, content_size, progress, known)
@@ -143,7 +144,7 @@ def decompress_stream(
     progress: called with the number of bytes of `source` that have been decoded since the last call, as by
     `compress_stream`. Raises as `decompress`, and whatever `source` and `sink` raise.
     """
-    if max_output_size is not None and max_output_size < 0:
+    if max_output_size is not None and whole_number(max_output_size, "largest output size") < 0:
         raise ValueError("largest output size must not be negative")
     workers = thread_count(threads)
     reader, writer = ByteReader(source), None if sink is None else ByteWriter(sink)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+from vaezip.arguments import whole_number
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -16,8 +18,8 @@ _MOST = 256  # threads
 
 
 def thread_count(threads: int) -> int:
-    """0 means all cores that this process may use; raises ValueError for less."""
-    if threads < 0:
+    """0 means all cores that this process may use; raises ValueError for less, TypeError for no number."""
+    if whole_number(threads, "number of threads") < 0:
         raise ValueError("number of threads must not be negative")
     if threads:
         return min(threads, _MOST)

@@ -41,14 +41,12 @@ def dict_command(output: str, size: int, whole_files: bool, force: bool, quiet: 
     one needs it for ever. In a folder of your models (see vaezip models --help), it is found by itself.
     """
     from vaezip.dictionaries.fileio import write_dictionary
-    from vaezip.naming import Guard
 
     report = Report(quiet)
     sources = chosen_texts(report, **chosen)
     if not sources and report.exit_code:
         return report.exit_code
     with report.catch(output):
-        Guard(path for path in sources if path is not None).check(output)
         made = write_dictionary(sources, None if output == STDIO else output, size, whole_files, force)
         if not quiet:
             note(f"{output}: {made.texts} of {made.samples} samples, {made.size} bytes of text")

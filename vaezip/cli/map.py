@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -70,9 +70,10 @@ def map_command(
         raise click.UsageError("name files, or folders with files, to compare.")
     if [*files, nearest].count(STDIO) > 1:
         raise click.UsageError("standard input can be read but once.")
+    from vaezip.byteio import ByteWriter
     from vaezip.map.fileio import MapOptions, find_files, other_files
     from vaezip.model import load_model
-    from vaezip.naming import Guard
+    from vaezip.outputs import open_output
 
     report = Report(quiet)
     mention_slow_engine(quiet)
@@ -83,17 +84,12 @@ def map_command(
         _show_nearest(nearest, other_files(nearest, found), options, report, as_json)
         return report.exit_code
     output = html if svg is None else svg
-    if output is not None and output != STDIO:
-        Guard(path for path in (*(file.path for file in found), model) if path is not None).check(output)
     texts = _read(found, options, report)
     if output is not None and texts:
-        title = ", ".join(files)
-        _write(
-            output,
-            force,
-            report,
-            lambda: _drawn(_map(texts, options, report), None if html is None else title),
-        )
+        target, inputs = None if output == STDIO else output, [*(file.path for file in found), model]
+        with open_output(target, inputs=inputs, overwrite=force, warn=report.warn) as sink:
+            atlas = _map(texts, options, report)
+            ByteWriter(sink).write(_drawn(atlas, None if html is None else ", ".join(files)).encode())
     elif texts:
         _show(_map(texts, options, report), as_json)
     return report.exit_code
@@ -129,18 +125,6 @@ def _drawn(atlas: Atlas, title: str | None) -> str:
     from vaezip.map.picture import picture
 
     return picture(atlas) if title is None else page(atlas, title)
-
-
-def _write(path: str, overwrite: bool, report: Report, make: Callable[[], str]) -> None:
-    """Write the picture or page, which is made once it is known that it may be written."""
-    from vaezip.byteio import ByteWriter
-    from vaezip.outputs import open_target, standard_output
-
-    if path == STDIO:
-        ByteWriter(standard_output()).write(make().encode())
-    else:
-        with open_target(path, overwrite=overwrite, warn=report.warn) as sink:
-            ByteWriter(sink).write(make().encode())
 
 
 def _show_nearest(

@@ -50,7 +50,7 @@ def plot(file: str, output: str, force: bool) -> None:
     from vaezip.plots import plot_target
 
     source = None if file == STDIO else file
-    with plot_target(output, inputs=() if source is None else (source,), overwrite=force) as sink:
+    with plot_target(output, inputs=(source,), overwrite=force) as sink:
         with opened(source, any_kind=True) as content:
             data = ByteReader(content).read_all()
         ByteWriter(sink).write(_drawn(data, source or "standard input"))

@@ -73,8 +73,9 @@ def show(
         options = dataclasses.replace(options, block_size=block_size)
     with report.catch(source):
         if html is not None:
-            Guard(path for path in (source, model) if path is not None).check(html)
             target = None if html == STDIO else Target(html, named=True)
+            if target is not None:
+                Guard(path for path in (source, model) if path is not None).check(target.path)
             with report.progress(source, 1, 1, shown=target is not None) as tick:
                 show_page(source, target, options, tick)
             return report.exit_code

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
+from vaezip.arguments import buffer
 from vaezip.data_files import DICTIONARIES, DataFile, one_line
 from vaezip.dictionaries.priming import Primed
 from vaezip.errors import DictionaryError
@@ -41,7 +42,9 @@ class Dictionary:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what cannot be stored."""
+        """Raises ValueError for what cannot be stored, TypeError for a name that is no str."""
+        if not isinstance(self.name, str):
+            raise TypeError(f"the name of a dictionary must be a str, not {type(self.name).__name__}")
         if not self.text.endswith(bytes([self.terminator])) or len(self.text) > MAX_TEXT:
             raise ValueError(
                 f"a dictionary has a text of up to {MAX_TEXT} bytes that ends with its terminator"
@@ -87,7 +90,7 @@ def make_dictionary(texts: Iterable[bytes], name: str = "dictionary") -> Diction
 
     Raises DictionaryError if there are none, or too many.
     """
-    texts = [bytes(memoryview(text)) for text in texts]
+    texts = [bytes(buffer(text)) for text in texts]
     if not texts:
         raise DictionaryError("a dictionary needs texts")
     having = {byte: sum(byte in text for text in texts) for byte in _TERMINATORS}

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from vaezip.byteio import ByteReader, ByteWriter
-from vaezip.dictionaries.dictionary import Dictionary, make_dictionary
+from vaezip.dictionaries.dictionary import make_dictionary
 from vaezip.dictionaries.selection import choose_texts
 from vaezip.errors import DictionaryError
 from vaezip.fileio import opened
-from vaezip.outputs import open_target, standard_output
+from vaezip.outputs import open_output
 
 _MOST = 64 << 20  # bytes of samples that are read
 
@@ -28,25 +28,18 @@ def write_dictionary(
 ) -> Made:
     """Write a dictionary of so many bytes of text; None is standard input or output.
 
-    whole_files: every file is a sample; else every line is one. Raises FileError, and DictionaryError if the
-    samples are too few, or all too long.
+    whole_files: every file is a sample; else every line is one. Raises FileError, also if the target is one
+    of the sources, and DictionaryError if the samples are too few, or all too long.
     """
-    samples = [sample for sample in _samples(sources, whole_files) if sample]
-    chosen = choose_texts(samples, size)
-    if not chosen:
-        what = "are longer than the dictionary (--size)" if samples else "are empty"
-        raise DictionaryError(f"nothing to make a dictionary of: all samples {what}")
-    dictionary = make_dictionary(chosen)
-    _write(dictionary, target, overwrite)
-    return Made(len(samples), len(chosen), len(dictionary.text))
-
-
-def _write(dictionary: Dictionary, target: str | None, overwrite: bool) -> None:
-    if target is None:
-        ByteWriter(standard_output()).write(dictionary.to_bytes())
-        return
-    with open_target(target, overwrite=overwrite) as sink:
+    with open_output(target, inputs=sources, overwrite=overwrite) as sink:
+        samples = [sample for sample in _samples(sources, whole_files) if sample]
+        chosen = choose_texts(samples, size)
+        if not chosen:
+            what = "are longer than the dictionary (--size)" if samples else "are empty"
+            raise DictionaryError(f"nothing to make a dictionary of: all samples {what}")
+        dictionary = make_dictionary(chosen)
         ByteWriter(sink).write(dictionary.to_bytes())
+    return Made(len(samples), len(chosen), len(dictionary.text))
 
 
 def _samples(sources: Sequence[str | None], whole_files: bool) -> Iterator[bytes]:

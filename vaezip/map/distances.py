@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import TOTAL
+from vaezip.arguments import Text, text_bytes, whole_number
 from vaezip.bitsback import PROBE_BYTES, PresetChoice
 from vaezip.known_models import ModelLike, loaded
 from vaezip.meter import Meter, Ticker
@@ -25,7 +26,6 @@ from vaezip.model import Model
 from vaezip.workers import in_order
 
 Floats = NDArray[np.float64]
-Text = bytes | bytearray | memoryview | str
 
 SAMPLE_SIZE = 4096  # bytes that are read of each text, unless told otherwise
 LEAST_SAMPLE, LARGEST_SAMPLE = 64, 1 << 20
@@ -58,27 +58,24 @@ def distances(
 
     0: each says all about the other; 1: neither says anything. It is the mean of C(y|x) / C(y) and
     C(x|y) / C(x), where C(y|x) are the bits that the beginning of y takes after x: normalised compression
-    distance (Cilibrasi, Vitányi 2005, https://arxiv.org/abs/cs/0312044).
+    distance (Cilibrasi, Vitányi 2005, https://arxiv.org/abs/cs/0312044). Texts of less than some 250 bytes
+    say too little: even their copies are far.
 
     model: as in `compress`. sample_size: bytes of each text that are read, from its beginning; an eighth of
     them is predicted after the others. threads: 0 is one per core; the distances are the same. progress:
-    called with numbers of steps done, n * (n + 1) in all. Raises ValueError if
-    a text is empty, or sample_size not 64 to 2**20; ModelError.
+    called with the number of steps done since the last call, n * (n + 1) in all. Raises ValueError if a text
+    is empty, or sample_size not 64 to 2**20; ModelError.
     """
     which, meter = loaded(model), Meter(progress)
-    samples = measure(which, [*map(_flat, texts)], sample_size, threads, meter)
+    samples = measure(which, [*map(text_bytes, texts)], sample_size, threads, meter)
     return symmetric(compare(which, samples, samples, sample_size, threads, meter))
-
-
-def _flat(text: Text) -> bytes:
-    return text.encode() if isinstance(text, str) else bytes(memoryview(text))
 
 
 def measure(
     model: Model, texts: Sequence[bytes], sample_size: int, threads: int, meter: Meter
 ) -> list[Sample]:
     """The sample of each text, which counts as one step; arguments and errors as in `distances`."""
-    if not LEAST_SAMPLE <= sample_size <= LARGEST_SAMPLE:
+    if not LEAST_SAMPLE <= whole_number(sample_size, "sample_size") <= LARGEST_SAMPLE:
         raise ValueError(f"sample_size must be {LEAST_SAMPLE} to {LARGEST_SAMPLE}")
     if not all(texts):
         raise ValueError("an empty text is neither near nor far")

@@ -68,7 +68,9 @@ def encode_armour(data: bytes, armour: str) -> str:
 
 
 def decode_armour(text: str, armour: str) -> bytes:
-    """Inverse of `encode_armour`; raises FormatError for what cannot be of that armour."""
+    """Inverse of `encode_armour`; raises FormatError for what cannot be of that armour, or TypeError."""
+    if not isinstance(text, str):
+        raise TypeError(f"letters are a str, not {type(text).__name__}")
     try:
         return _armour(armour).decode(text)
     except (ValueError, binascii.Error) as error:

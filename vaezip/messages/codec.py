@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from zlib import crc32
 
+from vaezip.arguments import buffer, whole_number
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import FormatError, IntegrityError, LimitError
 from vaezip.known_models import ModelLike, loaded
@@ -29,7 +29,7 @@ class MessageCodec:
         check_bytes: 0 to 4 bytes of a checksum, for channels that do not check what they carry. Both sides
         need the same three. Raises ModelError, DictionaryError, ValueError.
         """
-        if not 0 <= operator.index(check_bytes) <= 4:
+        if not 0 <= whole_number(check_bytes, "check_bytes") <= 4:
             raise ValueError("check_bytes must be 0 to 4")
         self._model = loaded(model)
         self._dictionary = NO_DICTIONARY if dictionary is None else loaded_dictionary(dictionary)
@@ -45,7 +45,7 @@ class MessageCodec:
 
         Raises LimitError for a text of more than 65536 bytes.
         """
-        data = bytes(memoryview(data))
+        data = bytes(buffer(data))
         if not data:
             return b""
         if len(data) > MAX_TEXT:
@@ -73,7 +73,7 @@ class MessageCodec:
         Raises FormatError for what cannot be a message, IntegrityError if the checksum disagrees. Without
         one, a damaged message gives another text, of 65536 bytes at most.
         """
-        message = bytes(memoryview(message))
+        message = bytes(buffer(message))
         if not message:
             return b""
         if message[0] == _RAW:

@@ -22,6 +22,17 @@ class Item(NamedTuple):
     name: str
     bits: float
 
+    def tenths(self) -> str:
+        """Its bits as they are shown."""
+        return f"{round(self.bits, 1) + 0.0:.1f}"  # 0.0, not -0.0
+
+
+class Sum(NamedTuple):
+    """Bytes of a part of the compressed file."""
+
+    name: str
+    size: int
+
 
 class KindSum(NamedTuple):
     """The cost of all characters of a kind."""
@@ -41,16 +52,26 @@ class Shown:
     costs: Costs
     characters: Characters
 
-    def account(self) -> list[Item]:
-        """Everything that the compressed file holds; the bits add up to its size."""
+    def sizes(self) -> str:
+        """Bytes before and after, and the rate, which only a text that has bytes has."""
+        size, compressed = len(self.data), self.costs.compressed
+        rate = f" ({8 * compressed / size:.3f} bits/byte)" if size else ""
+        return f"{size} -> {compressed} bytes{rate}"
+
+    def items(self) -> list[Item]:
+        """Everything that the payload holds; the bits add up to its size."""
         costs = self.costs
         return [
             Item("text", costs.text_bits),
             Item("latents", costs.latent_bits),
             Item("checksums", costs.checksum_bits),
             Item("coder and rounding", costs.coder_bits),
-            Item("headers and index", 8 * costs.header),
         ]
+
+    def sums(self) -> list[Sum]:
+        """The payload, what else is in the compressed file, and all of it."""
+        costs = self.costs
+        return [Sum("payload", costs.payload), Sum(_HEADERS, costs.header), Sum("all", costs.compressed)]
 
     def kinds(self) -> list[KindSum]:
         """Every kind of character that the text has, the dearest first."""
@@ -95,7 +116,10 @@ class Shown:
             "content": len(self.data),
             "compressed": self.costs.compressed,
             "payload": self.costs.payload,
-            "account": {item.name: round(item.bits, 3) for item in self.account()},
+            "account": {
+                **{item.name: round(item.bits, 3) for item in self.items()},
+                _HEADERS: 8 * self.costs.header,
+            },
             "kinds": [{**kind._asdict(), "bits": round(kind.bits, 3)} for kind in self.kinds()],
             "blocks": [
                 {
@@ -129,4 +153,5 @@ def class_labels() -> list[str]:
     return [f"below {bounds[0]}", *between, f"{bounds[-1]} or more"]
 
 
+_HEADERS = "headers and index"
 _IN_WORDS = {"latent": "with a latent", "null": "with the null latent", "stored": "stored"}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vaezip import bitsback, container
 from vaezip.ans import TOTAL, AnsStack
+from vaezip.arguments import buffer
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader
 from vaezip.container import Block, Method
@@ -109,9 +110,9 @@ def measure_costs(
 
     model, block_size, threads: as in `compress`, and so are the errors. with_size: whether the header of a
     frame of several blocks says how long the text is, as `compress` has it; the command line does not.
-    progress: called with numbers of bytes done, which add up to the size of `data`.
+    progress: called with the number of bytes done since the last call; they add up to the size of `data`.
     """
-    which, frame, data = loaded(model), io.BytesIO(), bytes(memoryview(data))
+    which, frame, data = loaded(model), io.BytesIO(), bytes(buffer(data))
     part = Part(Meter(progress), len(data), 2 * len(data))  # coded, then measured
     compress_stream(
         io.BytesIO(data),

@@ -52,9 +52,7 @@ def page(shown: Shown, attribution: Attribution) -> bytes:
 
 
 def _summary(shown: Shown) -> str:
-    size, compressed = len(shown.data), shown.costs.compressed
-    rate = f"{8 * compressed / max(1, size):.3f} bits/byte"
-    return f"{size} -> {compressed} bytes ({rate}); model {printable(shown.model)}, {shown.methods()}"
+    return f"{shown.sizes()}; model {printable(shown.model)}, {shown.methods()}"
 
 
 def _kinds(shown: Shown) -> Iterator[str]:
@@ -64,14 +62,9 @@ def _kinds(shown: Shown) -> Iterator[str]:
 
 
 def _account(shown: Shown) -> Iterator[str]:
-    *inside, headers = shown.account()
-    for item in inside:
-        yield _row(item.name, f"{round(item.bits, 1) + 0.0:.1f}", "")
-    for name, size in (
-        ("payload", shown.costs.payload),
-        (headers.name, shown.costs.header),
-        ("all", shown.costs.compressed),
-    ):
+    for item in shown.items():
+        yield _row(item.name, item.tenths(), "")
+    for name, size in shown.sums():
         yield _row(name, f"{8 * size:.1f}", size).replace("<tr>", '<tr class="sum">')
 
 

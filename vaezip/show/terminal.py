@@ -24,14 +24,12 @@ def terminal_lines(shown: Shown, *, colours: bool, columns: int, whole: bool = F
 
     columns: of the terminal. whole: the text itself, however long it is.
     """
-    size, compressed = len(shown.data), shown.costs.compressed
-    rate = f"{8 * compressed / max(1, size):.3f} bits/byte"
-    yield f"{printable(shown.name)}: {size} -> {compressed} bytes ({rate})"
+    yield f"{printable(shown.name)}: {shown.sizes()}"
     yield f"model {printable(shown.model)}, {shown.methods()}"
     count = len(shown.characters.lines) - 1
     text = _Text(shown, colours)
     yield ""
-    if whole or (size <= _LONG_BYTES and count <= _LONG_LINES):
+    if whole or (len(shown.data) <= _LONG_BYTES and count <= _LONG_LINES):
         yield "  line      bits"
         yield from (text.line(index) for index in range(count))
     else:
@@ -106,13 +104,8 @@ def _kinds(shown: Shown) -> Iterator[str]:
 
 
 def _account(shown: Shown) -> Iterator[str]:
-    *inside, headers = shown.account()
     yield f"{'in the file':20} {'bytes':>10} {'bits':>12}"
-    for item in inside:
-        yield f"{item.name:20} {'':10} {round(item.bits, 1) + 0.0:12.1f}"
-    for name, size in (
-        ("payload", shown.costs.payload),
-        (headers.name, shown.costs.header),
-        ("all", shown.costs.compressed),
-    ):
+    for item in shown.items():
+        yield f"{item.name:20} {'':10} {item.tenths():>12}"
+    for name, size in shown.sums():
         yield f"{name:20} {size:10} {8 * size:12.1f}"

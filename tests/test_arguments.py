@@ -1,0 +1,101 @@
+"""Arguments that cannot be: TypeErrors that say what they should have been."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import TINY
+
+import vaezip
+from vaezip.model import Model
+
+untyped: Any = vaezip  # of which type checkers refuse all this
+WRONG: dict[str, tuple[Callable[[Any], object], str]] = {
+    "compress a str": (
+        lambda model: untyped.compress("abc", model=model),
+        "a bytes-like object is needed, not str",
+    ),
+    "decompress a str": (lambda model: untyped.decompress("abc"), "a bytes-like object is needed, not str"),
+    "costs of a str": (
+        lambda model: untyped.measure_costs("abc", model=model),
+        "a bytes-like object is needed, not str",
+    ),
+    "a piece": (
+        lambda model: untyped.VaezipCompressor(model=model).compress("abc"),
+        "a bytes-like object is needed, not str",
+    ),
+    "texts of numbers": (
+        lambda model: untyped.make_dictionary(b"abc"),
+        "a bytes-like object is needed, not int",
+    ),
+    "distances of nothing": (
+        lambda model: untyped.distances([b"a", None], model=model),
+        "a bytes-like object is needed, not NoneType",
+    ),
+    "encode a str": (
+        lambda model: untyped.MessageCodec(model).encode("abc"),
+        "a bytes-like object is needed, not str",
+    ),
+    "decode letters": (
+        lambda model: untyped.MessageCodec(model).decode("abc"),
+        "a bytes-like object is needed, not str",
+    ),
+    "letters as bytes": (
+        lambda model: untyped.MessageCodec(model).decode_text(b"ABC", "base45"),
+        "letters are a str, not bytes",
+    ),
+    "other letters as bytes": (
+        lambda model: untyped.MessageCodec(model).decode_text(b"ABC"),
+        "letters are a str, not bytes",
+    ),
+    "a name of bytes": (
+        lambda model: untyped.make_dictionary([b"a"], b"a"),
+        "name of a dictionary must be a str, not bytes",
+    ),
+    "block_size": (
+        lambda model: untyped.compress(b"a", model=model, block_size="64K"),
+        "block size must be a whole number, not str",
+    ),
+    "block_size of a file": (
+        lambda model: untyped.open(io.BytesIO(), "wb", model=model, block_size=64.0),
+        "block size must be a whole number, not float",
+    ),
+    "max_output_size": (
+        lambda model: untyped.decompress(b"", max_output_size="1M"),
+        "largest output size must be a whole number, not str",
+    ),
+    "max_length": (
+        lambda model: untyped.VaezipDecompressor(model=model).decompress(b"", "1M"),
+        "max_length must be a whole number, not str",
+    ),
+    "threads": (
+        lambda model: untyped.compress(b"a", model=model, threads="2"),
+        "number of threads must be a whole number, not str",
+    ),
+    "check_bytes": (
+        lambda model: untyped.MessageCodec(model, check_bytes="1"),
+        "check_bytes must be a whole number, not str",
+    ),
+    "sample_size": (
+        lambda model: untyped.distances([b"a"], model=model, sample_size="4K"),
+        "sample_size must be a whole number, not str",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_cannot_be_is_a_type_error_in_plain_words(tiny: Model, what: str) -> None:
+    call, said = WRONG[what]
+    with pytest.raises(TypeError, match=said):
+        call(tiny)
+
+
+def test_buffers_of_every_kind_are_bytes() -> None:
+    blob = vaezip.compress(b"abc", model=TINY)
+    for data in (bytearray(b"abc"), memoryview(b"abc"), memoryview(b"a.b.c")[::2]):
+        assert vaezip.MessageCodec(TINY).encode(data) == vaezip.MessageCodec(TINY).encode(b"abc")
+    assert vaezip.compress(bytearray(b"abc"), model=TINY) == blob
+    assert vaezip.decompress(memoryview(blob), model=TINY) == b"abc"

@@ -1,0 +1,29 @@
+"""What functions of the library are given: TypeErrors that say what it should have been."""
+
+from __future__ import annotations
+
+import operator
+
+Buffer = bytes | bytearray | memoryview
+Text = Buffer | str
+
+
+def buffer(data: Buffer) -> memoryview:
+    """The buffer that is given; raises TypeError for a str, for example."""
+    try:
+        return memoryview(data)
+    except TypeError:
+        raise TypeError(f"a bytes-like object is needed, not {type(data).__name__}") from None
+
+
+def text_bytes(text: Text) -> bytes:
+    """Bytes, or UTF-8 for a str; raises TypeError."""
+    return text.encode() if isinstance(text, str) else bytes(buffer(text))
+
+
+def whole_number(value: int, name: str) -> int:
+    """The number that is given; raises TypeError, with the argument's name, for what is none."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}") from None
