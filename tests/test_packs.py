@@ -23,6 +23,7 @@ from vaezip import engine
 from vaezip.engine import load_engine
 from vaezip.messages.texts import MAX_TEXT, Interval
 from vaezip.pack.fileio import Packing, Reading, pack_files, unpack_file
+from vaezip.pack.layout import new_segment
 from vaezip.pack.unordered import decode_set, encode_set
 
 LINES = [
@@ -146,6 +147,23 @@ def test_no_writer_makes_a_set_that_readers_refuse(monkeypatch: pytest.MonkeyPat
     for texts in ([b""] * 170, [b"a", b"", b"bc"] * 30, [b"d" * 49] * 3):
         pack = opened(packed(texts, unordered=True, dictionary_size=0), max_segment_size=50)
         assert sorted(pack) == sorted(texts)
+
+
+@pytest.mark.parametrize("options", [{}, {"group": 3}, {"unordered": True}])
+@pytest.mark.parametrize("named", [False, True])
+def test_no_writer_makes_a_segment_that_readers_refuse(
+    options: dict[str, Any], named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts in which nothing repeats take more bytes than they have."""
+    monkeypatch.setattr("vaezip.pack.layout.MAX_BODY", 500)
+    contents = [random.Random(size).randbytes(size) for size in (*range(60), 1, 0, 0, 90)]
+    names = {f"{number:02d}": content for number, content in enumerate(contents)}
+    pack = opened(packed(names if named else contents, dictionary_size=0, **options))
+    assert sorted(pack) == sorted(contents)
+    if not options.get("unordered"):
+        assert list(pack) == contents
+    with pytest.raises(vaezip.LimitError, match="500 bytes at most"):
+        new_segment(1, bytes(501), 0)
 
 
 def test_equal_records_cost_next_to_nothing_in_a_set() -> None:

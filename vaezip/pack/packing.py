@@ -18,6 +18,7 @@ from vaezip.stream import compress
 
 _LINE = ord("\n")
 _SEGMENT = 1 << 14  # records of an ordered segment
+_EXPANSION = 4  # bytes that one of a text may take, coded: 24 bits at most, and what says its size
 _USUAL_DICTIONARY = 32 << 10  # bytes of text, or an eighth of the records
 
 
@@ -77,22 +78,36 @@ def segments_of(
         for part in _parts(records):
             yield layout.new_segment(len(part), coder.encode_set(part, tick), coder.check(sorted(part)))
         return
-    step = _SEGMENT // header.group * header.group
-    for at in range(0, len(records), step):
-        part, group = records[at : at + step], header.group
-        payloads = []
-        for i in range(0, len(part), group):
-            payloads.append(coder.encode(part[i : i + group]))
-            tick(len(part[i : i + group]))
+    for part, payloads in _coded(records, header.group, coder, tick):
         yield layout.new_segment(len(part), layout.ordered_body(payloads), coder.check(part))
+
+
+def _coded(
+    records: Sequence[Record], group: int, coder: RecordCoder, tick: Ticker
+) -> Iterator[tuple[Sequence[Record], list[bytes]]]:
+    """As many groups at once as a reader takes, and their payloads."""
+    begin, size, payloads = 0, 0, list[bytes]()
+    for at in range(0, len(records), group):
+        together = records[at : at + group]
+        payload = coder.encode(together)
+        tick(len(together))
+        more = len(layout.ordered_body([payload]))
+        if at - begin + group > _SEGMENT or size + more > layout.MAX_BODY:
+            yield records[begin:at], payloads
+            begin, size, payloads = at, 0, []
+        payloads.append(payload)
+        size += more
+    if payloads:
+        yield records[begin:], payloads
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """As many at once as a reader takes."""
+    most = min(layout.MAX_CONTENT, layout.MAX_BODY // _EXPANSION)
     begin = size = 0
     for at, record in enumerate(records):
         size += room(record)
-        if size > layout.MAX_CONTENT or at - begin == MAX_RECORDS:
+        if size > most or at - begin == MAX_RECORDS:
             yield records[begin:at]
             begin, size = at, room(record)
     if records:
