@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -209,6 +211,29 @@ def test_lines_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
     assert run("unpack", "a.vzp", "--max-output", "1K", env=env).returncode == 1
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\0"])
+def test_an_empty_file_ends_no_record(tmp_path: Path, end: bytes) -> None:
+    """Nor does what is passed over."""
+    contents = {"two": b"one" + end + b"two", "three": b"three" + end, "empty": b"", "no_text": end}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder").mkdir()
+    pack, back = tmp_path / "x.vzp", tmp_path / "back"
+    how = packing()._replace(separator=end[0], overwrite=True)
+    for names in (
+        ["two"],
+        ["two", "empty"],
+        ["empty", "two", "empty", "folder", "empty"],
+        ["three", "empty", "no_text", "two", "empty"],
+        ["three", "empty"],
+        ["empty", "empty"],
+    ):
+        sources = [str(tmp_path / name) for name in names]
+        pack_files(sources, str(pack), how, [].append, lambda _: nullcontext([].append))
+        unpack_file(str(pack), str(back), None, True, Reading(str(TINY)), lambda _: nullcontext([].append))
+        assert back.read_bytes() == b"".join(contents.get(name, b"") for name in names)
+
+
 def test_nothing_that_is_added_changes_nothing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(b"one\ntwo")
     (tmp_path / "empty").touch()
@@ -266,6 +291,27 @@ def test_progress_is_told_in_records(tmp_path: Path, how: dict[str, Any]) -> Non
     pack_files([str(source)], str(pack), packing(**how), print, progress)
     unpack_file(str(pack), str(tmp_path / "back"), None, False, Reading(str(TINY)), progress)
     assert (told.count(-len(LINES)), sum(told)) == (2, 0)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="nothing tells which files are open")
+def test_on_windows_a_pack_is_not_open_while_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, the system would refuse it."""
+    source, pack = tmp_path / "lines", tmp_path / "a.vzp"
+    source.write_bytes(LINES[3])
+    pack.write_bytes(packed(LINES[:3]))
+    is_open: list[bool] = []
+
+    def replace(temporary: str, path: str, move: Callable[[str, str], None] = os.replace) -> None:
+        is_open.append(any(os.path.realpath(one) == path for one in Path("/proc/self/fd").iterdir()))
+        move(temporary, path)
+
+    monkeypatch.setattr("os.replace", replace)
+    monkeypatch.setattr("vaezip.pack.fileio.sys", SimpleNamespace(platform="win32"))
+    pack_files([str(source)], str(pack), packing(append=True), print, lambda _: nullcontext([].append))
+    assert list(opened(pack.read_bytes())) == LINES[:4]
+    assert is_open == [False]
 
 
 def test_files_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:

@@ -214,16 +214,18 @@ class _Existing:
 @contextmanager
 def _locked(path: str) -> Iterator[None]:
     """Wait until nobody else adds to a pack, so that what two add is kept; where there are locks."""
-    while True:
-        with open_source(path) as data:
-            if sys.platform != "win32":
+    if sys.platform == "win32":  # where no file can be replaced while it is open
+        yield
+    else:
+        while True:
+            with open_source(path) as data:
                 with suppress(OSError):  # a file system may know none
                     fcntl.flock(data.fileno(), fcntl.LOCK_EX)
-            with _named_errors(path):
-                is_there = os.path.samestat(data.status, os.stat(path))  # and not replaced meanwhile
-            if is_there:
-                yield
-                return
+                with _named_errors(path):
+                    is_there = os.path.samestat(data.status, os.stat(path))  # and not replaced meanwhile
+                if is_there:
+                    yield
+                    return
 
 
 def _new_header(records: Sequence[Record], how: Packing) -> Header:
@@ -336,10 +338,13 @@ def _split(sources: Sequence[str | None], separator: bytes, complain: Complain) 
     for source in sources:
         try:
             with opened(source, any_kind=True) as data:
-                *lines, rest = ByteReader(data).read_all().split(separator)
+                content = ByteReader(data).read_all()
         except SkippedError as error:
             complain(error)
             continue
+        if not content:  # and so it ends no record, and begins none
+            continue
+        *lines, rest = content.split(separator)
         ended = not rest
         for line in lines if ended else [*lines, rest]:
             if len(line) > MAX_TEXT:
