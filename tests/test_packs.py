@@ -24,6 +24,7 @@ import vaezip
 from vaezip import engine
 from vaezip.engine import load_engine
 from vaezip.messages.texts import MAX_TEXT, Interval
+from vaezip.pack.coder import RecordCoder
 from vaezip.pack.fileio import Packing, Reading, pack_files, unpack_file
 from vaezip.pack.layout import new_segment
 from vaezip.pack.unordered import decode_set, encode_set
@@ -172,6 +173,49 @@ def test_equal_records_cost_next_to_nothing_in_a_set() -> None:
     many = packed([LINES[0]] * 200, unordered=True, dictionary_size=0)
     assert len(many) < len(packed([LINES[0]] * 200, dictionary_size=0))
     assert list(opened(many)) == [LINES[0]] * 200
+
+
+def test_records_that_are_too_long_are_named_before_any_is_coded(monkeypatch: pytest.MonkeyPatch) -> None:
+    long, half = bytes(MAX_TEXT + 1), bytes(MAX_TEXT // 2)
+    monkeypatch.setattr(RecordCoder, "encode", None)
+    monkeypatch.setattr(RecordCoder, "encode_set", None)
+    alone = "record 4: a record has 65536 bytes at most"
+    named = "record '4': a record and its name have less than 65536 bytes"
+    for options in ({}, {"group": 3}, {"unordered": True}):
+        texts = [*LINES[:4], long, LINES[4]]
+        names = {str(number): text[1:] for number, text in enumerate(texts)}
+        for records, said in ((texts, alone), (names, named)):
+            with pytest.raises(vaezip.LimitError, match=f"^{said}$"):
+                packed(records, dictionary_size=0, **options)
+    together = "are coded together, and take more than 65536 bytes: choose a smaller group"
+    texts = [*LINES[:3], b"", half, half]
+    for records, said in (
+        (texts, "record 3 and the 2 after it"),
+        (
+            {f"{'n' * number}\n": text for number, text in enumerate(texts)},
+            r"record 'nnn\\n' and the 2 after it",
+        ),
+    ):
+        with pytest.raises(vaezip.LimitError, match=f"^{said} {together}$"):
+            packed(records, dictionary_size=0, group=3)
+
+
+@pytest.mark.parametrize("options", [{}, {"group": 3}, {"unordered": True}], ids=str)
+def test_records_may_be_as_long_as_is_said(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, with a name, and together, with a byte between them."""
+    monkeypatch.setattr("vaezip.pack.coder.MAX_TEXT", 100)
+    group = options.get("group", 1)
+    for records in (
+        [b"x" * 100],
+        {"n": b"x" * 98},
+        [b"", b"x" * 98, b""][:group],
+        {"n": b"x" * 46, "m": b"x" * 49},
+    ):
+        pack = opened(packed(records, dictionary_size=0, **options))
+        assert sorted(pack) == sorted(records.values() if isinstance(records, dict) else records)
+    for records in ([b"x" * 101], {"n": b"x" * 99}):
+        with pytest.raises(vaezip.LimitError, match="65536"):
+            packed(records, dictionary_size=0, **options)
 
 
 @pytest.mark.parametrize("name", engine.available())
@@ -412,7 +456,17 @@ def test_a_pack_may_need_a_dictionary(run: Run, tmp_path: Path) -> None:
             ("pack", "--records", "files", "long", "-o", "x.vzp"),
             b"long: a record and its name have less than 65536",
         ),
-        (("pack", "long", "-o", "x.vzp"), b"long: a record has 65536 bytes at most"),
+        (("pack", "long", "-o", "x.vzp"), b"long: line 1: a record has 65536 bytes at most"),
+        (
+            ("pack", "lines", "third", "-o", "x.vzp"),
+            b"vaezip: third: line 3: a record has 65536 bytes at most",
+        ),
+        (("pack", "--records", "nul", "nul", "-o", "x.vzp"), b"vaezip: nul: record 1: a record has 65536"),
+        (
+            ("pack", "--group", "3", "--dictionary-size", "0", "lines", "half", "-o", "x.vzp"),
+            b"vaezip: x.vzp: record 3 and the 2 after it are coded together, and take more than 65536 bytes: "
+            b"choose a smaller group",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(
@@ -420,6 +474,9 @@ def test_what_is_wrong_is_said_in_a_line(
 ) -> None:
     (tmp_path / "lines").write_bytes(b"some lines\nof text\n")
     (tmp_path / "long").write_bytes(bytes(MAX_TEXT + 1))
+    (tmp_path / "third").write_bytes(b"one\n\n" + bytes(MAX_TEXT + 1) + b"\n")
+    (tmp_path / "nul").write_bytes(b"one\0" + b"\n" * (MAX_TEXT + 1) + b"\0" + bytes(MAX_TEXT))
+    (tmp_path / "half").write_bytes(b"one\n" + (bytes(MAX_TEXT // 2) + b"\n") * 4)
     (tmp_path / "there.vzp").write_bytes(packed([b"one", b"two"]))
     before = (tmp_path / "there.vzp").read_bytes()
     env = {"VAEZIP_MODEL_PATH": str(TINY.parent), "VAEZIP_MODEL": str(TINY)}

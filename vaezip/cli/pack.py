@@ -81,7 +81,8 @@ def pack(
     vaezip get notes.vzp notes/today.txt    a record that was a file has its name
 
     Without FILES, or for -, standard input is read. In folders (-r), files that end in .vz, .vzp, .vzd or
-    .vzm are passed over. A record has 64 KB at most. Memory holds all of them.
+    .vzm are passed over. A record has 64 KB at most, and so have those of a group
+    together. Memory holds all of them.
     """
     from vaezip.naming import Guard
     from vaezip.pack.fileio import Packing, pack_files

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from vaezip.data_files import one_line
 from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary, make_dictionary
 from vaezip.dictionaries.selection import choose_texts
+from vaezip.errors import LimitError
 from vaezip.known_models import ModelLike, loaded
+from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
 from vaezip.pack import layout
-from vaezip.pack.coder import RecordCoder, record_coder
+from vaezip.pack.coder import RecordCoder, record_coder, too_long
 from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header, Segment
-from vaezip.pack.names import check_name, encode_name
+from vaezip.pack.names import check_name, decode_name, encode_name
 from vaezip.pack.unordered import Record, room
 from vaezip.stream import compress
 
@@ -74,12 +77,38 @@ def segments_of(
 
     tick: called with how many more of the records have been coded.
     """
+    _check_sizes(records, header.group)
     if header.flags & UNORDERED:
         for part in _parts(records):
             yield layout.new_segment(len(part), coder.encode_set(part, tick), coder.check(sorted(part)))
         return
     for part, payloads in _coded(records, header.group, coder, tick):
         yield layout.new_segment(len(part), layout.ordered_body(payloads), coder.check(part))
+
+
+def check_size(record: Record, what: str) -> None:
+    """Raise LimitError if a record is too long. what: as the message calls it."""
+    if too_long([record]):
+        alone = len(record) == 1
+        limit = f"has {MAX_TEXT} bytes at most" if alone else f"and its name have less than {MAX_TEXT} bytes"
+        raise LimitError(f"{one_line(what)}: a record {limit}")
+
+
+def _check_sizes(records: Sequence[Record], group: int) -> None:
+    """Raise LimitError, before any is coded, for the first ones that are too long to be coded together."""
+    for at in range(0, len(records), group):
+        together = records[at : at + group]
+        if too_long(together):
+            for number, record in enumerate(together, at):
+                check_size(record, _called(number, record))
+            which = f"{_called(at, together[0])} and the {len(together) - 1} after it"
+            reason = f"are coded together, and take more than {MAX_TEXT} bytes: choose a smaller group"
+            raise LimitError(f"{one_line(which)} {reason}")
+
+
+def _called(number: int, record: Record) -> str:
+    """How messages call a record, of those that are packed."""
+    return f"record {decode_name(record[0])!r}" if len(record) > 1 else f"record {number}"
 
 
 def _coded(
