@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vaezip.data_files import one_line
 from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
@@ -144,7 +144,7 @@ def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 
 
 def pack_records(
-    records: Iterable[bytes] | dict[str, bytes],
+    records: Iterable[bytes] | Mapping[str, bytes],
     *,
     model: ModelLike = None,
     dictionary: DictionaryLike = None,
@@ -154,17 +154,16 @@ def pack_records(
 ) -> bytes:
     """A pack of records, or of records by name, each of 65536 bytes at most; `Records` reads it.
 
+    A name counts, and one byte more for it; so do all records of a group together, with a byte between them.
     dictionary: one that lies elsewhere, and is needed to read the pack; else one is made of the records, of
     `dictionary_size` bytes of text, and becomes part of it. group: how many records are coded together: it
     makes them smaller, and reading one of them takes as long as reading all. unordered: they come back in an
     order of their own, and take log2 n! bits less.
 
-    Raises ModelError, DictionaryError, LimitError, ValueError.
+    Raises ModelError, DictionaryError, LimitError, ValueError, and TypeError for other records and names.
     """
-    if isinstance(records, dict):
-        rows: list[Record] = [(encode_name(name), _flat(content)) for name, content in records.items()]
-        for name, _ in rows:
-            check_name(name)
+    if isinstance(records, Mapping):
+        rows: list[Record] = [(_encoded(name), _flat(content)) for name, content in records.items()]
     else:
         rows = [(_flat(record),) for record in records]
     header = new_header(
@@ -173,12 +172,20 @@ def pack_records(
         dictionary=dictionary,
         dictionary_size=dictionary_size,
         group=group,
-        separator=0 if isinstance(records, dict) else _LINE,
-        named=isinstance(records, dict),
+        separator=0 if isinstance(records, Mapping) else _LINE,
+        named=isinstance(records, Mapping),
         unordered=unordered,
     )
     coder = record_coder(header, model, dictionary)
     return b"".join(layout.pack_bytes(header, segments_of(rows, header, coder)))
+
+
+def _encoded(name: str) -> bytes:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a record is a str, not {type(name).__name__}")
+    encoded = encode_name(name)
+    check_name(encoded)
+    return encoded
 
 
 def _flat(record: bytes) -> bytes:
