@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import random
-import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,9 +20,7 @@ import vaezip
 from vaezip import engine
 from vaezip.engine import load_engine
 from vaezip.messages.texts import MAX_TEXT, Interval
-from vaezip.pack.coder import RecordCoder
 from vaezip.pack.fileio import Packing, Reading, pack_files, unpack_file
-from vaezip.pack.layout import new_segment
 from vaezip.pack.unordered import decode_set, encode_set
 
 LINES = [
@@ -135,87 +129,10 @@ def test_an_order_that_is_not_kept_is_not_paid(count: int) -> None:
     assert abs(4 * count - len(coded) - theory) < 0.05 * theory + 4
 
 
-def test_a_set_that_is_too_large_to_decode_at_once_has_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is put in an order of its own."""
-    for limit, most in (("layout.MAX_CONTENT", len(b"".join(LINES)) // 3), ("packing.MAX_RECORDS", 50)):
-        with monkeypatch.context() as patch:
-            patch.setattr(f"vaezip.pack.{limit}", most)
-            pack = opened(packed(LINES, unordered=True, dictionary_size=0))
-        assert len(pack) == len(LINES)
-        assert sorted(pack) == sorted(LINES) != list(pack)
-
-
-def test_no_writer_makes_a_set_that_readers_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaezip.pack.layout.MAX_CONTENT", 50)
-    for texts in ([b""] * 170, [b"a", b"", b"bc"] * 30, [b"d" * 49] * 3):
-        pack = opened(packed(texts, unordered=True, dictionary_size=0), max_segment_size=50)
-        assert sorted(pack) == sorted(texts)
-
-
-@pytest.mark.parametrize("options", [{}, {"group": 3}, {"unordered": True}])
-@pytest.mark.parametrize("named", [False, True])
-def test_no_writer_makes_a_segment_that_readers_refuse(
-    options: dict[str, Any], named: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Texts in which nothing repeats take more bytes than they have."""
-    monkeypatch.setattr("vaezip.pack.layout.MAX_BODY", 500)
-    contents = [random.Random(size).randbytes(size) for size in (*range(60), 1, 0, 0, 90)]
-    names = {f"{number:02d}": content for number, content in enumerate(contents)}
-    pack = opened(packed(names if named else contents, dictionary_size=0, **options))
-    assert sorted(pack) == sorted(contents)
-    if not options.get("unordered"):
-        assert list(pack) == contents
-    with pytest.raises(vaezip.LimitError, match="500 bytes at most"):
-        new_segment(1, bytes(501), 0)
-
-
 def test_equal_records_cost_next_to_nothing_in_a_set() -> None:
     many = packed([LINES[0]] * 200, unordered=True, dictionary_size=0)
     assert len(many) < len(packed([LINES[0]] * 200, dictionary_size=0))
     assert list(opened(many)) == [LINES[0]] * 200
-
-
-def test_records_that_are_too_long_are_named_before_any_is_coded(monkeypatch: pytest.MonkeyPatch) -> None:
-    long, half = bytes(MAX_TEXT + 1), bytes(MAX_TEXT // 2)
-    monkeypatch.setattr(RecordCoder, "encode", None)
-    monkeypatch.setattr(RecordCoder, "encode_set", None)
-    alone = "record 4: a record has 65536 bytes at most"
-    named = "record '4': a record and its name have less than 65536 bytes"
-    for options in ({}, {"group": 3}, {"unordered": True}):
-        texts = [*LINES[:4], long, LINES[4]]
-        names = {str(number): text[1:] for number, text in enumerate(texts)}
-        for records, said in ((texts, alone), (names, named)):
-            with pytest.raises(vaezip.LimitError, match=f"^{said}$"):
-                packed(records, dictionary_size=0, **options)
-    together = "are coded together, and take more than 65536 bytes: choose a smaller group"
-    texts = [*LINES[:3], b"", half, half]
-    for records, said in (
-        (texts, "record 3 and the 2 after it"),
-        (
-            {f"{'n' * number}\n": text for number, text in enumerate(texts)},
-            r"record 'nnn\\n' and the 2 after it",
-        ),
-    ):
-        with pytest.raises(vaezip.LimitError, match=f"^{said} {together}$"):
-            packed(records, dictionary_size=0, group=3)
-
-
-@pytest.mark.parametrize("options", [{}, {"group": 3}, {"unordered": True}], ids=str)
-def test_records_may_be_as_long_as_is_said(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Alone, with a name, and together, with a byte between them."""
-    monkeypatch.setattr("vaezip.pack.coder.MAX_TEXT", 100)
-    group = options.get("group", 1)
-    for records in (
-        [b"x" * 100],
-        {"n": b"x" * 98},
-        [b"", b"x" * 98, b""][:group],
-        {"n": b"x" * 46, "m": b"x" * 49},
-    ):
-        pack = opened(packed(records, dictionary_size=0, **options))
-        assert sorted(pack) == sorted(records.values() if isinstance(records, dict) else records)
-    for records in ([b"x" * 101], {"n": b"x" * 99}):
-        with pytest.raises(vaezip.LimitError, match="65536"):
-            packed(records, dictionary_size=0, **options)
 
 
 @pytest.mark.parametrize("name", engine.available())
@@ -278,16 +195,6 @@ def test_an_empty_file_ends_no_record(tmp_path: Path, end: bytes) -> None:
         assert back.read_bytes() == b"".join(contents.get(name, b"") for name in names)
 
 
-def test_nothing_that_is_added_changes_nothing(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "lines").write_bytes(b"one\ntwo")
-    (tmp_path / "empty").touch()
-    assert run("pack", "-m", TINY, "lines", "-o", "a.vzp").returncode == 0
-    before = (tmp_path / "a.vzp").read_bytes()
-    assert run("pack", "-m", TINY, "--append", "empty", "-o", "a.vzp").returncode == 0
-    assert (tmp_path / "a.vzp").read_bytes() == before
-    assert run("unpack", "-m", TINY, "a.vzp").stdout == b"one\ntwo"
-
-
 def test_the_usual_model_is_one_of_those_that_a_pack_may_name(run: Run, tmp_path: Path) -> None:
     usual = {"VAEZIP_MODEL": str(TINY)}
     (tmp_path / "lines").write_bytes(b"one\ntwo\n")
@@ -306,21 +213,6 @@ def test_the_usual_model_is_one_of_those_that_a_pack_may_name(run: Run, tmp_path
         assert b"VAEZIP_MODEL: missing.vzm: " in run(*arguments, env=broken).stderr
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there, one of them fails")
-def test_several_at_once_may_append(tmp_path: Path) -> None:
-    (tmp_path / "a.vzp").write_bytes(packed(LINES[:3]))
-    adding = packing(append=True)
-
-    def add(number: int) -> None:
-        source = tmp_path / str(number)
-        source.write_bytes(LINES[number])
-        pack_files([str(source)], str(tmp_path / "a.vzp"), adding, print, lambda _: nullcontext([].append))
-
-    with ThreadPoolExecutor() as threads:
-        list(threads.map(add, range(3, 9)))
-    assert sorted(opened((tmp_path / "a.vzp").read_bytes())) == sorted(LINES[:9])
-
-
 @pytest.mark.parametrize("how", [{}, {"group": 7}, {"unordered": True}])
 def test_progress_is_told_in_records(tmp_path: Path, how: dict[str, Any]) -> None:
     told: list[int] = []
@@ -335,27 +227,6 @@ def test_progress_is_told_in_records(tmp_path: Path, how: dict[str, Any]) -> Non
     pack_files([str(source)], str(pack), packing(**how), print, progress)
     unpack_file(str(pack), str(tmp_path / "back"), None, False, Reading(str(TINY)), progress)
     assert (told.count(-len(LINES)), sum(told)) == (2, 0)
-
-
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="nothing tells which files are open")
-def test_on_windows_a_pack_is_not_open_while_it_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """There, the system would refuse it."""
-    source, pack = tmp_path / "lines", tmp_path / "a.vzp"
-    source.write_bytes(LINES[3])
-    pack.write_bytes(packed(LINES[:3]))
-    is_open: list[bool] = []
-
-    def replace(temporary: str, path: str, move: Callable[[str, str], None] = os.replace) -> None:
-        is_open.append(any(os.path.realpath(one) == path for one in Path("/proc/self/fd").iterdir()))
-        move(temporary, path)
-
-    monkeypatch.setattr("os.replace", replace)
-    monkeypatch.setattr("vaezip.pack.fileio.sys", SimpleNamespace(platform="win32"))
-    pack_files([str(source)], str(pack), packing(append=True), print, lambda _: nullcontext([].append))
-    assert list(opened(pack.read_bytes())) == LINES[:4]
-    assert is_open == [False]
 
 
 def test_files_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
@@ -390,22 +261,6 @@ def test_a_folder_has_no_lines_and_a_pipe_cannot_be_read_anywhere(sh: Run, tmp_p
     ends(sh("echo one > lines; vaezip pack -q folder lines -o x.vzp"), 2)
     ends(sh("vaezip unpack x.vzp"), 0, b"one\n")
     ends(sh("cat x.vzp | vaezip unpack /dev/stdin"), 1, b"", "/dev/stdin: a pack has to be a file")
-
-
-def test_a_pack_that_has_changed_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
-    source, pack = tmp_path / "lines", tmp_path / "lines.vzp"
-    source.write_bytes(LINES[0])
-    pack.write_bytes(packed(LINES[:3]))
-
-    @contextmanager
-    def progress(count: int) -> Iterator[Callable[[int], object]]:
-        pack.write_bytes(packed(LINES[:9]))  # by somebody who does not lock it
-        yield [].append
-
-    with pytest.raises(vaezip.FileError, match="has changed meanwhile"):
-        pack_files([str(source)], str(pack), packing(append=True), print, progress)
-    assert list(opened(pack.read_bytes())) == LINES[:9]
-    assert sorted(tmp_path.iterdir()) == [source, pack]
 
 
 def test_a_pack_may_need_a_dictionary(run: Run, tmp_path: Path) -> None:

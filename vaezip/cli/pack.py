@@ -81,8 +81,7 @@ def pack(
     vaezip get notes.vzp notes/today.txt    a record that was a file has its name
 
     Without FILES, or for -, standard input is read. In folders (-r), files that end in .vz, .vzp, .vzd or
-    .vzm are passed over. A record has 64 KB at most, and so have those of a group
-    together. Memory holds all of them.
+    .vzm are passed over. A record has 64 KB at most. Memory holds all of them.
     """
     from vaezip.naming import Guard
     from vaezip.pack.fileio import Packing, pack_files
@@ -99,16 +98,8 @@ def pack(
     sources = chosen_texts(report, **chosen)
     if not sources and report.exit_code:
         return report.exit_code
-    how = Packing(
-        *chosen_model(model, takes_usual=not append),
-        dictionary,
-        dictionary_size,
-        group,
-        unordered,
-        _ENDS[records],
-        append,
-        force,
-    )
+    models = chosen_model(model, takes_usual=not append)
+    how = Packing(*models, dictionary, dictionary_size, group, unordered, _ENDS[records], append, force)
     with report.catch(output):
         Guard(path for path in [*sources, model, dictionary] if path is not None).check(output)
         packed = pack_files(
