@@ -13,6 +13,7 @@ from conftest import TINY, Run
 from test_packs import DICTIONARY, LINES, opened, packed
 
 import vaezip
+from vaezip.pack import layout
 from vaezip.pack.coder import RecordCoder, record_coder
 from vaezip.pack.fileio import Reading, unpack_file
 from vaezip.pack.layout import pack_bytes, read_header, read_segments
@@ -59,6 +60,28 @@ def test_records_that_are_not_what_was_packed_are_told(
     with pytest.raises(vaezip.IntegrityError, match=r"x\.vzp: checksum mismatch"):
         unpack_file(str(path), target, folder, False, reading, lambda _: nullcontext([].append))
     assert there.exists() <= named
+
+
+@pytest.mark.parametrize("options", [{}, {"group": 4}, {"group": 9}, {"unordered": True}], ids=str)
+@pytest.mark.parametrize("count", [1, 9])
+def test_the_checksum_of_a_segments_records_is_compared_once(
+    options: dict[str, Any], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, seen, compared = packed(LINES[:count], **options), list[tuple[bytes, ...]](), []
+    check, compare = RecordCoder.check, layout.check_records
+
+    def checked(self: RecordCoder, records: list[tuple[bytes, ...]], before: int = 0) -> int:
+        seen.extend(records)
+        return check(self, records, before)
+
+    def compared_once(*arguments: Any) -> None:
+        compared.append(arguments)
+        compare(*arguments)
+
+    monkeypatch.setattr(RecordCoder, "check", checked)
+    monkeypatch.setattr(layout, "check_records", compared_once)
+    assert sorted(opened(data)) == sorted(LINES[:count])
+    assert (sorted(seen), len(compared)) == (sorted((line,) for line in LINES[:count]), 1)
 
 
 def test_records_of_several_segments_have_a_checksum_each() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ntpath
 import posixpath
+from collections import ChainMap, UserDict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -82,6 +84,21 @@ def test_names_of_files_are_the_same_everywhere() -> None:
         for name in (b"../evil", b"/evil", b"", b"a//b", b".", b"a/..", b"nul\0"):
             with pytest.raises(ValueError, match="below some folder"):
                 file_name(name, path)
+
+
+def test_any_mapping_gives_names() -> None:
+    names = {"one": b"1", "two": b"22"}
+    for mapping in (MappingProxyType(names), UserDict(names), ChainMap({}, names)):
+        assert packed(mapping, dictionary_size=0) == packed(names, dictionary_size=0)
+        pack = opened(packed(mapping, dictionary_size=0))
+        assert {name: pack[name] for name in pack.names()} == names
+
+
+@pytest.mark.parametrize("name", [7, b"one", None])
+def test_a_name_that_is_no_text_is_refused(name: object) -> None:
+    for mapping in ({name: b"1"}, MappingProxyType({"one": b"1", name: b"1"})):
+        with pytest.raises(TypeError, match=f"^the name of a record is a str, not {type(name).__name__}$"):
+            packed(mapping, dictionary_size=0)
 
 
 @given(st.binary(max_size=12))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import math
 import random
-import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -131,23 +129,6 @@ def test_an_order_that_is_not_kept_is_not_paid(count: int) -> None:
     assert abs(4 * count - len(coded) - theory) < 0.05 * theory + 4
 
 
-def test_a_set_that_is_too_large_to_decode_at_once_has_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is put in an order of its own."""
-    for limit, most in (("layout.MAX_CONTENT", len(b"".join(LINES)) // 3), ("packing.MAX_RECORDS", 50)):
-        with monkeypatch.context() as patch:
-            patch.setattr(f"vaezip.pack.{limit}", most)
-            pack = opened(packed(LINES, unordered=True, dictionary_size=0))
-        assert len(pack) == len(LINES)
-        assert sorted(pack) == sorted(LINES) != list(pack)
-
-
-def test_no_writer_makes_a_set_that_readers_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaezip.pack.layout.MAX_CONTENT", 50)
-    for texts in ([b""] * 170, [b"a", b"", b"bc"] * 30, [b"d" * 49] * 3):
-        pack = opened(packed(texts, unordered=True, dictionary_size=0), max_segment_size=50)
-        assert sorted(pack) == sorted(texts)
-
-
 def test_equal_records_cost_next_to_nothing_in_a_set() -> None:
     many = packed([LINES[0]] * 200, unordered=True, dictionary_size=0)
     assert len(many) < len(packed([LINES[0]] * 200, dictionary_size=0))
@@ -191,14 +172,27 @@ def test_lines_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
     assert run("unpack", "a.vzp", "--max-output", "1K", env=env).returncode == 1
 
 
-def test_nothing_that_is_added_changes_nothing(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "lines").write_bytes(b"one\ntwo")
-    (tmp_path / "empty").touch()
-    assert run("pack", "-m", TINY, "lines", "-o", "a.vzp").returncode == 0
-    before = (tmp_path / "a.vzp").read_bytes()
-    assert run("pack", "-m", TINY, "--append", "empty", "-o", "a.vzp").returncode == 0
-    assert (tmp_path / "a.vzp").read_bytes() == before
-    assert run("unpack", "-m", TINY, "a.vzp").stdout == b"one\ntwo"
+@pytest.mark.parametrize("end", [b"\n", b"\0"])
+def test_an_empty_file_ends_no_record(tmp_path: Path, end: bytes) -> None:
+    """Nor does what is passed over."""
+    contents = {"two": b"one" + end + b"two", "three": b"three" + end, "empty": b"", "no_text": end}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder").mkdir()
+    pack, back = tmp_path / "x.vzp", tmp_path / "back"
+    how = packing()._replace(separator=end[0], overwrite=True)
+    for names in (
+        ["two"],
+        ["two", "empty"],
+        ["empty", "two", "empty", "folder", "empty"],
+        ["three", "empty", "no_text", "two", "empty"],
+        ["three", "empty"],
+        ["empty", "empty"],
+    ):
+        sources = [str(tmp_path / name) for name in names]
+        pack_files(sources, str(pack), how, [].append, lambda _: nullcontext([].append))
+        unpack_file(str(pack), str(back), None, True, Reading(str(TINY)), lambda _: nullcontext([].append))
+        assert back.read_bytes() == b"".join(contents.get(name, b"") for name in names)
 
 
 def test_the_usual_model_is_one_of_those_that_a_pack_may_name(run: Run, tmp_path: Path) -> None:
@@ -217,21 +211,6 @@ def test_the_usual_model_is_one_of_those_that_a_pack_may_name(run: Run, tmp_path
     assert run("pack", "--append", "lines", "-o", "standard.vzp", env=broken).returncode == 0
     for arguments in (("get", "own.vzp", "1"), ("pack", "lines", "-o", "new.vzp")):
         assert b"VAEZIP_MODEL: missing.vzm: " in run(*arguments, env=broken).stderr
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there, one of them fails")
-def test_several_at_once_may_append(tmp_path: Path) -> None:
-    (tmp_path / "a.vzp").write_bytes(packed(LINES[:3]))
-    adding = packing(append=True)
-
-    def add(number: int) -> None:
-        source = tmp_path / str(number)
-        source.write_bytes(LINES[number])
-        pack_files([str(source)], str(tmp_path / "a.vzp"), adding, print, lambda _: nullcontext([].append))
-
-    with ThreadPoolExecutor() as threads:
-        list(threads.map(add, range(3, 9)))
-    assert sorted(opened((tmp_path / "a.vzp").read_bytes())) == sorted(LINES[:9])
 
 
 @pytest.mark.parametrize("how", [{}, {"group": 7}, {"unordered": True}])
@@ -284,22 +263,6 @@ def test_a_folder_has_no_lines_and_a_pipe_cannot_be_read_anywhere(sh: Run, tmp_p
     ends(sh("cat x.vzp | vaezip unpack /dev/stdin"), 1, b"", "/dev/stdin: a pack has to be a file")
 
 
-def test_a_pack_that_has_changed_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
-    source, pack = tmp_path / "lines", tmp_path / "lines.vzp"
-    source.write_bytes(LINES[0])
-    pack.write_bytes(packed(LINES[:3]))
-
-    @contextmanager
-    def progress(count: int) -> Iterator[Callable[[int], object]]:
-        pack.write_bytes(packed(LINES[:9]))  # by somebody who does not lock it
-        yield [].append
-
-    with pytest.raises(vaezip.FileError, match="has changed meanwhile"):
-        pack_files([str(source)], str(pack), packing(append=True), print, progress)
-    assert list(opened(pack.read_bytes())) == LINES[:9]
-    assert sorted(tmp_path.iterdir()) == [source, pack]
-
-
 def test_a_pack_may_need_a_dictionary(run: Run, tmp_path: Path) -> None:
     (tmp_path / "d.vzd").write_bytes(DICTIONARY.to_bytes())
     (tmp_path / "a").write_bytes(b"\n".join(LINES[:9]))
@@ -348,7 +311,17 @@ def test_a_pack_may_need_a_dictionary(run: Run, tmp_path: Path) -> None:
             ("pack", "--records", "files", "long", "-o", "x.vzp"),
             b"long: a record and its name have less than 65536",
         ),
-        (("pack", "long", "-o", "x.vzp"), b"long: a record has 65536 bytes at most"),
+        (("pack", "long", "-o", "x.vzp"), b"long: line 1: a record has 65536 bytes at most"),
+        (
+            ("pack", "lines", "third", "-o", "x.vzp"),
+            b"vaezip: third: line 3: a record has 65536 bytes at most",
+        ),
+        (("pack", "--records", "nul", "nul", "-o", "x.vzp"), b"vaezip: nul: record 1: a record has 65536"),
+        (
+            ("pack", "--group", "3", "--dictionary-size", "0", "lines", "half", "-o", "x.vzp"),
+            b"vaezip: x.vzp: record 3 and the 2 after it are coded together, and take more than 65536 bytes: "
+            b"choose a smaller group",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(
@@ -356,6 +329,9 @@ def test_what_is_wrong_is_said_in_a_line(
 ) -> None:
     (tmp_path / "lines").write_bytes(b"some lines\nof text\n")
     (tmp_path / "long").write_bytes(bytes(MAX_TEXT + 1))
+    (tmp_path / "third").write_bytes(b"one\n\n" + bytes(MAX_TEXT + 1) + b"\n")
+    (tmp_path / "nul").write_bytes(b"one\0" + b"\n" * (MAX_TEXT + 1) + b"\0" + bytes(MAX_TEXT))
+    (tmp_path / "half").write_bytes(b"one\n" + (bytes(MAX_TEXT // 2) + b"\n") * 4)
     (tmp_path / "there.vzp").write_bytes(packed([b"one", b"two"]))
     before = (tmp_path / "there.vzp").read_bytes()
     env = {"VAEZIP_MODEL_PATH": str(TINY.parent), "VAEZIP_MODEL": str(TINY)}

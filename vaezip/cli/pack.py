@@ -98,16 +98,8 @@ def pack(
     sources = chosen_texts(report, **chosen)
     if not sources and report.exit_code:
         return report.exit_code
-    how = Packing(
-        *chosen_model(model, takes_usual=not append),
-        dictionary,
-        dictionary_size,
-        group,
-        unordered,
-        _ENDS[records],
-        append,
-        force,
-    )
+    models = chosen_model(model, takes_usual=not append)
+    how = Packing(*models, dictionary, dictionary_size, group, unordered, _ENDS[records], append, force)
     with report.catch(output):
         Guard(path for path in [*sources, model, dictionary] if path is not None).check(output)
         packed = pack_files(

@@ -24,6 +24,11 @@ from vaezip.pack.unordered import Record, StackDecoder, decode_set, encode_set, 
 from vaezip.stream import decompress
 
 
+def too_long(records: Iterable[Record]) -> bool:
+    """Whether records have more bytes than can be coded together."""
+    return sum(map(room, records)) > MAX_TEXT + 1  # the last text has nothing behind it
+
+
 class RecordCoder:
     """Records to bytes and back, some of them together."""
 
@@ -34,7 +39,7 @@ class RecordCoder:
         self._texts_per_record = texts_per_record
 
     def encode(self, records: Sequence[Record]) -> bytes:
-        """The payload of a group; raises LimitError if it has more than 65536 bytes."""
+        """The payload of a group, which is not `too_long`."""
         encoder = RangeEncoder()
         for symbols in self._symbols(records):
             encoder.push_all(symbols)
@@ -60,7 +65,7 @@ class RecordCoder:
         return check
 
     def encode_set(self, records: Sequence[Record], tick: Ticker = lambda _: None) -> bytes:
-        """Of records whose order does not matter; tick: called with 1 for each."""
+        """Of records whose order does not matter, none `too_long`; tick: called with 1 for each."""
 
         def symbols(record: Record) -> list[Interval]:
             tick(1)
@@ -94,11 +99,8 @@ class RecordCoder:
         return texts
 
     def _symbols(self, records: Sequence[Record]) -> list[list[Interval]]:
-        texts = list(itertools.chain(*records))
-        if room(texts) > MAX_TEXT + 1:
-            raise LimitError(f"records that are coded together have {MAX_TEXT} bytes at most")
         with self._primed.predictor() as predictor:
-            return [self._texts.symbols(predictor, text) for text in texts]
+            return [self._texts.symbols(predictor, text) for text in itertools.chain(*records)]
 
 
 def _check_alone(data: bytes) -> None:

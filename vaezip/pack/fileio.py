@@ -34,7 +34,7 @@ from vaezip.pack.layout import (
     read_segments,
 )
 from vaezip.pack.names import decode_name, encode_name, file_name, record_name
-from vaezip.pack.packing import new_header, segments_of
+from vaezip.pack.packing import check_size, new_header, segments_of
 from vaezip.pack.records import Records
 from vaezip.pack.unordered import Record
 
@@ -108,16 +108,16 @@ def _write_pack(
         header = dataclasses.replace(header, flags=flags)
     with _named_errors(target):
         coder = record_coder(header, models, how.dictionary)
-    with open_target(target, overwrite=how.overwrite or how.append) as sink:
-        writer = ByteWriter(sink)
-        with progress(len(records)) as tick:
-            segments = segments_of(records, header, coder, tick)
+        with open_target(target, overwrite=how.overwrite or how.append) as sink:
+            writer = ByteWriter(sink)
+            with progress(len(records)) as tick:
+                segments = segments_of(records, header, coder, tick)
+                if there is not None:
+                    segments = itertools.chain(there.segments, segments)
+                for part in pack_bytes(header, segments):
+                    writer.write(part)
             if there is not None:
-                segments = itertools.chain(there.segments, segments)
-            for part in pack_bytes(header, segments):
-                writer.write(part)
-        if there is not None:
-            there.check_unchanged()
+                there.check_unchanged()
     return Packed(len(records), sum(len(text) for record in records for text in record), writer.position)
 
 
@@ -214,16 +214,18 @@ class _Existing:
 @contextmanager
 def _locked(path: str) -> Iterator[None]:
     """Wait until nobody else adds to a pack, so that what two add is kept; where there are locks."""
-    while True:
-        with open_source(path) as data:
-            if sys.platform != "win32":
+    if sys.platform == "win32":  # where no file can be replaced while it is open
+        yield
+    else:
+        while True:
+            with open_source(path) as data:
                 with suppress(OSError):  # a file system may know none
                     fcntl.flock(data.fileno(), fcntl.LOCK_EX)
-            with _named_errors(path):
-                is_there = os.path.samestat(data.status, os.stat(path))  # and not replaced meanwhile
-            if is_there:
-                yield
-                return
+                with _named_errors(path):
+                    is_there = os.path.samestat(data.status, os.stat(path))  # and not replaced meanwhile
+                if is_there:
+                    yield
+                    return
 
 
 def _new_header(records: Sequence[Record], how: Packing) -> Header:
@@ -323,8 +325,7 @@ def _named(sources: Sequence[str | None], complain: Complain) -> list[Record]:
             raise FileError(f"{source}: its name is not Unicode") from error
         if name in records:
             raise FileError(f"{source}: another file has the same name in the pack")
-        if len(name) + len(content) >= MAX_TEXT:
-            raise FileError(f"{source}: a record and its name have less than {MAX_TEXT} bytes")
+        check_size((name, content), source)
         records[name] = content
     return [*records.items()]
 
@@ -336,13 +337,16 @@ def _split(sources: Sequence[str | None], separator: bytes, complain: Complain) 
     for source in sources:
         try:
             with opened(source, any_kind=True) as data:
-                *lines, rest = ByteReader(data).read_all().split(separator)
+                content = ByteReader(data).read_all()
         except SkippedError as error:
             complain(error)
             continue
+        if not content:  # and so it ends no record, and begins none
+            continue
+        *lines, rest = content.split(separator)
         ended = not rest
-        for line in lines if ended else [*lines, rest]:
-            if len(line) > MAX_TEXT:
-                raise FileError(f"{source or 'standard input'}: a record has {MAX_TEXT} bytes at most")
+        for number, line in enumerate(lines if ended else [*lines, rest]):
+            which = f"line {number + 1}" if separator == b"\n" else f"record {number}"
+            check_size((line,), f"{source or 'standard input'}: {which}")
             records.append((line,))
     return records, ended

@@ -96,7 +96,9 @@ class _Ending:
 
 
 def new_segment(records: int, body: bytes, check: int) -> tuple[Segment, bytes]:
-    """A segment, and its body. check: of the records, see `RecordCoder.check`."""
+    """A segment, and its body; raises LimitError. check: of the records, see `RecordCoder.check`."""
+    if len(body) > MAX_BODY:
+        raise LimitError(f"a segment of a pack has {MAX_BODY} bytes at most")
     return Segment(records, len(body), _check(body) + check.to_bytes(_CHECK, "little")), body
 
 

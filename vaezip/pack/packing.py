@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from vaezip.data_files import one_line
 from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary, make_dictionary
 from vaezip.dictionaries.selection import choose_texts
+from vaezip.errors import LimitError
 from vaezip.known_models import ModelLike, loaded
+from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
 from vaezip.pack import layout
-from vaezip.pack.coder import RecordCoder, record_coder
+from vaezip.pack.coder import RecordCoder, record_coder, too_long
 from vaezip.pack.layout import MAX_RECORDS, NAMED, UNORDERED, Header, Segment
-from vaezip.pack.names import check_name, encode_name
+from vaezip.pack.names import check_name, decode_name, encode_name
 from vaezip.pack.unordered import Record, room
 from vaezip.stream import compress
 
 _LINE = ord("\n")
 _SEGMENT = 1 << 14  # records of an ordered segment
+_EXPANSION = 4  # bytes that one of a text may take, coded: 24 bits at most, and what says its size
 _USUAL_DICTIONARY = 32 << 10  # bytes of text, or an eighth of the records
 
 
@@ -73,26 +77,66 @@ def segments_of(
 
     tick: called with how many more of the records have been coded.
     """
+    _check_sizes(records, header.group)
     if header.flags & UNORDERED:
         for part in _parts(records):
             yield layout.new_segment(len(part), coder.encode_set(part, tick), coder.check(sorted(part)))
         return
-    step = _SEGMENT // header.group * header.group
-    for at in range(0, len(records), step):
-        part, group = records[at : at + step], header.group
-        payloads = []
-        for i in range(0, len(part), group):
-            payloads.append(coder.encode(part[i : i + group]))
-            tick(len(part[i : i + group]))
+    for part, payloads in _coded(records, header.group, coder, tick):
         yield layout.new_segment(len(part), layout.ordered_body(payloads), coder.check(part))
+
+
+def check_size(record: Record, what: str) -> None:
+    """Raise LimitError if a record is too long. what: as the message calls it."""
+    if too_long([record]):
+        alone = len(record) == 1
+        limit = f"has {MAX_TEXT} bytes at most" if alone else f"and its name have less than {MAX_TEXT} bytes"
+        raise LimitError(f"{one_line(what)}: a record {limit}")
+
+
+def _check_sizes(records: Sequence[Record], group: int) -> None:
+    """Raise LimitError, before any is coded, for the first ones that are too long to be coded together."""
+    for at in range(0, len(records), group):
+        together = records[at : at + group]
+        if too_long(together):
+            for number, record in enumerate(together, at):
+                check_size(record, _called(number, record))
+            which = f"{_called(at, together[0])} and the {len(together) - 1} after it"
+            reason = f"are coded together, and take more than {MAX_TEXT} bytes: choose a smaller group"
+            raise LimitError(f"{one_line(which)} {reason}")
+
+
+def _called(number: int, record: Record) -> str:
+    """How messages call a record, of those that are packed."""
+    return f"record {decode_name(record[0])!r}" if len(record) > 1 else f"record {number}"
+
+
+def _coded(
+    records: Sequence[Record], group: int, coder: RecordCoder, tick: Ticker
+) -> Iterator[tuple[Sequence[Record], list[bytes]]]:
+    """As many groups at once as a reader takes, and their payloads."""
+    begin, size, payloads = 0, 0, list[bytes]()
+    for at in range(0, len(records), group):
+        together = records[at : at + group]
+        payload = coder.encode(together)
+        tick(len(together))
+        more = len(layout.ordered_body([payload]))
+        if at - begin + group > _SEGMENT or size + more > layout.MAX_BODY:
+            yield records[begin:at], payloads
+            begin, size, payloads = at, 0, []
+        payloads.append(payload)
+        size += more
+    if payloads:
+        yield records[begin:], payloads
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """As many at once as a reader takes."""
+    most = min(layout.MAX_CONTENT, layout.MAX_BODY // _EXPANSION)
     begin = size = 0
     for at, record in enumerate(records):
         size += room(record)
-        if size > layout.MAX_CONTENT or at - begin == MAX_RECORDS:
+        if size > most or at - begin == MAX_RECORDS:
             yield records[begin:at]
             begin, size = at, room(record)
     if records:
@@ -100,7 +144,7 @@ def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 
 
 def pack_records(
-    records: Iterable[bytes] | dict[str, bytes],
+    records: Iterable[bytes] | Mapping[str, bytes],
     *,
     model: ModelLike = None,
     dictionary: DictionaryLike = None,
@@ -110,17 +154,16 @@ def pack_records(
 ) -> bytes:
     """A pack of records, or of records by name, each of 65536 bytes at most; `Records` reads it.
 
+    A name counts, and one byte more for it; so do all records of a group together, with a byte between them.
     dictionary: one that lies elsewhere, and is needed to read the pack; else one is made of the records, of
     `dictionary_size` bytes of text, and becomes part of it. group: how many records are coded together: it
     makes them smaller, and reading one of them takes as long as reading all. unordered: they come back in an
     order of their own, and take log2 n! bits less.
 
-    Raises ModelError, DictionaryError, LimitError, ValueError.
+    Raises ModelError, DictionaryError, LimitError, ValueError, and TypeError for other records and names.
     """
-    if isinstance(records, dict):
-        rows: list[Record] = [(encode_name(name), _flat(content)) for name, content in records.items()]
-        for name, _ in rows:
-            check_name(name)
+    if isinstance(records, Mapping):
+        rows: list[Record] = [(_encoded(name), _flat(content)) for name, content in records.items()]
     else:
         rows = [(_flat(record),) for record in records]
     header = new_header(
@@ -129,12 +172,20 @@ def pack_records(
         dictionary=dictionary,
         dictionary_size=dictionary_size,
         group=group,
-        separator=0 if isinstance(records, dict) else _LINE,
-        named=isinstance(records, dict),
+        separator=0 if isinstance(records, Mapping) else _LINE,
+        named=isinstance(records, Mapping),
         unordered=unordered,
     )
     coder = record_coder(header, model, dictionary)
     return b"".join(layout.pack_bytes(header, segments_of(rows, header, coder)))
+
+
+def _encoded(name: str) -> bytes:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a record is a str, not {type(name).__name__}")
+    encoded = encode_name(name)
+    check_name(encoded)
+    return encoded
 
 
 def _flat(record: bytes) -> bytes:

@@ -111,9 +111,10 @@ class Records(Sequence[bytes]):
             check, end = 0, segment.first + segment.records
             for first in range(segment.first, end, self._step(segment)):
                 group = self._group(segment, first)
-                check = self._coder.check(group, check)
-                if first + len(group) == end:
-                    layout.check_records(segment, check)
+                if len(group) < segment.records:  # else `_group` has compared it
+                    check = self._coder.check(group, check)
+                    if first + len(group) == end:
+                        layout.check_records(segment, check)
                 yield from group
                 del group  # so that memory holds one part at a time, here as in `_group`
 
