@@ -38,10 +38,20 @@ def flat(data: bytes | bytearray | memoryview) -> memoryview:
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
+def check_binary(stream: object, method: str) -> None:
+    """Raise TypeError for what is no binary stream with that method, as far as that can be seen."""
+    if not hasattr(stream, method):
+        hint = "; content goes into io.BytesIO" if isinstance(stream, (bytes, bytearray, memoryview)) else ""
+        raise TypeError(f"not a binary stream: {type(stream).__name__} has no {method}{hint}")
+    if isinstance(getattr(stream, "file", stream), io.TextIOBase):  # tempfile's have the real one there
+        raise TypeError("a stream of text, but one of bytes is needed: open it in a binary mode")
+
+
 class ByteReader:
     """Reads exact numbers of bytes from a binary stream, and remembers how many."""
 
     def __init__(self, stream: Readable) -> None:
+        check_binary(stream, "read")
         self._stream = stream
         self.position = 0
 
@@ -85,6 +95,7 @@ class ByteWriter:
     """Writes to a binary stream all that it is given, or raises; remembers how many bytes."""
 
     def __init__(self, stream: Writable) -> None:
+        check_binary(stream, "write")
         self._stream = stream
         self.position = 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import functools
 import io
 import operator
@@ -13,9 +12,10 @@ from typing import IO, Any, Literal, cast, overload
 
 from vaezip.at_hand import at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE
-from vaezip.byteio import ByteWriter, flat
+from vaezip.byteio import ByteWriter, check_binary, flat
 from vaezip.content import Content
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
+from vaezip.files import open_named
 from vaezip.incremental import VaezipCompressor
 from vaezip.known_models import ModelLike, loaded
 from vaezip.workers import thread_count
@@ -137,11 +137,9 @@ class VaezipFile(io.BufferedIOBase):
         OSError if the file cannot be opened; reading raises as `vaezip.decompress` does.
         """
         self._mode = mode_in_full(mode)
-        if not isinstance(file, (str, bytes, os.PathLike)) and not hasattr(
-            file, "read" if self._mode == "rb" else "write"
-        ):
-            raise TypeError("neither a path nor a file object")
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
+        if not self._is_ours:
+            check_binary(file, "read" if self._mode == "rb" else "write")
         self._reader: io.BufferedReader | None = None
         self._compressor: VaezipCompressor | None = None
         self._is_broken = False  # since something that was to be written may be missing
@@ -157,11 +155,10 @@ class VaezipFile(io.BufferedIOBase):
             self._compressor = self._new_frame()
         else:
             known = at_hand(model, dictionary)
-        opened = builtins.open(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
+        opened = open_named(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file
         self._file = opened
         if self._mode == "rb":
-            name = getattr(opened, "name", getattr(opened, "path", None))  # the latter of fsspec's files
-            raw = Content(opened, known, threads, name if isinstance(name, str) else None)
+            raw = Content(opened, known, threads, _name(opened))
             self._reader = io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE)
         else:
             self._writer, self._position = ByteWriter(opened), 0
@@ -324,3 +321,9 @@ class VaezipFile(io.BufferedIOBase):
         if self._reader is None:
             raise io.UnsupportedOperation("the file was opened for writing")
         return self._reader
+
+
+def _name(file: Any) -> str | None:
+    """That of a file object, for errors."""
+    name = getattr(file, "name", getattr(file, "path", None))  # the latter of fsspec's files
+    return name if isinstance(name, str) else None
