@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import io
 import operator
@@ -12,10 +13,12 @@ from typing import IO, Any, Literal, cast, overload
 
 from vaezip.at_hand import at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE
+from vaezip.block_index import BlockIndex
 from vaezip.byteio import ByteWriter, check_binary, flat
 from vaezip.content import Content
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
-from vaezip.files import open_named
+from vaezip.errors import TruncatedError, VaezipError
+from vaezip.files import identity, open_named
 from vaezip.incremental import VaezipCompressor
 from vaezip.known_models import ModelLike, loaded
 from vaezip.workers import thread_count
@@ -134,7 +137,8 @@ class VaezipFile(io.BufferedIOBase):
         """file: a path, or a binary stream, which is not closed. mode: r, w, x or a (append a frame), or rb…
 
         model, dictionary, block_size, threads: as in `vaezip.compress`. Raises ValueError for another mode,
-        OSError if the file cannot be opened; reading raises as `vaezip.decompress` does.
+        OSError if the file cannot be opened, with mode a TruncatedError if it ends amid a frame, FormatError
+        if it is no `.vz` file; reading raises as `vaezip.decompress` does.
         """
         self._mode = mode_in_full(mode)
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
@@ -156,6 +160,13 @@ class VaezipFile(io.BufferedIOBase):
         else:
             known = at_hand(model, dictionary)
         opened = open_named(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file
+        if self._mode == "ab":
+            try:
+                _go_to_end(opened)
+            except BaseException:
+                if self._is_ours:
+                    opened.close()
+                raise
         self._file = opened
         if self._mode == "rb":
             raw = Content(opened, known, threads, _name(opened))
@@ -327,3 +338,48 @@ def _name(file: Any) -> str | None:
     """That of a file object, for errors."""
     name = getattr(file, "name", getattr(file, "path", None))  # the latter of fsspec's files
     return name if isinstance(name, str) else None
+
+
+def _go_to_end(file: Any) -> None:
+    """Where the next frame goes, if the file can seek; raises FormatError if it could not be read there.
+
+    A file that cannot be read is taken for a whole one.
+    """
+    try:
+        if not (hasattr(file, "seekable") and file.seekable() and file.seek(0, os.SEEK_END)):
+            return
+    except (OSError, ValueError):  # some that can seek cannot do so to the end
+        return
+    name = "" if _name(file) is None else f"{_name(file)}: "
+    try:
+        with _for_looking(file) as there:
+            BlockIndex(there)
+    except TruncatedError as error:
+        raise TruncatedError(
+            f"{name}ends amid a frame, so that nothing can be appended: "
+            "what `vaezip -dc` still reads of it may be written anew"
+        ) from error
+    except VaezipError as error:
+        raise type(error)(f"{name}nothing can be appended: {error}") from error
+    except OSError:
+        pass
+    file.seek(0, os.SEEK_END)
+
+
+@contextmanager
+def _for_looking(file: Any) -> Iterator[Any]:
+    """A file that is being written, to be read: opened once more if its name leads to it, or else itself."""
+    name = getattr(file, "name", None)
+    try:
+        is_named = isinstance(name, (str, bytes)) and identity(os.stat(name)) == identity(
+            os.fstat(file.fileno())
+        )
+    except (AttributeError, OSError, ValueError):
+        is_named = False
+    if is_named:
+        with builtins.open(cast(str, name), "rb") as opened:
+            yield opened
+    elif hasattr(file, "readable") and file.readable():
+        yield file
+    else:
+        raise io.UnsupportedOperation("not readable")
