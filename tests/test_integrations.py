@@ -197,8 +197,27 @@ def test_files_are_written_appended_to_and_copied(files: Any) -> None:
     files.put("notes.txt", "new/again.txt.vz")
     assert sorted(os.listdir("new")) == ["again.txt.vz", "deep"]
     assert files.cat("new/again.txt") == b"one\ntwo\n"
-    with pytest.raises(NotImplementedError):
-        files.rm("new/again.txt")
+    for change in (
+        lambda: files.rm("new/again.txt"),
+        lambda: files.rm("new", recursive=True),
+        lambda: files.rm_file("new/again.txt"),
+        lambda: files.delete("new/again.txt"),
+        lambda: files.mv("new/again.txt", "new/moved.txt"),
+        lambda: files.rename("new", "old", recursive=True),
+        lambda: files.copy("new/again.txt", "new/copied.txt"),
+        lambda: files.cp_file("new/again.txt", "new/copied.txt"),
+    ):
+        with pytest.raises(NotImplementedError, match=r"file system below, which is its \.fs, .* in \.vz"):
+            change()
+    assert sorted(os.listdir("new")) == ["again.txt.vz", "deep"]
+    for name, below in (("new/again.txt", "new/again.txt.vz"), ("vz://new/deep", "new/deep")):
+        assert files.modified(name) == files.fs.modified(below)
+        assert files.created(name) == files.fs.created(below)
+    files.mkdir("new/empty")
+    files.rmdir("vz://new/empty")
+    with pytest.raises(OSError, match="not empty"):
+        files.rmdir("new")
+    assert sorted(os.listdir("new")) == ["again.txt.vz", "deep"]
     with pytest.raises(NotImplementedError, match="no transactions"), files.transaction:
         files.open("new/late.txt", "wb")
 
@@ -223,10 +242,90 @@ def test_a_file_that_cannot_be_read_from_here_is_closed(files: Any, monkeypatch:
     opened = []
     real = files.fs.open
     monkeypatch.setattr(files.fs, "open", lambda *where: opened.append(real(*where)) or opened[-1])
-    monkeypatch.setattr(files, "_model", 5)
+    monkeypatch.setitem(files._coding, "model", 5)
     with pytest.raises(TypeError):
         files.open("table.csv")
     assert [file.closed for file in opened] == [True]
+
+
+def test_options_that_nobody_heeds_are_refused(files: Any, here: Path) -> None:
+    import fsspec
+    from fsspec.core import get_fs_token_paths
+
+    before = (here / "table.csv.vz").read_bytes()
+    for options in ({"bogus": 1}, {"modle": "large"}, {"block_size": 1000}):
+        problem = rf"no option {min(options)}: it has model, dictionary, threads, vz_block_size; .* below"
+        with pytest.raises(TypeError, match=problem):
+            fsspec.filesystem("vz", **options)
+        with pytest.raises(TypeError, match=problem):
+            fsspec.open("vz://table.csv.vz", "wb", **options)
+        with pytest.raises(TypeError, match=problem):
+            get_fs_token_paths("vz://*.csv.vz", storage_options=options)
+        if "block_size" not in options:
+            for mode in ("rb", "wb", "ab", "rt"):
+                with pytest.raises(TypeError, match=problem):
+                    files.open("table.csv", mode, **options)
+    for wrong, error in (
+        ({"model": "nosuch"}, vaezip.ModelError),
+        ({"dictionary": "nosuch"}, vaezip.DictionaryError),
+        ({"vz_block_size": 0}, ValueError),
+        ({"threads": -1}, ValueError),
+    ):
+        with pytest.raises(error):
+            files.open("table.csv", "wb", **wrong)
+        with pytest.raises(error):
+            fsspec.filesystem("vz", **{**MODEL, **wrong}).open("table.csv", "wb")
+    assert (here / "table.csv.vz").read_bytes() == before
+
+
+def test_options_of_vaezip_and_those_of_fsspec_are_taken(files: Any, here: Path) -> None:
+    import fsspec
+
+    dictionary = vaezip.make_dictionary([row.encode() for row in ROWS.splitlines()], "rows")
+    (here / "rows.vzd").write_bytes(dictionary.to_bytes())
+    own = {"dictionary": str(here / "rows.vzd"), "threads": 2, "vz_block_size": 1500}
+    text = FILES["table.csv"].encode()
+    of_fsspec = {
+        "block_size": 1000,
+        "cache_options": {},
+        "cache_type": "readahead",
+        "default_cache": "none",
+        "fill_cache": False,
+        "max_blocks": 3,
+        "autocommit": True,
+        "compression": None,
+        "size": len(text),
+    }
+    for number, system in enumerate(
+        (files, fsspec.filesystem("vz", use_listings_cache=False, **MODEL, **own))
+    ):
+        name = f"written{number}.csv"
+        with system.open(name, "wb", **of_fsspec, **(own if system is files else {})) as file:
+            file.write(text)
+        frame = next(vaezip.list_frames(name + ".vz"))
+        assert frame.block_size == 1500
+        assert frame.dictionary == dictionary.fingerprint[:8]
+        with system.open(name, "rb", **of_fsspec, dictionary=dictionary) as file:
+            assert file.read() == text
+        with system.open(name, "rt", newline="", encoding="utf-8", dictionary=dictionary) as file:
+            assert file.read() == text.decode()
+    with fsspec.open("vz://other.csv.vz", "wb", **own, **MODEL) as file:
+        file.write(text)
+    assert (here / "other.csv.vz").read_bytes() == (here / "written0.csv.vz").read_bytes()
+
+
+def test_nothing_is_appended_after_a_crash(files: Any, here: Path) -> None:
+    import fsspec
+
+    damaged = (here / "table.csv.vz").read_bytes()[:-1]
+    (here / "table.csv.vz").write_bytes(damaged)
+    for act in (
+        lambda: files.open("table.csv", "ab"),
+        lambda: fsspec.open("table.csv.vz", "ab", compression="vz").open(),
+    ):
+        with pytest.raises(vaezip.TruncatedError, match=r"table\.csv\.vz: ends amid a frame"):
+            act()
+    assert (here / "table.csv.vz").read_bytes() == damaged
 
 
 @needs_fsspec
