@@ -110,6 +110,25 @@ os._exit(1)
             assert file.read() == "flushed\n" * times
 
 
+def test_nobody_appends_to_what_a_crash_has_left(tmp_path: Path) -> None:
+    script = f"""
+import os, sys, vaezip
+file = vaezip.open(sys.argv[1], "ab", model={str(TINY)!r}, block_size=1000)
+file.write(b"flushed\\n")
+file.flush()
+file.write(os.urandom(20000))
+os._exit(1)
+"""
+    path = tmp_path / "log.vz"
+    subprocess.run([sys.executable, "-c", script, path], check=False)
+    with pytest.raises(vaezip.TruncatedError):
+        vaezip.open(path, "at", model=TINY)
+    with vaezip.open(path, model=TINY) as file:
+        assert file.readline() == b"flushed\n"
+        with pytest.raises(EOFError):
+            file.read()
+
+
 def flushed_lines(count: int, rest: bytes = b"") -> bytes:
     """A log in which each line was flushed, and what else is in it."""
     return b"".join(vaezip.compress(line, model=TINY) for line in LINES[:count]) + rest

@@ -16,6 +16,7 @@ from vaezip.errors import TruncatedError
 _PORTION = 1 << 20  # bytes
 _PATIENCE = 0.01  # seconds between two tries where nothing tells when a stream is ready ...
 _LONGEST_WAIT = 1.0  # ... and where something does, which may be wrong
+_IS_TEXT = "a stream of text, but one of bytes is needed: open it in a binary mode"
 
 
 class Readable(Protocol):
@@ -44,7 +45,7 @@ def check_binary(stream: object, method: str) -> None:
         hint = "; content goes into io.BytesIO" if isinstance(stream, (bytes, bytearray, memoryview)) else ""
         raise TypeError(f"not a binary stream: {type(stream).__name__} has no {method}{hint}")
     if isinstance(getattr(stream, "file", stream), io.TextIOBase):  # tempfile's have the real one there
-        raise TypeError("a stream of text, but one of bytes is needed: open it in a binary mode")
+        raise TypeError(_IS_TEXT)
 
 
 class ByteReader:
@@ -75,6 +76,8 @@ class ByteReader:
                 continue
             if not part:
                 break
+            if isinstance(part, str):  # as of codecs' streams
+                raise TypeError(_IS_TEXT)
             parts.append(part)
             n -= len(part)
         data = b"".join(parts)
