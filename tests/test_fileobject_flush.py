@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,148 @@ os._exit(1)
         subprocess.run([sys.executable, "-c", script, tmp_path / "log.vz"], check=False)
         with vaezip.open(tmp_path / "log.vz", "rt", model=TINY) as file:
             assert file.read() == "flushed\n" * times
+
+
+def test_nobody_appends_to_what_a_crash_has_left(tmp_path: Path) -> None:
+    script = f"""
+import os, sys, vaezip
+file = vaezip.open(sys.argv[1], "ab", model={str(TINY)!r}, block_size=1000)
+file.write(b"flushed\\n")
+file.flush()
+file.write(os.urandom(20000))
+os._exit(1)
+"""
+    path = tmp_path / "log.vz"
+    subprocess.run([sys.executable, "-c", script, path], check=False)
+    with pytest.raises(vaezip.TruncatedError):
+        vaezip.open(path, "at", model=TINY)
+    with vaezip.open(path, model=TINY) as file:
+        assert file.readline() == b"flushed\n"
+        with pytest.raises(EOFError):
+            file.read()
+
+
+def flushed_lines(count: int, rest: bytes = b"") -> bytes:
+    """A log in which each line was flushed, and what else is in it."""
+    return b"".join(vaezip.compress(line, model=TINY) for line in LINES[:count]) + rest
+
+
+def test_nothing_is_appended_where_it_could_not_be_read(tmp_path: Path) -> None:
+    """A program died amid a frame of several blocks, or the power went amid one of a single block."""
+    path = tmp_path / "log.vz"
+    blocks = vaezip.compress(b"".join(LINES), model=TINY, block_size=500)
+    single = flushed_lines(1)
+    for rest in (blocks[:-1], blocks[:90], blocks[:3], single[:-1], single[:2], b"\xf5vzx\x09skipped"):
+        path.write_bytes(before := flushed_lines(3, rest))
+        for mode in ("ab", "at"):
+            with pytest.raises(vaezip.TruncatedError, match=r"log\.vz: ends amid a frame.* `vaezip -dc`"):
+                vaezip.open(path, mode, model=TINY)
+        assert path.read_bytes() == before
+        for stream in (path.open("ab"), path.open("r+b"), io.BytesIO(before)):
+            with stream, pytest.raises(vaezip.TruncatedError, match="ends amid a frame"):
+                vaezip.VaezipFile(stream, "a", model=TINY)
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"a line of a plain text\n", b"\x1f\x8b\x08\0", bytes(40), b"\xf5vzp\0"])
+def test_nothing_is_appended_to_what_is_no_vz_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "log.vz"
+    for before, problem in (
+        (content, "not a .vz file"),
+        (flushed_lines(2, bytes(9)), "after the last frame"),
+    ):
+        path.write_bytes(before)
+        with pytest.raises(vaezip.FormatError, match=rf"log\.vz: nothing can be appended: .*{problem}"):
+            vaezip.open(path, "at", model=TINY)
+        assert path.read_bytes() == before
+
+
+def test_appending_looks_at_the_frames_and_decodes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vaezip import block, content
+
+    def decoded(*arguments: object) -> None:
+        raise AssertionError
+
+    path = tmp_path / "log.vz"
+    blocks = vaezip.compress(b"".join(LINES), model=TINY, block_size=500)
+    for before in (b"", blocks, flushed_lines(40, blocks), blocks + flushed_lines(40)):
+        path.write_bytes(before)
+        with monkeypatch.context() as patched:
+            patched.setattr(block, "decode_blocks", decoded)
+            patched.setattr(content, "decode_block", decoded)
+            with vaezip.open(path, "ab", model=TINY) as file:
+                file.write(b"more")
+        assert vaezip.decompress(path.read_bytes(), model=TINY) == b"".join(
+            [vaezip.decompress(before, model=TINY) if before else b"", b"more"]
+        )
+
+
+def test_what_cannot_be_read_is_appended_to(tmp_path: Path) -> None:
+    class WriteOnly(io.BytesIO):
+        def readable(self) -> bool:
+            return False
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise io.UnsupportedOperation("read")
+
+    class Liar(WriteOnly):
+        def readable(self) -> bool:
+            return True
+
+    class ForwardOnly(io.BytesIO):
+        """As GzipFile when it writes."""
+
+        def seek(self, offset: int, whence: int = 0, /) -> int:
+            if whence == io.SEEK_END:
+                raise ValueError("not to the end")
+            return super().seek(offset, whence)
+
+    before = flushed_lines(1)[:-1]
+    for kind in (WriteOnly, Liar):
+        below = kind(before)
+        with vaezip.open(below, "ab", model=TINY) as file:
+            file.write(LINES[1])
+        assert below.getvalue().startswith(before)
+        assert len(below.getvalue()) > len(before) + 9
+    forward = ForwardOnly()
+    with vaezip.open(forward, "ab", model=TINY) as file:
+        file.write(LINES[1])
+    assert vaezip.decompress(forward.getvalue(), model=TINY) == LINES[1]
+    read, write = os.pipe()
+    with open(read, "rb") as source, open(write, "wb") as sink:
+        with vaezip.open(sink, "ab", model=TINY) as file:
+            file.write(LINES[1])
+        sink.close()
+        assert vaezip.decompress(source.read(), model=TINY) == LINES[1]
+    fifo = tmp_path / "fifo.vz"
+    os.mkfifo(fifo)
+    with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb") as source:
+        with vaezip.open(fifo, "ab", model=TINY) as file:
+            file.write(LINES[1])
+        assert vaezip.decompress(source.read(), model=TINY) == LINES[1]
+
+
+def test_a_stream_is_appended_to_at_its_end_wherever_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "log.vz"
+    path.write_bytes(flushed_lines(2))
+    for number, stream in enumerate((path.open("r+b"), path.open("r+b", buffering=0), path.open("ab")), 2):
+        with stream:
+            stream.seek(number)
+            with vaezip.open(stream, "ab", model=TINY) as file:
+                file.write(LINES[number])
+            assert file.closed
+        assert vaezip.decompress(path.read_bytes(), model=TINY) == b"".join(LINES[: number + 1])
+    memory = io.BytesIO(flushed_lines(2))
+    with vaezip.open(memory, "ab", model=TINY) as file:
+        file.write(LINES[2])
+    assert vaezip.decompress(memory.getvalue(), model=TINY) == b"".join(LINES[:3])
+    with path.open("w+b") as stream:  # what it has not written yet counts
+        for number in range(3):
+            with vaezip.open(stream, "ab", model=TINY) as file:
+                file.write(LINES[number])
+    assert vaezip.decompress(path.read_bytes(), model=TINY) == b"".join(LINES[:3])
 
 
 def test_who_flushes_before_closing_pays_nothing_for_it(tiny: Model) -> None:

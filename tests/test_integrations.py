@@ -197,8 +197,27 @@ def test_files_are_written_appended_to_and_copied(files: Any) -> None:
     files.put("notes.txt", "new/again.txt.vz")
     assert sorted(os.listdir("new")) == ["again.txt.vz", "deep"]
     assert files.cat("new/again.txt") == b"one\ntwo\n"
-    with pytest.raises(NotImplementedError):
-        files.rm("new/again.txt")
+    for change in (
+        lambda: files.rm("new/again.txt"),
+        lambda: files.rm("new", recursive=True),
+        lambda: files.rm_file("new/again.txt"),
+        lambda: files.delete("new/again.txt"),
+        lambda: files.mv("new/again.txt", "new/moved.txt"),
+        lambda: files.rename("new", "old", recursive=True),
+        lambda: files.copy("new/again.txt", "new/copied.txt"),
+        lambda: files.cp_file("new/again.txt", "new/copied.txt"),
+    ):
+        with pytest.raises(NotImplementedError, match=r"file system below, which is its \.fs, .* in \.vz"):
+            change()
+    assert sorted(os.listdir("new")) == ["again.txt.vz", "deep"]
+    for name, below in (("new/again.txt", "new/again.txt.vz"), ("vz://new/deep", "new/deep")):
+        assert files.modified(name) == files.fs.modified(below)
+        assert files.created(name) == files.fs.created(below)
+    files.mkdir("new/empty")
+    files.rmdir("vz://new/empty")
+    with pytest.raises(OSError, match="not empty"):
+        files.rmdir("new")
+    assert sorted(os.listdir("new")) == ["again.txt.vz", "deep"]
     with pytest.raises(NotImplementedError, match="no transactions"), files.transaction:
         files.open("new/late.txt", "wb")
 
@@ -223,7 +242,7 @@ def test_a_file_that_cannot_be_read_from_here_is_closed(files: Any, monkeypatch:
     opened = []
     real = files.fs.open
     monkeypatch.setattr(files.fs, "open", lambda *where: opened.append(real(*where)) or opened[-1])
-    monkeypatch.setattr(files, "_model", 5)
+    monkeypatch.setitem(files._coding, "model", 5)
     with pytest.raises(TypeError):
         files.open("table.csv")
     assert [file.closed for file in opened] == [True]

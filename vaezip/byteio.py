@@ -17,6 +17,7 @@ from vaezip.errors import TruncatedError
 _PORTION = 1 << 20  # bytes
 _PATIENCE = 0.01  # seconds between two tries where nothing tells when a stream is ready ...
 _LONGEST_WAIT = 1.0  # ... and where something does, which may be wrong
+_IS_TEXT = "a stream of text, but one of bytes is needed: open it in a binary mode"
 
 
 class Readable(Protocol):
@@ -39,10 +40,20 @@ def flat(data: bytes | bytearray | memoryview) -> memoryview:
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
+def check_binary(stream: object, method: str) -> None:
+    """Raise TypeError for what is no binary stream with that method, as far as that can be seen."""
+    if not hasattr(stream, method):
+        hint = "; content goes into io.BytesIO" if isinstance(stream, (bytes, bytearray, memoryview)) else ""
+        raise TypeError(f"not a binary stream: {type(stream).__name__} has no {method}{hint}")
+    if isinstance(getattr(stream, "file", stream), io.TextIOBase):  # tempfile's have the real one there
+        raise TypeError(_IS_TEXT)
+
+
 class ByteReader:
     """Reads exact numbers of bytes from a binary stream, and remembers how many."""
 
     def __init__(self, stream: Readable) -> None:
+        check_binary(stream, "read")
         self._stream = stream
         self.position = 0
 
@@ -66,6 +77,8 @@ class ByteReader:
                 continue
             if not part:
                 break
+            if isinstance(part, str):  # as of codecs' streams
+                raise TypeError(_IS_TEXT)
             parts.append(part)
             n -= len(part)
         data = b"".join(parts)
@@ -86,6 +99,7 @@ class ByteWriter:
     """Writes to a binary stream all that it is given, or raises; remembers how many bytes."""
 
     def __init__(self, stream: Writable) -> None:
+        check_binary(stream, "write")
         self._stream = stream
         self.position = 0
 

@@ -13,9 +13,12 @@ from typing import IO, Any, Literal, cast, overload
 
 from vaezip.at_hand import at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE
-from vaezip.byteio import ByteWriter, flat
+from vaezip.block_index import BlockIndex
+from vaezip.byteio import ByteWriter, check_binary, flat
 from vaezip.content import Content
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
+from vaezip.errors import TruncatedError, VaezipError
+from vaezip.files import identity, open_named
 from vaezip.incremental import VaezipCompressor
 from vaezip.known_models import ModelLike, loaded
 from vaezip.workers import thread_count
@@ -134,14 +137,13 @@ class VaezipFile(io.BufferedIOBase):
         """file: a path, or a binary stream, which is not closed. mode: r, w, x or a (append a frame), or rb…
 
         model, dictionary, block_size, threads: as in `vaezip.compress`. Raises ValueError for another mode,
-        OSError if the file cannot be opened; reading raises as `vaezip.decompress` does.
+        OSError if the file cannot be opened, with mode a TruncatedError if it ends amid a frame, FormatError
+        if it is no `.vz` file; reading raises as `vaezip.decompress` does.
         """
         self._mode = mode_in_full(mode)
-        if not isinstance(file, (str, bytes, os.PathLike)) and not hasattr(
-            file, "read" if self._mode == "rb" else "write"
-        ):
-            raise TypeError("neither a path nor a file object")
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
+        if not self._is_ours:
+            check_binary(file, "read" if self._mode == "rb" else "write")
         self._reader: io.BufferedReader | None = None
         self._compressor: VaezipCompressor | None = None
         self._is_broken = False  # since something that was to be written may be missing
@@ -157,11 +159,17 @@ class VaezipFile(io.BufferedIOBase):
             self._compressor = self._new_frame()
         else:
             known = at_hand(model, dictionary)
-        opened = builtins.open(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
+        opened = open_named(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file
+        if self._mode == "ab":
+            try:
+                _go_to_end(opened)
+            except BaseException:
+                if self._is_ours:
+                    opened.close()
+                raise
         self._file = opened
         if self._mode == "rb":
-            name = getattr(opened, "name", getattr(opened, "path", None))  # the latter of fsspec's files
-            raw = Content(opened, known, threads, name if isinstance(name, str) else None)
+            raw = Content(opened, known, threads, _name(opened))
             self._reader = io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE)
         else:
             self._writer, self._position = ByteWriter(opened), 0
@@ -324,3 +332,54 @@ class VaezipFile(io.BufferedIOBase):
         if self._reader is None:
             raise io.UnsupportedOperation("the file was opened for writing")
         return self._reader
+
+
+def _name(file: Any) -> str | None:
+    """That of a file object, for errors."""
+    name = getattr(file, "name", getattr(file, "path", None))  # the latter of fsspec's files
+    return name if isinstance(name, str) else None
+
+
+def _go_to_end(file: Any) -> None:
+    """Where the next frame goes, if the file can seek; raises FormatError if it could not be read there.
+
+    A file that cannot be read is taken for a whole one.
+    """
+    try:
+        if not (hasattr(file, "seekable") and file.seekable() and file.seek(0, os.SEEK_END)):
+            return
+    except (OSError, ValueError):  # some that can seek cannot do so to the end
+        return
+    name = "" if _name(file) is None else f"{_name(file)}: "
+    try:
+        with _for_looking(file) as there:
+            BlockIndex(there)
+    except TruncatedError as error:
+        raise TruncatedError(
+            f"{name}ends amid a frame, so that nothing can be appended: "
+            "what `vaezip -dc` still reads of it may be written anew"
+        ) from error
+    except VaezipError as error:
+        raise type(error)(f"{name}nothing can be appended: {error}") from error
+    except OSError:
+        pass
+    file.seek(0, os.SEEK_END)
+
+
+@contextmanager
+def _for_looking(file: Any) -> Iterator[Any]:
+    """A file that is being written, to be read: opened once more if its name leads to it, or else itself."""
+    name = getattr(file, "name", None)
+    try:
+        is_named = isinstance(name, (str, bytes)) and identity(os.stat(name)) == identity(
+            os.fstat(file.fileno())
+        )
+    except (AttributeError, OSError, ValueError):
+        is_named = False
+    if is_named:
+        with builtins.open(cast(str, name), "rb") as opened:
+            yield opened
+    elif hasattr(file, "readable") and file.readable():
+        yield file
+    else:
+        raise io.UnsupportedOperation("not readable")

@@ -6,12 +6,13 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from vaezip.byteio import ByteReader
 from vaezip.errors import FileError, SkippedError
 
 Identity = tuple[int, int]  # device and inode
+_SHOWN = 80  # bytes of what cannot be a name
 
 
 def identity(status: os.stat_result) -> Identity:
@@ -82,6 +83,19 @@ class Source:
 def version(status: os.stat_result) -> tuple[int, ...]:
     """The numbers that change when somebody writes to a file, or puts another in its place."""
     return *identity(status), status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def open_named(path: str | bytes | os.PathLike[str], mode: str) -> BinaryIO:
+    """As the built-in `open`; of bytes that name no file, the error says that they were taken for a name."""
+    try:
+        return cast(BinaryIO, open(path, mode))
+    except (OSError, ValueError) as error:
+        if not isinstance(path, bytes) or os.path.exists(path):
+            raise
+        hint = f"{reason(error)} (bytes are taken for a file's name: content goes into io.BytesIO)"
+        if isinstance(error, OSError):
+            raise OSError(error.errno, hint, path[:_SHOWN]) from None
+        raise ValueError(hint) from None
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, cast
 
 from vaezip import container
 from vaezip.block_index import BlockIndex
-from vaezip.byteio import ByteReader, Readable
+from vaezip.byteio import ByteReader, Readable, check_binary
 from vaezip.errors import TruncatedError
+from vaezip.files import open_named
 
 
 class FrameInfo(NamedTuple):
@@ -37,9 +38,11 @@ def list_frames(file: str | os.PathLike[str] | Readable) -> Iterator[FrameInfo]:
     stream raises.
     """
     if isinstance(file, (str, bytes, os.PathLike)):
-        with open(file, "rb") as opened:
+        with open_named(file, "rb") as opened:
             yield from list_frames(opened)
-    elif hasattr(file, "seekable") and cast(Any, file).seekable():
+        return
+    check_binary(file, "read")
+    if hasattr(file, "seekable") and cast(Any, file).seekable():
         seekable = cast(Any, file)
         for frame in BlockIndex(seekable, seekable.tell()).frames():
             header = frame.header

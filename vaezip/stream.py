@@ -108,9 +108,9 @@ def compress_stream(
     """
     if content_size is not None and whole_number(content_size, "content size") < 0:
         raise ValueError("content size must not be negative")
+    reader, writer = ByteReader(source), ByteWriter(sink)
     known = None if dictionary is None else loaded_dictionary(dictionary)
     encoder = FrameEncoder(loaded(model), block_size, threads, content_size, progress, known)
-    reader, writer = ByteReader(source), ByteWriter(sink)
     try:
         while data := reader.read_some(block_size):
             if content_size is not None and reader.position > content_size:

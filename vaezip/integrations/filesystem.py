@@ -10,16 +10,19 @@ from __future__ import annotations
 import errno
 import os
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.block_index import BlockIndex
+from vaezip.dictionaries.dictionary import DictionaryLike
 from vaezip.errors import VaezipError
 from vaezip.fileobject import mode_in_full
+from vaezip.incremental import VaezipCompressor
 from vaezip.integrations.compression import ClosingFile
-from vaezip.known_models import ModelLike, loaded
+from vaezip.known_models import ModelLike
 from vaezip.naming import SUFFIX
 
 # Before, a chained URL gave a path to some file systems of fsspec's own only, or took the others' from them.
@@ -30,6 +33,16 @@ else:
     ChainedFileSystem = fsspec.AbstractFileSystem
 
 _LOCAL = "vz://"
+_BELOW = (
+    "vz:// removes, copies and moves nothing: do that on the file system below, which is its .fs, "
+    f"where names end in {SUFFIX}"
+)
+# What fsspec itself, and whoever goes by it, may give to any file system, and to `open` of any.
+_OF_EVERY_SYSTEM = {
+    *("use_listings_cache", "listings_expiry_time", "max_paths", "asynchronous", "loop"),
+    *("add_docs", "add_aliases"),
+}
+_OF_EVERY_FILE = {"cache_type", "default_cache", "fill_cache", "max_blocks", "size"}
 _NEAR = 64 << 10  # bytes to fetch at once, where only headers and the index of a remote file are read
 
 Info = dict[str, Any]
@@ -43,7 +56,7 @@ def register() -> None:
 class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
     """The `.vz` files of another file system, and its folders; they can be read, and written whole.
 
-    Everything else in a folder is hidden. Files are removed and renamed on the file system below.
+    Everything else in a folder is hidden. Files are removed, copied and renamed on the file system below.
     """
 
     protocol = "vz"
@@ -54,17 +67,27 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
         target_protocol: str | None = None,
         target_options: Info | None = None,
         model: ModelLike = None,
+        dictionary: DictionaryLike = None,
+        threads: int = 1,
+        vz_block_size: int = DEFAULT_BLOCK_SIZE,
         **options: Any,
     ) -> None:
-        """model: as in `vaezip.open`; a path must lead to the model on every machine that reads.
+        """model, dictionary, threads: as in `vaezip.open`; a path must lead there on every machine.
 
-        fo, target_protocol, target_options: what fsspec makes of a chained URL.
+        vz_block_size: the block_size of `vaezip.open`; that of fsspec is another thing. fo, target_protocol,
+        target_options: what fsspec makes of a chained URL. options: fsspec's own; TypeError for others.
         """
+        self._coding = {
+            "model": model,
+            "dictionary": dictionary,
+            "threads": threads,
+            "vz_block_size": vz_block_size,
+        }
+        self._refuse(options.keys() - _OF_EVERY_SYSTEM)
         super().__init__(**options)
         if fo and not CHAINS:
             raise NotImplementedError("chained URLs need fsspec 2025.12 or newer")
         self.fs = fsspec.filesystem(target_protocol or "file", **(target_options or {}))
-        self._model = model
         # Of an instance, since the file system below has rules of its own. That of the class sees whole URLs.
         self._strip_protocol = self._shown_path  # type: ignore[method-assign]
 
@@ -134,6 +157,31 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
             except VaezipError as error:
                 raise type(error)(f"{name}: {error}") from error
 
+    def created(self, path: str) -> Any:
+        """Of the compressed file, or a folder, on the file system below."""
+        return self.fs.created(self._name_below(path))
+
+    def modified(self, path: str) -> Any:
+        """Of the compressed file, or a folder, on the file system below."""
+        return self.fs.modified(self._name_below(path))
+
+    def _name_below(self, path: str) -> str:
+        path = self._strip_protocol(path)
+        folder = self._info_below(path, {})
+        return path if folder is not None and folder["type"] == "directory" else path + SUFFIX
+
+    def rm_file(self, path: str) -> NoReturn:
+        """Raises NotImplementedError, as what goes by it does: `rm`, `mv`."""
+        raise NotImplementedError(_BELOW)
+
+    def cp_file(self, path1: str, path2: str, **options: Any) -> NoReturn:
+        """Raises NotImplementedError, as what goes by it does: `copy`, `mv`."""
+        raise NotImplementedError(_BELOW)
+
+    def rmdir(self, path: str) -> None:
+        """On the file system below."""
+        self.fs.rmdir(path.removeprefix(_LOCAL))
+
     def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:
         """On the file system below."""
         self.fs.mkdir(path.removeprefix(_LOCAL), create_parents, **options)
@@ -151,18 +199,29 @@ class VaezipFileSystem(ChainedFileSystem):  # type: ignore[misc]
         cache_options: Info | None = None,
         **options: Any,
     ) -> ClosingFile:
-        """As `vaezip.open`; the rest is for the file below."""
+        """As `vaezip.open`; its options are those of this file system unless they are among `options`."""
         if not autocommit:
             raise NotImplementedError("vz:// has no transactions")
-        model = self._model
+        self._refuse(options.keys() - self._coding.keys() - _OF_EVERY_FILE)
+        coding = {name: options.pop(name, usual) for name, usual in self._coding.items()}
+        coding["block_size"] = coding.pop("vz_block_size")
         if mode_in_full(mode) != "rb":  # what is wrong comes out before a file is emptied
-            model = loaded(model)
+            VaezipCompressor(**coding)
+        options.pop("size", None)  # of the content, if it was learned here
         below = self.fs.open(path + SUFFIX, mode, block_size, cache_options, **options)
         try:
-            return ClosingFile(below, mode, model=model)
+            return ClosingFile(below, mode, **coding)
         except BaseException:
             below.close()
             raise
+
+    def _refuse(self, unknown: set[str]) -> None:
+        """Raise TypeError for options that nobody would heed."""
+        if unknown:
+            raise TypeError(
+                f"vz:// has no option {min(unknown)}: it has {', '.join(self._coding)}; "
+                "what is for the file system below goes into target_options"
+            )
 
 
 def _is_ours(info: Info) -> bool:

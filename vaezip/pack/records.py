@@ -11,6 +11,7 @@ from typing import IO, overload
 
 from vaezip.dictionaries.dictionary import DictionaryLike
 from vaezip.errors import FormatError, IntegrityError, LimitError
+from vaezip.files import open_named
 from vaezip.known_models import ModelLike, Models
 from vaezip.pack import layout
 from vaezip.pack.coder import record_coder
@@ -44,7 +45,7 @@ class Records(Sequence[bytes]):
         """
         self._most = max_segment_size
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
-        self._file: IO[bytes] = open(file, "rb") if isinstance(file, (str, bytes, os.PathLike)) else file  # noqa: SIM115
+        self._file = open_named(file, "rb") if isinstance(file, (str, bytes, os.PathLike)) else file
         try:
             self._file.seek(0)
             self.header = layout.read_header(self._file)
