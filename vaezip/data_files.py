@@ -69,6 +69,13 @@ def _found(which: str, kind: Kind) -> str:
     return user_files(kind).get(which.removesuffix(kind.suffix), which)
 
 
+def readable_files(which: str | None, kind: Kind) -> list[str]:
+    """Paths of the file that a path or a name means; with None, of all those at hand: any may be needed."""
+    if which is not None:
+        return [_found(which, kind)]
+    return [*shipped_files(kind).values(), *user_files(kind).values()]
+
+
 class DataFile:
     """An open file of some kind; raises the kind's error for whatever cannot be one."""
 

@@ -109,6 +109,8 @@ def open_source(path: str, *, any_kind: bool = False) -> Iterator[Source]:
     except (OSError, ValueError) as error:
         if os.path.isdir(path):
             raise SkippedError(f"{path}: is a directory, skipped") from error
+        if not any_kind and os.path.exists(path) and not os.path.isfile(path):  # a socket
+            raise SkippedError(f"{path}: is not a regular file, skipped") from error
         raise FileError(f"{path or repr(path)}: {reason(error)}") from error
     with file:
         source = Source(path, file)

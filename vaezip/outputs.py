@@ -85,9 +85,10 @@ def open_target(
     overwrite: bool,
     named: bool = True,
     like: Source | None = None,
+    times: bool = True,
     warn: Warn = lambda message: None,
 ) -> Iterator[Sink]:
-    """Write a file that appears whole or not at all, with the mode, owner and times of `like`.
+    """Write a file that appears whole or not at all, with the mode, owner and, if `times`, times of `like`.
 
     named: by the user, and not derived from another name: then a link is followed, and a device, a pipe or
     what standard output is (/dev/stdout, say) is written to directly. warn: called with a line on whatever
@@ -99,7 +100,7 @@ def open_target(
             target: _Special | _Temporary = _Special(descriptor)
         else:
             kept = like if like is not None and like.is_regular else None
-            target = _Temporary(path, overwrite, named, kept, warn)
+            target = _Temporary(path, overwrite, named, kept, times, warn)
     sink = Sink(path, target.descriptor)
     try:
         yield sink
@@ -152,10 +153,12 @@ class _Special:
 class _Temporary:
     """A file that is to appear at a path."""
 
-    def __init__(self, path: str, overwrite: bool, named: bool, like: Source | None, warn: Warn) -> None:
+    def __init__(
+        self, path: str, overwrite: bool, named: bool, like: Source | None, times: bool, warn: Warn
+    ) -> None:
         refuse_existing(path, overwrite)
         self._path = os.path.realpath(path) if named and os.path.islink(path) else path
-        self._overwrite, self._like = overwrite, like
+        self._overwrite, self._like, self._times = overwrite, like, times
         self._warn: Warn = lambda what: warn(f"{path}: {what}")
         # Not after the file's own name, which may be as long as names can be.
         self._name = os.path.join(os.path.dirname(self._path), f".vaezip-{secrets.token_hex(6)}.tmp")
@@ -171,7 +174,7 @@ class _Temporary:
     def publish(self) -> bool:
         """Let the file appear, and say if it is on the disk; raises OSError, FileError if it may not."""
         if self._like is not None:
-            _copy_status(self._like.fileno(), self.descriptor, self._warn)
+            _copy_status(self._like.fileno(), self.descriptor, self._times, self._warn)
         is_safe = self._sync()
         self._close()
         if identity(os.lstat(self._name)) != self._identity:
@@ -269,8 +272,8 @@ def _discard(path: str) -> None:
     _temporaries.pop(path, None)
 
 
-def _copy_status(source: int, target: int, warn: Warn) -> None:
-    """Owner, group, permissions and times as they are now, from descriptor to descriptor, as far as may be.
+def _copy_status(source: int, target: int, times: bool, warn: Warn) -> None:
+    """Owner, group, permissions and, if wanted, times from descriptor to descriptor, as far as may be.
 
     If the group cannot be kept, group and others get only what both had, so that nobody may do more than
     before; if a list of access rights cannot, only the owner has any. Only root can give files away, so only
@@ -305,7 +308,7 @@ def _copy_status(source: int, target: int, warn: Warn) -> None:
             os.removexattr(target, _ACCESS_LIST)
     if hasattr(os, "fchmod"):
         attempt("permissions", os.fchmod, mode)
-    if os.utime in os.supports_fd:
+    if times and os.utime in os.supports_fd:
         attempt("times", lambda opened: os.utime(opened, ns=(status.st_atime_ns, status.st_mtime_ns)))
 
 

@@ -44,10 +44,11 @@ def dict_command(output: str, size: int, whole_files: bool, force: bool, quiet: 
 
     report = Report(quiet)
     sources = chosen_texts(report, **chosen)
-    if not sources and report.exit_code:
+    if not sources:
         return report.exit_code
     with report.catch(output):
-        made = write_dictionary(sources, None if output == STDIO else output, size, whole_files, force)
+        target = None if output == STDIO else output
+        made = write_dictionary(sources, target, size, whole_files, force, others=chosen["lists"])
         if not quiet:
             note(f"{output}: {made.texts} of {made.samples} samples, {made.size} bytes of text")
     return report.exit_code

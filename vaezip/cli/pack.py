@@ -12,6 +12,7 @@ from vaezip.cli.numbers import WholeRange
 from vaezip.cli.options import (
     PATH,
     ByteSize,
+    chosen_files,
     chosen_model,
     chosen_texts,
     dictionary_option,
@@ -96,12 +97,13 @@ def pack(
         raise click.UsageError("-o needs the name of a file: a pack is read from anywhere.")
     report = Report(quiet)
     sources = chosen_texts(report, **chosen)
-    if not sources and report.exit_code:
+    if not sources:
         return report.exit_code
     models = chosen_model(model, takes_usual=not append)
     how = Packing(*models, dictionary, dictionary_size, group, unordered, _ENDS[records], append, force)
     with report.catch(output):
-        Guard(path for path in [*sources, model, dictionary] if path is not None).check(output)
+        inputs = [*sources, *chosen["lists"], *chosen_files(model, dictionary, decoding=append)]
+        Guard(path for path in inputs if path is not None).check(output)
         packed = pack_files(
             sources,
             output,
@@ -206,7 +208,6 @@ def unpack(
     vaezip unpack users.vzp > users.jsonl
     vaezip unpack notes.vzp --output-dir there
     """
-    from vaezip.naming import Guard
     from vaezip.pack.fileio import Reading, unpack_file
 
     if output is not None and output_dir is not None:
@@ -214,8 +215,6 @@ def unpack(
     report = Report(quiet)
     with report.catch(file):
         target = None if output in (None, STDIO) else output
-        if target is not None:
-            Guard([file]).check(target)
         how = Reading(*chosen_model(model, takes_usual=False), dictionary, max_output_size)
         unpack_file(
             file,
@@ -226,5 +225,6 @@ def unpack(
             lambda count: report.progress(
                 file, 1, 1, steps=count, shown=target is not None or output_dir is not None
             ),
+            chosen_files(model, dictionary, decoding=True),
         )
     return report.exit_code

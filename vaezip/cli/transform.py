@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from vaezip.cli.options import (
+    chosen_files,
     chosen_inputs,
     chosen_model,
     dictionary_option,
@@ -129,7 +130,9 @@ def transform(
         if path is not None
         and (stdout or output is not None or not naming.passes_over(path, compressing=compressing))
     ]
-    guard = Guard([*read, *filter(None, (model, dictionary))])
+    guard = Guard(
+        [*read, *chosen["lists"], *chosen_files(model, dictionary, decoding=not compressing or message)]
+    )
     for number, source in enumerate(sources, 1):
         with report.catch(source):
             target = _target(source, name, stdout=stdout, output=output, make_folders=output_dir is not None)

@@ -24,14 +24,20 @@ class Made(NamedTuple):
 
 
 def write_dictionary(
-    sources: Sequence[str | None], target: str | None, size: int, whole_files: bool, overwrite: bool
+    sources: Sequence[str | None],
+    target: str | None,
+    size: int,
+    whole_files: bool,
+    overwrite: bool,
+    others: Sequence[str] = (),
 ) -> Made:
     """Write a dictionary of so many bytes of text; None is standard input or output.
 
-    whole_files: every file is a sample; else every line is one. Raises FileError, also if the target is one
-    of the sources, and DictionaryError if the samples are too few, or all too long.
+    whole_files: every file is a sample; else every line is one. others: files that are read besides, such as
+    lists. Raises FileError, also if the target is one of those read, and DictionaryError if the samples are
+    too few, or all too long.
     """
-    with open_output(target, inputs=sources, overwrite=overwrite) as sink:
+    with open_output(target, inputs=[*sources, *others], overwrite=overwrite) as sink:
         samples = [sample for sample in _samples(sources, whole_files) if sample]
         chosen = choose_texts(samples, size)
         if not chosen:

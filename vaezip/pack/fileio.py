@@ -16,12 +16,12 @@ from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.data_files import one_line
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
 from vaezip.fileio import opened
-from vaezip.files import open_source, reason
+from vaezip.files import Source, open_source, reason
 from vaezip.known_models import chosen_models
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
-from vaezip.naming import make_folders
-from vaezip.outputs import Sink, open_target, standard_output
+from vaezip.naming import Guard, make_folders
+from vaezip.outputs import Sink, open_output, open_target
 from vaezip.pack.coder import record_coder
 from vaezip.pack.layout import (
     MAGIC,
@@ -93,12 +93,17 @@ def pack_files(
         records, ended = _named(sources, complain), True
     else:
         records, ended = _split(sources, bytes([how.separator]), complain)
-    with _locked(target) if how.append else nullcontext():
-        return _write_pack(records, ended, target, how, progress)
+    with _locked(target) if how.append else nullcontext() as before:
+        return _write_pack(records, ended, target, how, before, progress)
 
 
 def _write_pack(
-    records: Sequence[Record], ended: bool, target: str, how: Packing, progress: Progress
+    records: Sequence[Record],
+    ended: bool,
+    target: str,
+    how: Packing,
+    before: Source | None,
+    progress: Progress,
 ) -> Packed:
     there = _Existing(target, how) if how.append else None
     header = _new_header(records, how) if there is None else there.header
@@ -108,7 +113,7 @@ def _write_pack(
         header = dataclasses.replace(header, flags=flags)
     with _named_errors(target):
         coder = record_coder(header, models, how.dictionary)
-        with open_target(target, overwrite=how.overwrite or how.append) as sink:
+        with open_target(target, overwrite=how.overwrite or how.append, like=before, times=False) as sink:
             writer = ByteWriter(sink)
             with progress(len(records)) as tick:
                 segments = segments_of(records, header, coder, tick)
@@ -143,12 +148,20 @@ def _record(pack: Records, which: str) -> bytes:
 
 
 def unpack_file(
-    path: str, target: str | None, folder: str | None, overwrite: bool, how: Reading, progress: Progress
+    path: str,
+    target: str | None,
+    folder: str | None,
+    overwrite: bool,
+    how: Reading,
+    progress: Progress,
+    others: Sequence[str] = (),
 ) -> None:
     """Write all records of a pack: into one file (None: standard output), or files of a folder.
 
-    Raises FileError, LimitError and as `Records`.
+    others: files that are read besides, which no output may replace. Raises FileError, LimitError and as
+    `Records`.
     """
+    inputs = [path, *others]
     with _open_pack(path, how) as pack:
         if bool(pack.header.flags & NAMED) != (folder is not None):
             what = (
@@ -159,11 +172,9 @@ def unpack_file(
             raise FileError(f"{path}: its records {what}")
         with progress(len(pack)) as tick:
             if folder is not None:
-                _write_files(pack, folder, overwrite, how.max_output_size, tick)
-            elif target is None:
-                _write_records(pack, standard_output(), how.max_output_size, tick)
+                _write_files(pack, folder, overwrite, Guard(inputs), how.max_output_size, tick)
             else:
-                with open_target(target, overwrite=overwrite) as sink:
+                with open_output(target, inputs=inputs, overwrite=overwrite) as sink:
                     _write_records(pack, sink, how.max_output_size, tick)
 
 
@@ -212,10 +223,10 @@ class _Existing:
 
 
 @contextmanager
-def _locked(path: str) -> Iterator[None]:
-    """Wait until nobody else adds to a pack, so that what two add is kept; where there are locks."""
+def _locked(path: str) -> Iterator[Source | None]:
+    """The pack that is added to, once nobody else adds to it, so that what two add is kept."""
     if sys.platform == "win32":  # where no file can be replaced while it is open
-        yield
+        yield None
     else:
         while True:
             with open_source(path) as data:
@@ -224,7 +235,7 @@ def _locked(path: str) -> Iterator[None]:
                 with _named_errors(path):
                     is_there = os.path.samestat(data.status, os.stat(path))  # and not replaced meanwhile
                 if is_there:
-                    yield
+                    yield data
                     return
 
 
@@ -285,7 +296,9 @@ def _lines(pack: Records, most: int | None) -> Iterator[bytes]:
         yield line
 
 
-def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None, tick: Ticker) -> None:
+def _write_files(
+    pack: Records, folder: str, overwrite: bool, guard: Guard, most: int | None, tick: Ticker
+) -> None:
     total, numbers = 0, pack.numbers()
     for number, (encoded, content) in enumerate(pack.records()):
         name = decode_name(encoded)
@@ -297,6 +310,7 @@ def _write_files(pack: Records, folder: str, overwrite: bool, most: int | None, 
             except ValueError as error:
                 raise FormatError(one_line(f"cannot unpack {name!r}: {error}")) from error
             make_folders(os.path.dirname(path), "")
+            guard.check(path)
             with open_target(path, overwrite=overwrite, named=False) as sink:
                 ByteWriter(sink).write(content)
         tick(1)
