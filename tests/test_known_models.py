@@ -135,6 +135,25 @@ def test_a_model_that_is_replaced_while_it_is_looked_for_is_not_taken(
         next(ModelsAtHand().matching(before[:8]))
 
 
+def test_a_search_that_fails_is_begun_anew(
+    folder: Path, tiny: vaezip.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shipped model that cannot be read for a moment, say: then all others are still to be found."""
+    source, errors = ModelsAtHand(), [vaezip.ModelError("too many open files"), KeyboardInterrupt()]
+
+    def fail_at_first(which: str) -> vaezip.Model:
+        if errors:
+            raise errors.pop()
+        return vaezip.load_model(which)
+
+    monkeypatch.setattr("vaezip.known_models.load_model", fail_at_first)
+    for error in errors[::-1]:
+        with pytest.raises(type(error)):
+            next(source.matching(tiny.fingerprint))
+    for _ in range(2):
+        assert [*source.matching(tiny.fingerprint)] == [tiny]
+
+
 def test_of_models_that_begin_alike_the_right_one_decodes(folder: Path, tiny: vaezip.Model) -> None:
     tensors, info = read_tensors(TINY.read_bytes())
     others = {name: values for name, values in tensors.items() if not name.startswith("self_test")}
