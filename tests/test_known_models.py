@@ -49,6 +49,21 @@ def test_one_name_is_enough(folder: Path, tiny: vaezip.Model) -> None:
     assert vaezip.decompress(vaezip.compress(TEXT, model="mine"), model="mine") == TEXT
 
 
+def test_a_name_may_have_the_suffix(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the file came with the package or is the user's; a path still goes first."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(TINY, folder / "standard.vzm")
+    standard = vaezip.load_model()
+    for name in ("standard", "standard.vzm"):
+        assert vaezip.load_model(name) is standard
+    assert vaezip.load_model("mine.vzm").source == str(folder / "mine.vzm")
+    with pytest.raises(vaezip.ModelError, match="no model of that name"):
+        vaezip.load_model("standard.vzm.vzm")
+    shutil.copy(TINY, "standard.vzm")
+    assert vaezip.load_model("standard.vzm").source == os.path.abspath("standard.vzm")
+    assert vaezip.load_model("standard") is standard
+
+
 def test_what_lies_in_the_working_folder_comes_first_unless_it_is_a_folder(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
