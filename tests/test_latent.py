@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaezip.ans import TOTAL, AnsStack, quantise
+from vaezip.ans import AnsStack, quantise
 from vaezip.ans_python import PythonCoder
-from vaezip.coder import Coder
+from vaezip.coder import TOTAL, Coder
 from vaezip.errors import ModelError
 from vaezip.information import latent_bits
 from vaezip.latent import PHASES, Latent, offsets

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaezip import engine
-from vaezip.ans import TOTAL
 from vaezip.ans_python import PythonCoder
+from vaezip.coder import TOTAL
 from vaezip.engine import REFERENCE, Engine, load_engine
 from vaezip.errors import EngineError
 from vaezip.mixing.parameters import PRESETS

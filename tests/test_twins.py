@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaezip.ans import TOTAL
+from vaezip.coder import TOTAL
 from vaezip.engine import REFERENCE, available, load_engine
 from vaezip.errors import EngineError
 from vaezip.messages.range_coder import RangeDecoder

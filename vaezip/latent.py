@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.ans import TOTAL, AnsStack
+from vaezip.ans import AnsStack
+from vaezip.coder import TOTAL
 from vaezip.network.architecture import Architecture
 from vaezip.network.ops import Int32, require, tensor
 from vaezip.tensors import Tensors
