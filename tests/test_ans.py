@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaezip.ans import TOTAL, AnsStack, ConstrictionCoder, Decoded, pop_bytes, quantise
+from vaezip.ans import AnsStack, ConstrictionCoder, Decoded, pop_bytes, quantise
 from vaezip.ans_python import PythonCoder
-from vaezip.coder import Coder
+from vaezip.coder import TOTAL, Coder
 from vaezip.errors import FormatError, IntegrityError
 
 TESTS = Path(__file__).parent

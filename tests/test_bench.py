@@ -11,7 +11,7 @@ import pytest
 from conftest import TINY, Run
 
 import vaezip
-from vaezip.bench.compressors import Compressor, compressors, measure
+from vaezip.bench.compressors import Compressor, compressors, measure, model_speed
 from vaezip.cli import cli
 from vaezip.model import Model
 
@@ -27,6 +27,20 @@ def table(result: str) -> list[list[str]]:
     """The cells of a Markdown table, without its rule."""
     lines = [line.strip("|").split("|") for line in result.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line] for number, line in enumerate(lines) if number != 1]
+
+
+def test_a_models_speed_is_that_of_as_much_text_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether or not Python keeps docstrings: `python -OO` does not."""
+    texts: list[bytes] = []
+
+    def compress(text: bytes, *, model: Model) -> bytes:
+        texts.append(text)
+        return b""
+
+    monkeypatch.setattr("vaezip.bench.compressors.__doc__", None)
+    monkeypatch.setattr("vaezip.stream.compress", compress)
+    assert model_speed(str(TINY), 1000) > 0
+    assert len(texts[0]) == 1000
 
 
 def test_compressors_are_compared(run: Run, text: Path) -> None:

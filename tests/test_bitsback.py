@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 import vaezip
 from vaezip import bitsback
-from vaezip.ans import PRECISION, AnsStack, pop_bytes
+from vaezip.ans import AnsStack, pop_bytes
+from vaezip.coder import PRECISION
 from vaezip.container import Block, Method
 from vaezip.engine import REFERENCE, Engine, available
 from vaezip.errors import FormatError, IntegrityError

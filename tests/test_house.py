@@ -51,7 +51,6 @@ FUNCTIONS = {
 FLOATS = {  # exact modules in which there are floating-point numbers nevertheless, and why
     "ans.py": "rows reach constriction as float32, which holds them exactly",
     "bitsback.py": "frexp tells a length in bits; a width has 24 of them",
-    "latent.py": "`information` measures, and codes nothing",
     "network/ops.py": "float32 carries products whose sums stay below 2**24; frexp tells a length in bits; a bound",
 }
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60  # lines

@@ -49,6 +49,21 @@ def test_one_name_is_enough(folder: Path, tiny: vaezip.Model) -> None:
     assert vaezip.decompress(vaezip.compress(TEXT, model="mine"), model="mine") == TEXT
 
 
+def test_a_name_may_have_the_suffix(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the file came with the package or is the user's; a path still goes first."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(TINY, folder / "standard.vzm")
+    standard = vaezip.load_model()
+    for name in ("standard", "standard.vzm"):
+        assert vaezip.load_model(name) is standard
+    assert vaezip.load_model("mine.vzm").source == str(folder / "mine.vzm")
+    with pytest.raises(vaezip.ModelError, match="no model of that name"):
+        vaezip.load_model("standard.vzm.vzm")
+    shutil.copy(TINY, "standard.vzm")
+    assert vaezip.load_model("standard.vzm").source == os.path.abspath("standard.vzm")
+    assert vaezip.load_model("standard") is standard
+
+
 def test_what_lies_in_the_working_folder_comes_first_unless_it_is_a_folder(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +148,25 @@ def test_a_model_that_is_replaced_while_it_is_looked_for_is_not_taken(
     monkeypatch.setattr("vaezip.known_models.known_models", replaced)
     with pytest.raises(vaezip.ModelMismatchError, match="none of those at hand"):
         next(ModelsAtHand().matching(before[:8]))
+
+
+def test_a_search_that_fails_is_begun_anew(
+    folder: Path, tiny: vaezip.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shipped model that cannot be read for a moment, say: then all others are still to be found."""
+    source, errors = ModelsAtHand(), [vaezip.ModelError("too many open files"), KeyboardInterrupt()]
+
+    def fail_at_first(which: str) -> vaezip.Model:
+        if errors:
+            raise errors.pop()
+        return vaezip.load_model(which)
+
+    monkeypatch.setattr("vaezip.known_models.load_model", fail_at_first)
+    for error in errors[::-1]:
+        with pytest.raises(type(error)):
+            next(source.matching(tiny.fingerprint))
+    for _ in range(2):
+        assert [*source.matching(tiny.fingerprint)] == [tiny]
 
 
 def test_of_models_that_begin_alike_the_right_one_decodes(folder: Path, tiny: vaezip.Model) -> None:

@@ -220,6 +220,18 @@ def test_no_more_predictors_are_kept_than_there_are_cores(tiny: vaezip.Model) ->
         assert len(primed._idle) == cores
 
 
+def test_no_predictor_is_kept_with_all_that_a_long_text_has_changed(tiny: vaezip.Model) -> None:
+    if tiny.engine.name == engine.REFERENCE:
+        pytest.skip("the reference keeps no journal")
+    primed, text, intervals = Primed(tiny, b"\n"), np.frombuffer(b"".join(MORE), np.uint8), []
+    for size, kept in ((500, 1), (20_000, 0), (500, 1)):
+        with primed.predictor() as predictor:
+            intervals.append(predictor.intervals(np.resize(text, size))[:500])
+        assert len(primed._idle) == kept
+    assert (intervals[0] == intervals[1]).all()
+    assert (intervals[0] == intervals[2]).all()
+
+
 @settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=40))
 def test_whatever_is_no_message_is_refused_or_bounded(codecs: list[vaezip.MessageCodec], data: bytes) -> None:

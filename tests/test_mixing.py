@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaezip import engine
-from vaezip.ans import TOTAL
 from vaezip.ans_python import PythonCoder
+from vaezip.coder import TOTAL
 from vaezip.engine import REFERENCE, Engine, load_engine
 from vaezip.errors import EngineError
 from vaezip.mixing.parameters import PRESETS
@@ -218,7 +218,25 @@ def test_a_predictor_goes_back_to_its_mark(
     assert text == after.tolist()
     assert marked.rewind()
     marked.distribution()
-    assert not (engine_name != REFERENCE and marked.rewind())  # a byte has begun
+    assert not marked.rewind()  # a byte has begun
+
+
+@pytest.mark.parametrize("engine_name", engine.available())
+def test_inside_a_byte_and_by_several_presets_nothing_is_marked_or_copied(
+    engine_name: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, z = _engine(tiny, engine_name, monkeypatch), np.zeros(tiny.architecture.latents, np.int32)
+    begun, several = chosen.predictor(z, 0, 9), chosen.comparison(z, 9)
+    assert not begun.rewind()  # there is no mark
+    begun.mark(0)
+    assert begun.rewind()
+    begun.distribution()
+    for predictor in (begun, several):
+        for misuse in (predictor.mark, predictor.copy):  # type: ignore[attr-defined]
+            with pytest.raises(ValueError, match=r"^a byte has begun, or several presets are compared$"):
+                misuse(1 << 16)
+    begun.symbol(TOTAL // 2)
+    assert begun.rewind()  # the mark has stayed
 
 
 @pytest.mark.parametrize("engine_name", engine.available())
@@ -239,5 +257,8 @@ def test_a_copy_goes_its_own_way(engine_name: str, tiny: Model, monkeypatch: pyt
 def test_what_is_too_much_for_the_mark_is_said(tiny: Model) -> None:
     predictor = _predictor(tiny, load_engine(tiny.decoder, tiny.mixer), 1000)
     predictor.mark(1 << 16)
-    predictor.intervals(np.frombuffer(TABLE[:600], np.uint8))
-    assert not predictor.rewind()
+    text = np.frombuffer(TABLE[:300], np.uint8)
+    for limit in (1 << 16, 1 << 24, 1 << 16):  # each mark has a limit of its own
+        predictor.mark(limit)
+        predictor.intervals(text)
+        assert predictor.rewind() == (limit > 1 << 16)

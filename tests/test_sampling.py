@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vaezip
-from vaezip.ans import TOTAL
 from vaezip.bitsback import PresetChoice
+from vaezip.coder import TOTAL
 from vaezip.engine import available, load_engine
 from vaezip.mixing.predictor import Predictor
 from vaezip.model import Model

@@ -20,6 +20,7 @@ from texts import DATA, texts
 
 import vaezip
 from vaezip import bitsback, container
+from vaezip.information import latent_bits
 from vaezip.mixing.history import LONGEST_MATCH, History
 from vaezip.model import Model
 from vaezip.show.account import cost_classes
@@ -59,7 +60,7 @@ def test_a_block_with_a_latent_is_the_one_that_is_coded(tiny: Model) -> None:
     assert block.z.tolist() == encoded.z.tolist()
     assert block.payload == len(encoded.block.payload)
     assert encoded.posterior is not None
-    prior, _ = tiny.latent.information(encoded.z, encoded.posterior)
+    prior, _ = latent_bits(tiny.latent, encoded.z, encoded.posterior)
     assert block.latent_bits == pytest.approx(prior - encoded.returned_bits)
     assert vaezip.decompress(container.short_frame(tiny.fingerprint, encoded.block), model=tiny) == text
 

@@ -31,15 +31,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.coder import PRECISION, TOTAL, Coder
+from vaezip.coder import TOTAL, Coder
 from vaezip.errors import FormatError, IntegrityError
 
 try:
     import constriction
 except ImportError:
     constriction = None
-
-__all__ = ["PRECISION", "TOTAL", "AnsStack", "ConstrictionCoder", "Decoded", "pop_bytes", "quantise"]
 
 # Bytes, and their intervals, int32 (n, 2): where each begins, and how wide it is
 Decoded = tuple[bytes, NDArray[np.int32]]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from vaezip.network.contexts import PRIME
+
 _PIECE = 4096  # bytes: text may be a small part of a block
 _NOISE = 1024  # chi-square of a piece; that of random bytes is 255 +- 23 (255 degrees of freedom)
 _GRAM = 5  # bytes; so many in a row hardly ever come twice by chance
 _SAMPLE_BITS = 5  # one in 32 of the repeats is looked for
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
+_PRIME = np.uint64(PRIME)
 
 
 def looks_compressible(block: bytes, before: bytes = b"") -> bool:

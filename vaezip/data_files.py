@@ -61,18 +61,23 @@ def _name(path: str, kind: Kind) -> str:
     return os.path.basename(path).removesuffix(kind.suffix)
 
 
-def _found(which: str, kind: Kind) -> str:
-    """The path of a file, given a path or a name; no folder hides one of that name."""
+def _found(which: str, kind: Kind) -> tuple[str, str]:
+    """Source and path of a file, given a path or a name, which may have the suffix; no folder hides a name.
+
+    The source is a shipped file's name, or else the absolute path.
+    """
+    name, shipped = which.removesuffix(kind.suffix), shipped_files(kind)
     is_path = os.path.dirname(which) or (os.path.exists(which) and not os.path.isdir(which))
-    if which in shipped_files(kind) or is_path:
-        return shipped_files(kind).get(which, which)
-    return user_files(kind).get(which.removesuffix(kind.suffix), which)
+    if name in shipped and (name == which or not is_path):
+        return name, shipped[name]
+    path = which if is_path else user_files(kind).get(name, which)
+    return os.path.abspath(path), path
 
 
 def readable_files(which: str | None, kind: Kind) -> list[str]:
     """Paths of the file that a path or a name means; with None, of all those at hand: any may be needed."""
     if which is not None:
-        return [_found(which, kind)]
+        return [_found(which, kind)[1]]
     return [*shipped_files(kind).values(), *user_files(kind).values()]
 
 
@@ -86,9 +91,8 @@ class DataFile:
             raise TypeError(f"neither a {kind.noun} nor the name or path of one: {name[:40]!r}")
         self._kind = kind
         with _reported(name, kind):
-            path = _found(name, kind)
+            self.source, path = _found(name, kind)
             self._file = open(path, "rb", opener=open_at_once)  # noqa: SIM115 (see __exit__)
-            self.source = name if name in shipped_files(kind) else os.path.abspath(path)
             status = os.fstat(self._file.fileno())
         self.size = status.st_size
         self.identity = version(status)

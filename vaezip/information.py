@@ -7,8 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip import ans, bitsback
+from vaezip import bitsback
+from vaezip.ans import quantise
+from vaezip.coder import TOTAL
 from vaezip.container import Method
+from vaezip.latent import Latent, Posterior
 from vaezip.meter import Ticker
 from vaezip.model import Model
 from vaezip.network.contexts import context_slots
@@ -16,6 +19,18 @@ from vaezip.network.ops import Int32
 
 METHODS = {Method.VAE: "latent", Method.VAE_NULL: "null", Method.STORED: "stored"}  # as people are told
 _CHUNK = 4096  # positions that the network runs at once
+
+
+def bits_of(frequencies: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The information in symbols by their frequencies, or their intervals' widths, of 2**24 in all."""
+    bits: NDArray[np.float64] = -np.log2(frequencies / TOTAL)
+    return bits
+
+
+def latent_bits(latent: Latent, z: Int32, q: Posterior) -> tuple[float, float]:
+    """Bits of z under the prior, and under q (what bits-back can return)."""
+    back = q.frequencies[q.candidates == z[:, None]]
+    return float(bits_of(latent.frequencies(z)).sum()), float(bits_of(back).sum())
 
 
 class Account(NamedTuple):
@@ -30,10 +45,10 @@ def account(model: Model, content: bytes, encoded: bitsback.Encoded) -> Account:
     """The account of a block, of its content and what `bitsback.encode` has made of it."""
     x = np.frombuffer(content, np.uint8)
     intervals = model.predictor(encoded.z, encoded.block.preset, len(x)).intervals(x)
-    x_bits = -float(np.log2(intervals[:, 1] / ans.TOTAL).sum())
+    x_bits = float(bits_of(intervals[:, 1]).sum())
     if encoded.posterior is None:
         return Account(x_bits, 0.0, 0.0)
-    return Account(x_bits, *model.latent.information(encoded.z, encoded.posterior))
+    return Account(x_bits, *latent_bits(model.latent, encoded.z, encoded.posterior))
 
 
 def network_bits(model: Model, x: NDArray[np.uint8], z: Int32) -> float:
@@ -55,9 +70,9 @@ def network_costs(
     for at in range(0, len(x), _CHUNK):
         part = slice(at, at + _CHUNK)
         logits, state = model.decoder(seen[:, part], slots[:, part], modulation, state)
-        frequencies = ans.quantise(model.decoder.exponentials(logits[0]))
+        frequencies = quantise(model.decoder.exponentials(logits[0]))
         found = np.take_along_axis(frequencies, x[part, None].astype(np.int64), 1)[:, 0]
-        bits[part] = -np.log2(found / ans.TOTAL)
+        bits[part] = bits_of(found)
         if tick is not None:
             tick(len(found))
     return bits

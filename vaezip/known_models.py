@@ -117,12 +117,12 @@ class ModelsAtHand:
         count = 0
         while True:
             with self._lock:
-                if count == len(found):
-                    search = self._searches.setdefault(fingerprint, self._search(fingerprint))
-                    if (model := next(search, None)) is None:
-                        break
+                while count >= len(found) and (model := self._next(fingerprint)):
                     found.append(model)
-            yield found[count]
+                if count >= len(found):
+                    break
+                model = found[count]
+            yield model
             count += 1
         if not found and (error := self._unusable.get(fingerprint)):
             raise ModelError(
@@ -134,6 +134,16 @@ class ModelsAtHand:
                 f"made with another model: needs {fingerprint.hex()}…, which is none of those at hand "
                 f"(see vaezip models): give its file{self._trouble()}"
             )
+
+    def _next(self, fingerprint: bytes) -> Model | None:
+        """The next model that the search finds; where it fails, the next call begins it anew."""
+        try:
+            return next(self._searches.setdefault(fingerprint, self._search(fingerprint)), None)
+        except BaseException:
+            self._searches.pop(fingerprint, None)
+            self._found[fingerprint].clear()
+            self._unusable.pop(fingerprint, None)
+            raise
 
     def _trouble(self) -> str:
         """What is wrong with the usual model, which nobody has been told so far."""

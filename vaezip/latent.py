@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.ans import TOTAL, AnsStack
+from vaezip.ans import AnsStack
+from vaezip.coder import TOTAL
 from vaezip.network.architecture import Architecture
 from vaezip.network.ops import Int32, require, tensor
 from vaezip.tensors import Tensors
@@ -99,16 +100,11 @@ class Latent:
         """Decode z with p(z): int32 (latents,)."""
         return stack.pop(self._prior) - np.int32(self.furthest)
 
-    def information(self, z: Int32, q: Posterior) -> tuple[float, float]:
-        """Bits of z under the prior, and under q (what bits-back can return)."""
-        prior = self._prior[np.arange(len(z)), z + self.furthest]
-        back = q.frequencies[q.candidates == z[:, None]]
-        return _bits(prior), _bits(back)
+    def frequencies(self, z: Int32) -> Int32:
+        """Those of z in the prior's rows: int32 (latents,)."""
+        frequencies: Int32 = self._prior[np.arange(len(z)), z + self.furthest]
+        return frequencies
 
 
 def _is_odd(count: int) -> bool:
     return count % 2 == 1 and 1 < count <= _MOST  # rows of one cannot be coded
-
-
-def _bits(frequencies: NDArray[np.integer]) -> float:
-    return float(-np.log2(frequencies / TOTAL).sum())

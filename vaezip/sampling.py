@@ -109,8 +109,9 @@ def sample(
     it): `like`, a text, has z drawn from its posterior, and the preset with which it compresses best.
     `between`, two texts, takes point `step` (from 0) of `steps` from the posterior mean of one to that of the
     other, and the preset of the nearer one. z: whole numbers, steps of the grid, one for each latent. By
-    default, a prompt is what the text is to be like; without one, or if it is too short, z is drawn from the
-    prior, and the preset, without one, as well. preset: 0 to 3, whatever the others say.
+    default, a prompt is what the text is to be like; one that is too short for the encoder leaves z at 0.
+    Without a prompt, z is drawn from the prior, and the preset is drawn, too. preset: 0 to 3, whatever the
+    others say.
 
     A str stands for its UTF-8. model: as in `vaezip.compress`. Raises ModelError if the model cannot be used,
     TypeError and ValueError for arguments that make no sense: out of range, contradicting each other, or a

@@ -29,15 +29,27 @@ def thread_count(threads: int) -> int:
 
 
 def _begin(pool: ThreadPoolExecutor, function: Callable[[T], R], item: T) -> Future[R]:
+    future: Future[R] = Future()
+    tasks = [(function, item, future)]
     try:
-        return pool.submit(function, item)
+        pool.submit(_take, tasks)
     except RuntimeError:  # the system has no thread to spare, or Python is about to end: then by ourselves
-        future: Future[R] = Future()
-        try:
-            future.set_result(function(item))
-        except Exception as error:
-            future.set_exception(error)
-        return future
+        _take(tasks)  # the pool may have kept it for a thread all the same, which finds nothing then
+    return future
+
+
+def _take(tasks: list[tuple[Callable[[T], R], T, Future[R]]]) -> None:
+    """Do the one task that there is, unless another thread has taken it."""
+    try:
+        function, item, future = tasks.pop()
+    except IndexError:
+        return
+    try:
+        future.set_result(function(item))
+    except BaseException as error:
+        future.set_exception(error)
+        if not isinstance(error, Exception):
+            raise
 
 
 class Queue(Generic[T, R]):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vaezip import ans, bitsback
 from vaezip.block import DEFAULT_BLOCK_SIZE, encode_block
 from vaezip.engine import load_engine
-from vaezip.information import METHODS, account, network_bits
+from vaezip.information import METHODS, account, bits_of, network_bits
 from vaezip.model import Model
 from vaezip.network.ops import Linear
 
@@ -86,8 +86,8 @@ def shares(model: Model, name: str, text: bytes, block_size: int = DEFAULT_BLOCK
         for_mixer, for_both = (
             engine.predictor(z, 0, len(x)).intervals(x)[:, 1] for engine in (mixer_alone, model.engine)
         )
-        mixer -= float(np.log2(for_mixer / ans.TOTAL).sum())
-        both -= float(np.log2(for_both / ans.TOTAL).sum())
+        mixer += float(bits_of(for_mixer).sum())
+        both += float(bits_of(for_both).sum())
     return Shares(name, len(text), network, mixer, both)
 
 

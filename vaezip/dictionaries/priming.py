@@ -18,7 +18,9 @@ from vaezip.workers import thread_count
 ROOM = 4096
 """Bytes that may follow before the tables should be larger."""
 _MOST = (1 << 16) + 1  # bytes that may follow all the same
-_JOURNAL = 1 << 26  # bytes, for what a text of that size changes
+# Bytes, for what some 7000 bytes of text change. After a longer one the predictor is dropped, so that none
+# keeps much memory; beside such a text, a new copy costs little.
+_JOURNAL = 1 << 23
 _CORES = thread_count(0)  # so many predictors are kept for later at most: each takes megabytes
 
 
@@ -41,7 +43,7 @@ class Primed:
 
     @contextmanager
     def predictor(self, size: int = 0) -> Iterator[Predictor]:
-        """A predictor for `size` bytes, with room for 65537 in any case; to be used in this context alone.
+        """A predictor for `size` bytes, or for 65537 if that is 4096 at most; for this context alone.
 
         The size of its tables is part of the format: as of a block of the text and `size`, or 4096, bytes.
         """

@@ -9,9 +9,7 @@
 /* As network/architecture.py has them. */
 #define VZ_MAX_WIDTH 512
 #define VZ_MAX_LAYERS 16
-#define VZ_MAX_EXPANSION 8
 #define VZ_MAX_CONTEXTS 20
-#define VZ_MAX_TABLE_DIM 64
 #define VZ_GATE_ENTRIES 4096
 #define VZ_EXP_ENTRIES 1088
 

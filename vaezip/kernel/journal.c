@@ -5,7 +5,8 @@
 #define FIRST_CAPACITY ((size_t)1 << 16)
 
 int vz_journal_init(vz_journal *j, size_t limit) {
-    j->limit = limit;
+    vz_journal_free(j);
+    *j = (vz_journal){.limit = limit > FIRST_CAPACITY ? limit : FIRST_CAPACITY};
     return vz_journal_grow(j);
 }
 

@@ -17,7 +17,8 @@ typedef struct {
     int overrun;             /* ... but is lost from there on */
 } vz_journal;
 
-/* Begins a journal; 0 if there is no memory. `j` is all zeros before. */
+/* Begins a journal, which has 64 KB in any case; 0 if there is no memory. `j` is all zeros before, or a journal, which
+ * is dropped. */
 int vz_journal_init(vz_journal *j, size_t limit);
 void vz_journal_free(vz_journal *j);
 /* Makes room for VZ_JOURNAL_ROOM bytes; 0 if the journal is lost, now or before. */

@@ -12,8 +12,7 @@
 int vz_evidence_mark(vz_evidence *e, size_t limit) {
     if (!e->journal) e->journal = calloc(1, sizeof *e->journal);
     if (!e->marked) e->marked = malloc(MARKED);
-    if (!e->journal || !e->marked || (!e->journal->capacity && !vz_journal_init(e->journal, limit))) return 0;
-    e->journal->size = 0;
+    if (!e->journal || !e->marked || !vz_journal_init(e->journal, limit)) return 0;
     memcpy(e->marked, &e->history, MARKED);
     return 1;
 }

@@ -58,8 +58,10 @@ vz_predictor *vz_predictor_new(const vz_decoder *decoder, const vz_tables *table
 
 static size_t state_size(const vz_predictor *p) { return (size_t)p->decoder->layers * (size_t)p->decoder->width; }
 
+int vz_predictor_is_between(const vz_predictor *p) { return !p->begun && p->mixers == 1; }
+
 vz_predictor *vz_predictor_copy(const vz_predictor *from, uint32_t more) {
-    vz_predictor *p = from->begun || from->mixers != 1 ? NULL : calloc(1, sizeof *p);
+    vz_predictor *p = vz_predictor_is_between(from) ? calloc(1, sizeof *p) : NULL;
     if (!p) return NULL;
     size_t width = (size_t)from->decoder->width, sites = 2 * (size_t)from->decoder->layers + 1;
     p->decoder = from->decoder;
@@ -84,7 +86,7 @@ vz_predictor *vz_predictor_copy(const vz_predictor *from, uint32_t more) {
 int vz_predictor_mark(vz_predictor *p, uint32_t limit) {
     free(p->marked_state);
     p->marked_state = NULL; /* as long as any part is missing, there is no mark to go back to */
-    if (p->begun || p->mixers != 1 || !vz_evidence_mark(p->evidence, limit) || !vz_mixer_mark(p->mixer[0])) return 0;
+    if (!vz_predictor_is_between(p) || !vz_evidence_mark(p->evidence, limit) || !vz_mixer_mark(p->mixer[0])) return 0;
     p->marked_state = copy(p->state, state_size(p));
     p->marked = p->now;
     return p->marked_state != NULL;

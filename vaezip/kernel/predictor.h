@@ -19,6 +19,8 @@ typedef struct vz_predictor vz_predictor;
 vz_predictor *vz_predictor_new(const vz_decoder *decoder, const vz_tables *tables, const vz_mixer_model *const *mixer,
                                int mixers, const int32_t *scale, const int32_t *shift, const int32_t *initial_state,
                                uint32_t size);
+/* Whether it may be copied and marked: it has one mixer, and is between two bytes. */
+int vz_predictor_is_between(const vz_predictor *p);
 /* A copy of another, which has one mixer, between two bytes, with room for `more` of them. NULL if there is no memory,
  * or it is not so. */
 vz_predictor *vz_predictor_copy(const vz_predictor *p, uint32_t more);
@@ -28,8 +30,8 @@ void vz_predictor_free(vz_predictor *p);
  * bytes at most. 0 if there is no memory, the predictor has several mixers, or it is not between two bytes: then there
  * is no mark. */
 int vz_predictor_mark(vz_predictor *p, uint32_t limit);
-/* Goes back to the mark, which stays; 0 if the journal could not keep everything, or the predictor was not between two
- * bytes. */
+/* Goes back to the mark, which stays; 0 if there is none, the journal could not keep everything, or the predictor is
+ * not between two bytes. */
 int vz_predictor_rewind(vz_predictor *p);
 
 /* How many bytes may be given to vz_predictor_intervals: as many as are left, but none once one has begun. */

@@ -187,11 +187,11 @@ class KernelPredictor:
                 tick(len(part))
         return intervals
 
-    def drop(self, preset: int) -> None:
+    def drop(self, index: int) -> None:
         """See `Comparison.drop`."""
-        if not 0 <= preset < self._presets or self._presets == 1:
+        if not 0 <= index < self._presets or self._presets == 1:
             raise ValueError("there is no such preset, or no other")
-        _lib.vz_predictor_drop(self.handle, preset)
+        _lib.vz_predictor_drop(self.handle, index)
         self._presets -= 1
 
     def symbol(self, quantile: int) -> tuple[int, tuple[int, int]]:
@@ -221,6 +221,7 @@ class KernelPredictor:
 
     def copy(self, more: int) -> KernelPredictor:
         """See `Predictor.copy`."""
+        self._check_between()
         made = _lib.vz_predictor_copy(self.handle, more)
         if made == _ffi.NULL:
             raise MemoryError(f"no memory to code a text of {more} bytes")
@@ -228,8 +229,13 @@ class KernelPredictor:
 
     def mark(self, limit: int) -> None:
         """See `Predictor.mark`."""
+        self._check_between()
         if not _lib.vz_predictor_mark(self.handle, limit):
             raise MemoryError("no memory for what changes")
+
+    def _check_between(self) -> None:
+        if not _lib.vz_predictor_is_between(self.handle):
+            raise ValueError("a byte has begun, or several presets are compared")
 
     def rewind(self) -> bool:
         """See `Predictor.rewind`."""

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.ans import TOTAL
 from vaezip.arguments import Text, text_bytes, whole_number
 from vaezip.bitsback import PROBE_BYTES, PresetChoice
+from vaezip.coder import TOTAL
 from vaezip.known_models import ModelLike, loaded
 from vaezip.meter import Meter, Ticker
 from vaezip.mixing.predictor import Predictor

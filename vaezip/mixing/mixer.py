@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.ans import TOTAL
+from vaezip.coder import TOTAL
 from vaezip.mixing.history import LONGEST_MATCH, History, Match, hash64, shape_class
 from vaezip.mixing.parameters import (
     BYTE_SHARES,

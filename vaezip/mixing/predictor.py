@@ -72,15 +72,21 @@ class Predictor(Protocol):
         ...
 
     def copy(self, more: int) -> Predictor:
-        """A copy, between two bytes, with room for `more` of them."""
+        """A copy, between two bytes, with room for `more` of them; raises ValueError inside a byte."""
         ...
 
     def mark(self, limit: int) -> None:
-        """Remember the state, between two bytes, to come back to it; `limit`: memory for it, in bytes."""
+        """Remember the state, between two bytes, to come back to it; raises ValueError inside a byte.
+
+        limit: memory for what changes from here on, in bytes; 64 KB may be taken in any case.
+        """
         ...
 
     def rewind(self) -> bool:
-        """Go back to the mark, which stays; False if there was no memory for that, or inside a byte."""
+        """Go back to the mark, which stays.
+
+        False if there is none, if there was no memory for what has changed, or inside a byte.
+        """
         ...
 
     def learned(self) -> Learned:
@@ -95,8 +101,8 @@ class Comparison(Protocol):
         """As `Predictor.intervals`, but by every preset: int32 (n, presets, 2)."""
         ...
 
-    def drop(self, preset: int) -> None:
-        """Drop a preset, as they are counted now; one has to stay."""
+    def drop(self, index: int) -> None:
+        """Drop one of the presets that are left, as they are counted now; one has to stay."""
         ...
 
 
@@ -181,11 +187,11 @@ class ReferencePredictor:
                     tick(1)
         return intervals
 
-    def drop(self, preset: int) -> None:
+    def drop(self, index: int) -> None:
         """See `Comparison`."""
-        if not 0 <= preset < len(self._mixers) or len(self._mixers) == 1:
+        if not 0 <= index < len(self._mixers) or len(self._mixers) == 1:
             raise ValueError("there is no such preset, or no other")
-        del self._mixers[preset]
+        del self._mixers[index]
 
     def _push(self, byte: np.uint8) -> tuple[np.uint8, NDArray[np.int64]]:
         """Advance by a byte; returns the one before it, and its slots in the tables, int64 (contexts,)."""
@@ -225,6 +231,8 @@ class ReferencePredictor:
 
     def copy(self, more: int) -> ReferencePredictor:
         """See `Predictor`."""
+        if self._begun or len(self._mixers) > 1:
+            raise ValueError("a byte has begun, or several presets are compared")
         other = copy.copy(self)
         other._mixers = [self._mixers[0].copy()]
         other._state, other._seen = self._state.copy(), self._seen.copy()
@@ -238,8 +246,9 @@ class ReferencePredictor:
 
     def rewind(self) -> bool:
         """See `Predictor`."""
-        assert self._marked is not None
         marked = self._marked
+        if marked is None or self._begun:
+            return False
         vars(self).update(vars(marked.copy(marked._left)), _marked=marked)
         return True
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip import bitsback, container
-from vaezip.ans import TOTAL, AnsStack
+from vaezip.ans import AnsStack
 from vaezip.arguments import buffer
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader
 from vaezip.container import Block, Method
-from vaezip.information import METHODS
+from vaezip.information import METHODS, bits_of, latent_bits
 from vaezip.known_models import ModelLike, loaded
 from vaezip.meter import Meter, Part, Ticker
 from vaezip.model import Model
@@ -154,7 +154,7 @@ def _measure(
         if block.method == Method.VAE:
             z, latent_bits = _latent(model, x, block)
         intervals = model.predictor(z, block.preset, len(x)).intervals(x, tick)
-        bits = -np.log2(intervals[:, 1] / TOTAL)
+        bits = bits_of(intervals[:, 1])
     sums = float(bits.sum()), latent_bits, checksum_bits, len(block.payload)
     return BlockCosts(offset, block.size, METHODS[block.method], block.preset, z, *sums), bits
 
@@ -166,4 +166,4 @@ def _latent(model: Model, x: NDArray[np.uint8], block: Block) -> tuple[Int32, fl
     stack = AnsStack(bitsback.checksum(x.tobytes()))
     before = stack.bits()
     model.latent.pop_posterior(stack, q)
-    return z, model.latent.information(z, q)[0] - (before - stack.bits())
+    return z, latent_bits(model.latent, z, q)[0] - (before - stack.bits())

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaezip import ans
+from vaezip.coder import TOTAL
 from vaezip.latent import PHASES, Latent, offsets
 from vaezip.mixing.parameters import MixerParameters
 from vaezip.model import serialise
@@ -163,7 +164,7 @@ def _fitted_prior(a: Architecture, tensors: dict[str, Array], segments: list[Arr
         if len(segment) >= encoder.least_bytes:
             q = latent.posterior(*encoder(segment))
             np.add.at(total, (np.arange(a.latents)[:, None], q.candidates + _FURTHEST), q.frequencies)
-    normal = tensors["latent.prior"] / ans.TOTAL
+    normal = tensors["latent.prior"] / TOTAL
     return _table(
         (1 - _PRIOR_SMOOTHING) * total / total.sum(axis=1, keepdims=True) + _PRIOR_SMOOTHING * normal
     )
