@@ -365,6 +365,14 @@ def test_a_message_on_the_command_line(run: Run, tmp_path: object) -> None:
     assert run(*options, input=MORE[3]).stdout == codec.encode(MORE[3])
 
 
+def test_several_messages_are_decoded_one_after_the_other(run: Run, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(name.encode())
+    options = ("-m", TINY, "--format", "message")
+    assert run(*options, "one", "two").returncode == 0
+    assert run("-d", *options, "-c", "one.msg", "two.msg").stdout == b"onetwo"
+
+
 def test_what_is_wrong_with_a_message_is_said_in_a_line(run: Run) -> None:
     options = ("--format", "message", "-m", TINY)
     for arguments, given_, said in (

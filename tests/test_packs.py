@@ -236,6 +236,8 @@ def test_files_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(line)
     env = {"VAEZIP_MODEL_PATH": str(TINY.parent)}
     assert run("pack", "-m", TINY, "--records", "files", "-r", "notes", "-o", "n.vzp").returncode == 0
+    listed = run("get", "n.vzp", "--names", env=env).stdout
+    assert sorted(listed.splitlines()) == sorted(name.encode() for name in names)
     got = run("get", "n.vzp", "notes/old/c.txt", "notes/0_1", env=env)
     assert got.stdout == LINES[2] + LINES[1]
     assert run("unpack", "n.vzp", "--output-dir", "there", env=env).returncode == 0
@@ -292,6 +294,9 @@ def test_a_pack_may_need_a_dictionary(run: Run, tmp_path: Path) -> None:
         (("pack", "--append", "lines", "-o", "nowhere.vzp"), b"nowhere.vzp"),
         (("pack", "--append", "--records", "nul", "lines", "-o", "there.vzp"), b"another kind"),
         (("get", "lines", "1"), b"not a pack"),
+        (("get", "there.vzp"), b"which records"),
+        (("get", "there.vzp", "1", "--names"), b"which records"),
+        (("get", "there.vzp", "--names"), b"have no names"),
         (("get", "there.vzp", "one"), b"no record one"),
         (("get", "there.vzp", "5"), b"no record 5"),
         (("get", "there.vzp", "+1"), b"no record +1"),

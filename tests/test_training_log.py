@@ -169,7 +169,7 @@ def test_a_warning_is_told_and_is_the_exit_code(texts: Path, tmp_path: Path, run
         (("--log", "."), ".: is a directory"),
         (("--log", ""), "''"),
         (("--log", "-", "--plot", "-"), "standard output takes either --log or --plot"),
-        (("-o", "-"), "-o needs the name of a file"),
+        (("-o", "-"), "the name of a file is needed"),
         (("-f", "--log", "my.vzm"), "my.vzm: is what something else is written to"),
         (("-f", "--log", "a", "--plot", "./a"), "a: is what something else is written to"),
         (("-f", "--log", "texts/0.txt"), "texts/0.txt: is in the corpus (texts)"),

@@ -152,27 +152,31 @@ class _Get(click.Command):
 
 @click.command(cls=_Get)
 @click.argument("file", type=PATH, metavar="PACK")
-@click.argument("records", nargs=-1, required=True, metavar="RECORD...")
+@click.argument("records", nargs=-1, metavar="RECORD...")
+@click.option("--names", is_flag=True, help="Print the names of all records, one a line.")
 @model_option
 @dictionary_option
-def get(file: str, records: tuple[str, ...], model: str | None, dictionary: str | None) -> int:
+def get(file: str, records: tuple[str, ...], names: bool, model: str | None, dictionary: str | None) -> int:
     """Print records of a pack: by number, counted from 0, -1 being the last; or by name, if they were files.
 
     \b
     vaezip get users.vzp 0 12345 -1
     vaezip get notes.vzp notes/today.txt
+    vaezip get notes.vzp --names
 
     A name goes before a number: 0 is the file of that name, if there was one. What begins with a - and is no
     number has to stand behind a --.
     """
     from vaezip.byteio import ByteWriter
-    from vaezip.pack.fileio import Reading, get_records
+    from vaezip.pack.fileio import Reading, get_names, get_records
 
+    if names == bool(records):
+        raise click.UsageError("say which records are wanted, or --names.")
     report = Report(quiet=False)
     with report.catch(file):
         how = Reading(*chosen_model(model, takes_usual=False), dictionary)
         writer = ByteWriter(sys.stdout.buffer)
-        for record in get_records(file, records, how):
+        for record in get_names(file, how) if names else get_records(file, records, how):
             writer.write(record)
         sys.stdout.flush()
     return report.exit_code

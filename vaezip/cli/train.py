@@ -43,6 +43,13 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
     return weights
 
 
+def _file_name(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
+    """A path, which standard output has none of."""
+    if str(value) == STDIO:
+        raise click.BadParameter("the name of a file is needed.")
+    return value
+
+
 @click.command()
 @click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option(
@@ -50,6 +57,7 @@ def folder_weights(ctx: click.Context, param: click.Parameter, values: tuple[str
     "--output",
     required=True,
     type=click.Path(path_type=Path, readable=False),
+    callback=_file_name,
     help="Model file to write (.vzm).",
 )
 @click.option(
@@ -191,8 +199,6 @@ def train(
     began = time.monotonic()
     if settings["minutes"] is not None and settings["epochs"] is not None:
         raise click.UsageError("give either --minutes or --epochs.")
-    if str(output) == STDIO:
-        raise click.UsageError("-o needs the name of a file.")
     if log == plot == STDIO:
         raise click.UsageError("standard output takes either --log or --plot.")
     with _required():

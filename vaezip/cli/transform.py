@@ -105,7 +105,7 @@ def transform(
         keep=keep,
         remove=remove,
     )
-    if message and len(sources) > 1 and (stdout or output == STDIO):
+    if message and compressing and len(sources) > 1 and (stdout or output == STDIO):
         raise click.UsageError("several messages need several outputs: one after the other, they are none.")
     mention_slow_engine(quiet)
     given, usual = chosen_model(model, takes_usual=level is None and (compressing or message))

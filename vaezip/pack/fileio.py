@@ -138,6 +138,14 @@ def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes
             yield record + end
 
 
+def get_names(path: str, how: Reading) -> Iterator[bytes]:
+    """The names of a pack's records, each with a newline. Raises FileError if they have none."""
+    with _open_pack(path, how) as pack:
+        if not pack.header.flags & NAMED:
+            raise FileError(f"{path}: its {len(pack)} records have no names")
+        yield from (encode_name(name) + b"\n" for name in pack.names())
+
+
 def _record(pack: Records, which: str) -> bytes:
     """By name, or else by number; raises IndexError."""
     with suppress(KeyError, ValueError):
