@@ -10,6 +10,7 @@ import weakref
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
