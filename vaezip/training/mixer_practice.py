@@ -27,7 +27,7 @@ PASSES, PASSES_PRACTISED, CHOICES = 3.0, 4.0, 2.0
 # Bytes of the pieces that are practised on, and how many of each for one of 4 KB: a block begins with short
 # histories and goes on with long ones, and the mixer should begin well for both.
 _LENGTHS = ((1 << 16, 0.025), (1 << 14, 0.1), (1 << 12, 1.0), (1 << 10, 4.0))
-_MOST = 800  # pieces of 4 KB
+_MOST = 1600  # pieces of 4 KB
 _BEGINNINGS = 0.2  # share of pieces that begin where a file does
 _RATES = (
     400,
@@ -40,10 +40,10 @@ _COUNT_LIMIT = 30  # counts of the maps are cut to this, so that they still adap
 _FURTHEST = 3  # standard deviations; so that no odd text has a cluster of its own
 
 
-def practice_texts(files: Sequence[TextFile], rng: np.random.Generator) -> list[Text]:
-    """Pieces of files to practise on, of all lengths, in random order; fewer if there are few bytes."""
+def practice_texts(files: Sequence[TextFile], rng: np.random.Generator, most: int = _MOST) -> list[Text]:
+    """Pieces of files to practise on, of all lengths, in random order; `most` of 4 KB, fewer of few bytes."""
     source, pieces = SegmentSource(list(files)), []
-    count = min(_MOST, 1 + sum(len(f.data) for f in files) // (1 << 12))
+    count = min(most, 1 + sum(len(f.data) for f in files) // (1 << 12))
     for length, times in _LENGTHS:
         for _ in range(int(count * times)):
             if rng.random() < _BEGINNINGS:  # of any file, since most files are short

@@ -48,6 +48,7 @@ _PER_SEGMENT = ("encoder.hidden", "encoder.mean", "encoder.log_scale")  # maps u
 _SEGMENTS = 400  # pieces of text that the prior is fitted to; fewer of a small corpus ...
 _CALIBRATION_SEGMENTS = 48  # ... and of these, as many are enough for the scales
 _SEGMENT_BYTES = 4096
+_FIRST = 200  # pieces of training text that a new mixer practises on, before the validation text
 
 
 class Grid(NamedTuple):
@@ -98,7 +99,7 @@ def calibration_texts(corpus: Corpus, seed: int, *, practised: bool) -> tuple[li
     count = min(_SEGMENTS, _CALIBRATION_SEGMENTS + corpus.train_bytes // _SEGMENT_BYTES)
     segments = [source.draw(rng, _SEGMENT_BYTES) for _ in range(count)]
     practice = practice_texts(corpus.validation, rng)
-    return segments, practice if practised else [*practice_texts(corpus.train, rng), *practice]
+    return segments, practice if practised else [*practice_texts(corpus.train, rng, _FIRST), *practice]
 
 
 @torch.no_grad()
