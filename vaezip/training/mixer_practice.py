@@ -29,12 +29,7 @@ PASSES, PASSES_PRACTISED, CHOICES = 3.0, 4.0, 2.0
 _LENGTHS = ((1 << 16, 0.025), (1 << 14, 0.1), (1 << 12, 1.0), (1 << 10, 4.0))
 _MOST = 1600  # pieces of 4 KB
 _BEGINNINGS = 0.2  # share of pieces that begin where a file does
-_RATES = (
-    400,
-    200,
-    2000,
-    150,
-)  # of learning: at first slower than in use, since it averages over all kinds of text
+_RATES = (400, 200, 2000, 150)  # of learning: slower than in use, since it is about all kinds of text
 _LATE = 3  # how much more the last texts count in the mean
 _COUNT_LIMIT = 30  # counts of the maps are cut to this, so that they still adapt
 _FURTHEST = 3  # standard deviations; so that no odd text has a cluster of its own
