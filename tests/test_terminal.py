@@ -24,6 +24,27 @@ def text(tmp_path: Path, prose: bytes) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "compress -c notes.txt",
+        "compress notes.txt -o -",
+        "compress notes.txt -o /dev/stdout",
+        "dict notes.txt -o -",
+        "dict notes.txt -o /dev/stdout",
+        "pack notes.txt -o /dev/stdout",
+    ],
+)
+def test_no_binary_data_go_to_a_terminal_by_any_name(text: Path, command: str) -> None:
+    program, *rest = command.split()
+    model = [] if program == "dict" else ["-m", str(TINY)]
+    arguments = [sys.executable, "-m", "vaezip", program, *model, *rest]
+    refused = on_terminal(arguments, {"stdout"}, cwd=text.parent)
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert b"refusing to write compressed data to a terminal (-f does it)" in refused.stderr
+    assert on_terminal([*arguments, "-f"], {"stdout"}, cwd=text.parent).returncode == 0
+
+
 def test_binary_data_do_not_go_to_a_terminal(text: Path) -> None:
     main, terminal = pty.openpty()
     command = [sys.executable, "-m", "vaezip", "compress", "-c", "notes.txt", "-m", str(TINY)]

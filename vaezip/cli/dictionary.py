@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vaezip.cli.options import PATH, ByteSize, chosen_texts, text_input_options
-from vaezip.cli.report import STDIO, Report, note
+from vaezip.cli.report import STDIO, Report, note, refuse_terminal_output
 
 
 @click.command("dict")
@@ -48,6 +48,8 @@ def dict_command(output: str, size: int, whole_files: bool, force: bool, quiet: 
         return report.exit_code
     with report.catch(output):
         target = None if output == STDIO else output
+        if not force:
+            refuse_terminal_output(target)
         made = write_dictionary(sources, target, size, whole_files, force, others=chosen["lists"])
         if not quiet:
             note(f"{output}: {made.texts} of {made.samples} samples, {made.size} bytes of text")

@@ -20,7 +20,7 @@ from vaezip.cli.options import (
     model_option,
     text_input_options,
 )
-from vaezip.cli.report import STDIO, Report, note
+from vaezip.cli.report import STDIO, Report, note, refuse_terminal_output
 from vaezip.errors import SkippedError, VaezipError
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def pack(
     models = chosen_model(model, takes_usual=not append)
     how = Packing(*models, dictionary, dictionary_size, group, unordered, _ENDS[records], append, force)
     with report.catch(output):
+        if not force:
+            refuse_terminal_output(output)
         inputs = [*sources, *chosen["lists"], *chosen_files(model, dictionary, decoding=append)]
         Guard(path for path in inputs if path is not None).check(output)
         packed = pack_files(

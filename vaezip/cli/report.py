@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -166,7 +167,19 @@ def refuse_terminal_input() -> None:
         raise FileError("standard input: refusing to read compressed data from a terminal")
 
 
-def refuse_terminal_output() -> None:
-    """Raise FileError where compressed data would go to a terminal."""
-    if sys.stdout.isatty():
-        raise FileError("standard output: refusing to write compressed data to a terminal (-f does it)")
+def refuse_terminal_output(path: str | None = None) -> None:
+    """Raise FileError where compressed data would go to a terminal; path: None for standard output."""
+    if sys.stdout.isatty() if path is None else _is_terminal(path):
+        name = "standard output" if path is None else path
+        raise FileError(f"{name}: refusing to write compressed data to a terminal (-f does it)")
+
+
+def _is_terminal(path: str) -> bool:
+    with suppress(OSError, ValueError):
+        if stat.S_ISCHR(os.stat(path).st_mode):
+            descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
+            try:
+                return os.isatty(descriptor)
+            finally:
+                os.close(descriptor)
+    return False

@@ -138,8 +138,8 @@ def transform(
             target = _target(source, name, stdout=stdout, output=output, make_folders=output_dir is not None)
             if target is not None:
                 guard.check(target.path)
-            elif compressing and not force and armour is None:
-                refuse_terminal_output()
+            if compressing and not force and armour is None:
+                refuse_terminal_output(None if target is None else target.path)
             if source is None and not compressing:
                 refuse_terminal_input()
             shown = target is not None or (verbose and not sys.stdout.isatty())
