@@ -49,6 +49,8 @@ def folder(run: Run, tmp_path: Path) -> Path:
         "unpack log.vzp -o known/own.vzm",
         "unpack log.vzp.backup --output-dir .",
         "dict --filelist list --files -o list",
+        "show -m own log --html known/own.vzm",
+        "map -m own log --html known/own.vzm",
     ],
 )
 def test_what_is_read_is_not_replaced(folder: Path, run: Run, command: str) -> None:

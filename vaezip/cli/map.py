@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaezip.cli.options import PATH, ByteSize, chosen_model, files_argument, model_option, threads_option
+from vaezip.cli.options import (
+    PATH,
+    ByteSize,
+    chosen_files,
+    chosen_model,
+    files_argument,
+    model_option,
+    threads_option,
+)
 from vaezip.cli.report import STDIO, Report, json_text, mention_slow_engine, say
 from vaezip.errors import printable
 
@@ -86,7 +94,8 @@ def map_command(
     output = html if svg is None else svg
     texts = _read(found, options, report)
     if output is not None and texts:
-        target, inputs = None if output == STDIO else output, [*(file.path for file in found), model]
+        target = None if output == STDIO else output
+        inputs = [*(file.path for file in found), *chosen_files(model)]
         with open_output(target, inputs=inputs, overwrite=force, warn=report.warn) as sink:
             atlas = _map(texts, options, report)
             ByteWriter(sink).write(_drawn(atlas, None if html is None else ", ".join(files)).encode())

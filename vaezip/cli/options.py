@@ -325,7 +325,7 @@ def chosen_model(model: str | None, *, takes_usual: bool = True) -> tuple[str | 
     return (None, model) if is_usual else (model, None)
 
 
-def chosen_files(model: str | None, dictionary: str | None, *, decoding: bool) -> list[str]:
+def chosen_files(model: str | None, dictionary: str | None = None, *, decoding: bool = False) -> list[str]:
     """Paths of the model and the dictionary that are read; of all at hand if any may be, to decode."""
     from vaezip.data_files import DICTIONARIES, MODELS, readable_files
 

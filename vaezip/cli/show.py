@@ -9,7 +9,14 @@ import sys
 
 import click
 
-from vaezip.cli.options import PATH, block_size_option, chosen_model, model_option, threads_option
+from vaezip.cli.options import (
+    PATH,
+    block_size_option,
+    chosen_files,
+    chosen_model,
+    model_option,
+    threads_option,
+)
 from vaezip.cli.report import STDIO, Report, json_text, mention_slow_engine, say
 
 
@@ -75,7 +82,8 @@ def show(
         if html is not None:
             target = None if html == STDIO else Target(html, named=True)
             if target is not None:
-                Guard(path for path in (source, model) if path is not None).check(target.path)
+                inputs = [source, *chosen_files(model)]
+                Guard(path for path in inputs if path is not None).check(target.path)
             with report.progress(source, 1, 1, shown=target is not None) as tick:
                 show_page(source, target, options, tick)
             return report.exit_code

@@ -130,9 +130,7 @@ def transform(
         if path is not None
         and (stdout or output is not None or not naming.passes_over(path, compressing=compressing))
     ]
-    guard = Guard(
-        [*read, *chosen["lists"], *chosen_files(model, dictionary, decoding=not compressing or message)]
-    )
+    guard = Guard([*read, *chosen["lists"], *chosen_files(model, dictionary, decoding=not compressing)])
     for number, source in enumerate(sources, 1):
         with report.catch(source):
             target = _target(source, name, stdout=stdout, output=output, make_folders=output_dir is not None)

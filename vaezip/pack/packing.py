@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from vaezip.arguments import buffer
 from vaezip.data_files import one_line
 from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary, make_dictionary
@@ -189,4 +190,4 @@ def _encoded(name: str) -> bytes:
 
 
 def _flat(record: bytes) -> bytes:
-    return bytes(memoryview(record))
+    return bytes(buffer(record))
