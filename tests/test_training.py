@@ -96,7 +96,7 @@ def test_dense_weights_learn_by_adam_and_decay() -> None:
     adam, mean, square = AdamW([ours], 0.1, (0.9, 0.98), 0.02), 0.0, 0.0
     for step in range(1, 6):
         gradient = torch.randn(30, 4)
-        adam.step([gradient], 0.5)
+        adam.step(gradient.flatten(), 0.5)
         mean = 0.9 * mean + 0.1 * gradient.double()
         square = 0.98 * square + 0.02 * gradient.double() ** 2
         change = (mean / (1 - 0.9**step)) / ((square / (1 - 0.98**step)).sqrt() + 1e-8)

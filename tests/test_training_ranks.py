@@ -94,9 +94,9 @@ loop._WARM_UP, loop._PATIENCE, loop._VALIDATION_SECONDS = 5, 0.0, 0.0  # so that
 sums = []
 def watched(self, gradients, sum=Ranks.sum):
     if len(sums) < 3:
-        mine = gradients.dense[0].clone(), gradients.tables.to_dense().clone()
+        mine = gradients.dense.clone(), gradients.tables.to_dense().clone()
         found = sum(self, gradients)
-        for x, total in zip(mine, (found.dense[0], found.tables)):
+        for x, total in zip(mine, (found.dense, found.tables)):
             all = [torch.empty_like(x) for _ in range(2)]
             distributed.all_gather(all, x)
             assert not torch.equal(*all)  # they read different text

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vaezip.training.data import SegmentSource
 from vaezip.training.lanes import Lanes, Loss
+from vaezip.training.optimizer import flat
 from vaezip.training.sampler import DeviceSampler, Sampler
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
@@ -28,7 +29,7 @@ LN2 = math.log(2)
 class Gradients(NamedTuple):
     """Gradients of the loss of the chunks just read, summed over their bytes."""
 
-    dense: list[Tensor]  # per parameter but the tables
+    dense: Tensor  # of all parameters but the tables, `flat`
     tables: Tensor  # sparse, not coalesced, in the order of `RowAdam.step`; or dense
     bytes: int
     bits_per_byte: float  # of x given z
@@ -86,11 +87,11 @@ class ThreadBackend:
                 return torch.autograd.grad(loss.total, parameters), loss, chunk.bytes
 
         found, losses, sizes = zip(*self._pool.map(of_one, self._workers), strict=True)
-        *dense, tables = (list(of_parameter) for of_parameter in zip(*found, strict=True))
+        tables = [of_one[-1] for of_one in found]
         rows = torch.cat([g._indices() for g in tables], 1)
         values = torch.cat([g._values() for g in tables])
         return Gradients(
-            [sum(of_parameter[1:], of_parameter[0]) for of_parameter in dense],
+            torch.stack([flat(dense) for *dense, _ in found]).sum(0),
             torch.sparse_coo_tensor(
                 rows, values, tables[0].shape, is_coalesced=False, check_invariants=False
             ),
@@ -140,7 +141,7 @@ class DeviceBackend:
         measured = _Measured(torch.stack([loss.nats / chunk.bytes, loss.kl]) / LN2)
         before, self._before = self._before or measured, measured
         return Gradients(
-            dense, tables.to_dense() if tables.is_sparse else tables, chunk.bytes, *before.values()
+            flat(dense), tables.to_dense() if tables.is_sparse else tables, chunk.bytes, *before.values()
         )
 
     def map(self, function: Callable[[int], None], numbers: Iterable[int]) -> Iterable[None]:

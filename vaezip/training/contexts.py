@@ -6,6 +6,8 @@ words are carried from chunk to chunk.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,52 +19,62 @@ from vaezip.network.contexts import INVERSE, MIX, PRIME, SALT, TAG_BITS, TAG_MAS
 MOST_ORDER = 7  # bytes of a context
 
 
+class Rows(NamedTuple):
+    """The rows of the tables that contexts may read, int64 (lanes, chunk, contexts) each."""
+
+    own: Tensor  # if they are its owner
+    shared: Tensor  # else
+    tag: Tensor  # of the owner, if they are
+
+    def found(self, tags: Tensor) -> Tensor:
+        """What `find_rows` gives; tags: uint8 (rows of all tables,), the tag of every row's owner."""
+        return torch.where(tags[self.own] == self.tag, self.own, self.shared)
+
+
 class LaneContexts:
     """The contexts of lanes, carried from chunk to chunk."""
 
-    def __init__(self, a: Architecture, tags: Tensor, lanes: int, chunk: int) -> None:
-        """tags: uint8 (rows of all tables,), the tag of every row's owner; all is computed where they are."""
-        device = tags.device
+    def __init__(self, a: Architecture, lanes: int, chunk: int, device: torch.device) -> None:
+        """All is computed on `device`."""
         self._a = a
-        self._tags = tags
-        self._offsets = a.table_offsets
         self._words = torch.zeros((a.word_contexts + 1, lanes), dtype=torch.int64, device=device)
         self._value = torch.from_numpy(WORD_VALUE.astype(np.int64)).to(device)
         self._position = torch.arange(chunk, device=device)
         self._up = torch.from_numpy(_powers(PRIME, chunk)).to(device)  # PRIME**(t+1)
         self._down = torch.from_numpy(_powers(INVERSE, chunk) * _signed(PRIME)).to(device)
+        shifts = [64 - bits - TAG_BITS for bits in a.table_bits]
+        salts = [_signed((table + 1) * SALT) for table in range(a.contexts)]
+        masks = [(1 << 8 * n) - 1 for n in a.orders]
+        self._shifts, self._salts, self._masks, self._offsets = (
+            torch.tensor(numbers, device=device) for numbers in (shifts, salts, masks, a.table_offsets[:-1])
+        )
 
-    def rows(self, text: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
+    def rows(self, text: Tensor, fresh: Tensor) -> Rows:
         """Rows of the tables to read for the next bytes of every lane.
 
         text: int64 (lanes, 7 + chunk), the byte before every position and the seven before the first of
-        these, 0 before a segment begins. fresh: (lanes,), where a segment begins. Returns what `find_rows`
-        gives for these contexts, and what it gives where no row has an owner: int64 (lanes, chunk,
-        contexts) each.
+        these, 0 before a segment begins. fresh: (lanes,), where a segment begins.
         """
         a, before = self._a, MOST_ORDER
         seen = text[:, before:]
         recent = seen.clone()
         for n in range(1, max(a.orders)):
             recent |= text[:, before - n : -n] << (8 * n)
-        keys = [recent & ((1 << 8 * n) - 1) for n in a.orders]
         words = self._hashes(seen, torch.where(fresh, 0, self._words))
         inside = words[0] != 0
-        key = torch.where(inside, 0, (recent & 255) + 1)
+        key, keys = torch.where(inside, 0, (recent & 255) + 1), []
         for k in range(a.word_contexts):
             key = key * _signed(SALT) + torch.where(inside, words[k], words[k + 1])
             keys.append(key)
-        found, shared = zip(*(self._find(key, i) for i, key in enumerate(keys)), strict=True)
-        return torch.stack(found, -1), torch.stack(shared, -1)
+        return self._find(torch.cat([recent[..., None] & self._masks, torch.stack(keys, -1)], -1))
 
-    def _find(self, key: Tensor, table: int) -> tuple[Tensor, Tensor]:
-        key = (key + _signed((table + 1) * SALT)) * _signed(MIX)
-        key = (key ^ _shifted(key, 32)) * _signed(PRIME)
-        slot = _shifted(key, 64 - self._a.table_bits[table] - TAG_BITS)
+    def _find(self, keys: Tensor) -> Rows:
+        keys = (keys + self._salts) * _signed(MIX)
+        keys = (keys ^ _shifted(keys, 32)) * _signed(PRIME)
+        slot = keys >> self._shifts & (1 << 64 - self._shifts) - 1
         tag = slot & TAG_MASK
         tag = torch.where(tag != 0, tag, 1)
-        own, shared = (slot >> TAG_BITS) + self._offsets[table], tag + self._offsets[table]
-        return torch.where(self._tags[own] == tag, own, shared), shared
+        return Rows((slot >> TAG_BITS) + self._offsets, tag + self._offsets, tag)
 
     def _hashes(self, seen: Tensor, carried: Tensor) -> list[Tensor]:
         """Rolling hashes after every byte, (lanes, chunk) each: of the word so far, and of those before.

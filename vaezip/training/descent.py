@@ -61,13 +61,10 @@ class Descent:
     def step(self, backend: Backend, kl_weight: float, rate: float) -> Gradients:
         """Read the next chunks, and change the weights at `rate` times the learning rates."""
         found = self._ranks.sum(backend.gradients([*self._dense, self._tables], kl_weight))
-        dense = [gradient.div_(found.bytes) for gradient in found.dense]
-        tables = found.tables.div_(found.bytes)
-        norm = torch.stack([gradient.norm() for gradient in dense]).norm()
-        clipped = (_LARGEST / norm).clamp(max=1.0)
+        dense, tables = found.dense.div_(found.bytes), found.tables.div_(found.bytes)
+        norm = dense.norm()
         broken = ~norm.isfinite()  # such a step would make all weights NaN, so it is passed over
-        for gradient in dense:
-            gradient.mul_(clipped).masked_fill_(broken, 0.0)
+        dense.mul_((_LARGEST / norm).clamp(max=1.0)).masked_fill_(broken, 0.0)
         (tables._values() if tables.is_sparse else tables).masked_fill_(broken, 0.0)
         self._adam.step(dense, rate)
         self._row_adam.step(tables, rate, self._vae.a.contexts, backend.map)

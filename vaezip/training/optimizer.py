@@ -9,6 +9,11 @@ import torch
 from torch import Tensor
 
 
+def flat(tensors: Iterable[Tensor]) -> Tensor:
+    """Their numbers one after another, (n,): a GPU is told once what to do with all, not once for each."""
+    return torch.cat([x.detach().flatten() for x in tensors])
+
+
 class AdamW:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101).
 
@@ -24,31 +29,31 @@ class AdamW:
     ) -> None:
         self._parameters = parameters
         self._lr, self._betas, self._decay = lr, betas, decay
-        self._means = [torch.zeros_like(p, requires_grad=False) for p in parameters]
-        self._squares = [torch.zeros_like(p, requires_grad=False) for p in parameters]
+        self._mean, self._square = (torch.zeros_like(flat(parameters)) for _ in range(2))
         self._steps = 0
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], rate: float) -> None:
-        """Apply the parameters' gradients at `rate` times the learning rate."""
+    def step(self, gradient: Tensor, rate: float) -> None:
+        """Apply the parameters' `flat` gradients at `rate` times the learning rate."""
         self._steps += 1
         b1, b2 = self._betas
         lr = rate * self._lr
         step, root = -lr / (1 - b1**self._steps), (1 - b2**self._steps) ** 0.5
-        for p, g, mean, square in zip(self._parameters, gradients, self._means, self._squares, strict=True):
-            mean.lerp_(g, 1 - b1)
-            square.mul_(b2).addcmul_(g, g, value=1 - b2)
-            p.mul_(1 - lr * self._decay).addcdiv_(mean, square.sqrt().div_(root).add_(1e-8), value=step)
+        self._mean.lerp_(gradient, 1 - b1)
+        self._square.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
+        change = self._mean / self._square.sqrt().div_(root).add_(1e-8)
+        parts = torch.split(change, [p.numel() for p in self._parameters])
+        for p, part in zip(self._parameters, parts, strict=True):
+            p.mul_(1 - lr * self._decay).add_(part.view_as(p), alpha=step)
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and step count, for a checkpoint."""
-        return {"means": self._means, "squares": self._squares, "steps": self._steps}
+        return {"mean": self._mean, "square": self._square, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        for name in ("means", "squares"):
-            for ours, theirs in zip(getattr(self, f"_{name}"), state[name], strict=True):
-                ours.copy_(theirs)
+        self._mean.copy_(state["mean"])
+        self._square.copy_(state["square"])
         self._steps = state["steps"]
 
 

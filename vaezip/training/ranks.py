@@ -72,16 +72,13 @@ class Ranks:
         """The gradients of all processes, summed."""
         if self.count == 1:
             return gradients
-        flat = torch.cat([g.flatten() for g in gradients.dense])
-        tables = gradients.tables.to_dense()
+        dense, tables = gradients.dense, gradients.tables.to_dense()
         size = gradients.bytes
         numbers = torch.tensor([size, size * gradients.bits_per_byte, gradients.kl_bits], dtype=torch.float64)
         with _all_there():
-            for x in (numbers, flat, tables):  # first what does not wait for a GPU, and tells who is gone
+            for x in (numbers, dense, tables):  # first what does not wait for a GPU, and tells who is gone
                 distributed.all_reduce(x)
         total, bits, kl = numbers.tolist()
-        parts = torch.split(flat, [g.numel() for g in gradients.dense])
-        dense = [part.view_as(g) for part, g in zip(parts, gradients.dense, strict=True)]
         return Gradients(dense, tables, int(total), bits / total, kl / self.count)
 
     def order(self, order: Order) -> None:

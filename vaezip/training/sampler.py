@@ -184,8 +184,11 @@ class DeviceSampler:
         """tags: uint8 (rows of all tables,), where everything is to be; generator: for dropout, there."""
         device = tags.device
         self._chunk, self._dropout, self._generator = chunk, dropout, generator
-        self._contexts = LaneContexts(a, tags, lanes, chunk)
-        self._theirs = LaneContexts(teacher.a, teacher.tags, lanes, chunk) if teacher else None
+        self._contexts, self._tags = LaneContexts(a, lanes, chunk, device), tags
+        self._teacher = teacher
+        self._theirs = None  # the contexts of a teacher that has others
+        if teacher is not None and _contexts(teacher.a) != _contexts(a):
+            self._theirs = LaneContexts(teacher.a, lanes, chunk, device)
         self._drawing = _Drawing(source, chunk, rng, rescript_share)
         sizes = [len(f.data) for f in source.files]
         *self._offsets, self._own = np.cumsum([0, *sizes])
@@ -208,10 +211,15 @@ class DeviceSampler:
         text = self._text[(offset_ + position).clamp(0, len(self._text) - 1)].long()
         text = torch.where(there, text, 0)
         fresh = at_[:, 0] == 0
-        rows, shared = self._contexts.rows(text[:, :-1], fresh)
+        ours = self._contexts.rows(text[:, :-1], fresh)
+        rows = ours.found(self._tags)
         if self._dropout:
             chance = torch.rand(rows.shape, device=rows.device, generator=self._generator)
-            rows = torch.where(chance < self._dropout, shared, rows)
+            rows = torch.where(chance < self._dropout, ours.shared, rows)
+        theirs = None
+        if self._teacher is not None:
+            found = self._theirs.rows(text[:, :-1], fresh) if self._theirs else ours
+            theirs = found.found(self._teacher.tags).transpose(0, 1).contiguous()
         first = MOST_ORDER + 1  # of the window, that is predicted
         view_bytes = length_[:, 0].clamp(max=ENCODER_BYTES)
         view = self._view(offset_, length_, _width(np.minimum(length, ENCODER_BYTES)))
@@ -227,7 +235,7 @@ class DeviceSampler:
             length_[:, 0].float(),
             fresh,
             count,
-            self._theirs.rows(text[:, :-1], fresh)[0].transpose(0, 1).contiguous() if self._theirs else None,
+            theirs,
         )
 
     def _begin(self, lanes: NDArray[np.int64]) -> None:
@@ -258,3 +266,8 @@ class DeviceSampler:
 def _width(view_bytes: NDArray[np.int64]) -> int:
     """The width of the batch's views: that of the longest, and whole patches of patches."""
     return -(-int(view_bytes.max()) // 64) * 64
+
+
+def _contexts(a: Architecture) -> tuple[object, ...]:
+    """What a text's contexts, and the rows they may read, depend on."""
+    return a.orders, a.word_contexts, a.table_bits
