@@ -11,8 +11,9 @@ import click
 from vaezip.cli.completion import complete_model_list
 from vaezip.cli.options import chosen_model, files_argument, model_option, typed
 from vaezip.cli.plot import PlotPath
-from vaezip.cli.report import STDIO, Report, json_text, note, say
+from vaezip.cli.report import Report, json_text, note, say
 from vaezip.errors import FileError, printable
+from vaezip.inputs import STDIO
 
 if TYPE_CHECKING:
     from vaezip.bench.compressors import Compressor

@@ -16,8 +16,9 @@ from vaezip.cli.options import (
     model_option,
     threads_option,
 )
-from vaezip.cli.report import STDIO, Report, json_text, mention_slow_engine, say
+from vaezip.cli.report import Report, json_text, mention_slow_engine, say
 from vaezip.errors import printable
+from vaezip.inputs import STDIO
 
 if TYPE_CHECKING:
     from vaezip.map.atlas import Atlas

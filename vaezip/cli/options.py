@@ -12,7 +12,8 @@ from click.core import ParameterSource
 import vaezip
 from vaezip.cli.completion import complete_dictionaries, complete_files, complete_models
 from vaezip.cli.numbers import WholeRange
-from vaezip.cli.report import STDIO, Report, say
+from vaezip.cli.report import Report, say
+from vaezip.inputs import STDIO
 
 F = TypeVar("F", bound=Callable[..., Any])
 

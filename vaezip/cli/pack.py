@@ -20,8 +20,9 @@ from vaezip.cli.options import (
     model_option,
     text_input_options,
 )
-from vaezip.cli.report import STDIO, Report, note, refuse_terminal_output
+from vaezip.cli.report import Report, note, refuse_terminal_output
 from vaezip.errors import SkippedError, VaezipError
+from vaezip.inputs import STDIO
 
 if TYPE_CHECKING:
     from vaezip.pack.fileio import Packed

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vaezip.cli.options import PATH
-from vaezip.cli.report import STDIO
+from vaezip.inputs import STDIO
 
 
 class PlotPath(click.Path):

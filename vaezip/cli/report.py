@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from vaezip.errors import FileError, VaezipError, printable
+from vaezip.inputs import STDIO
 
-STDIO = "-"
 _MOMENT = 0.25  # seconds: what is done by then needs no bar; how often a bar moves
 _COLUMNS, _ROWS = 80, 24  # of a terminal that does not know, as some in containers and over serial lines
 _FIGURES = 60  # columns of a bar and what is written behind it, at least

@@ -11,7 +11,8 @@ import click
 
 from vaezip.cli.numbers import Decimal, Whole, WholeList, WholeRange
 from vaezip.cli.options import PATH, chosen_model, model_option
-from vaezip.cli.report import STDIO, mention_slow_engine, note
+from vaezip.cli.report import mention_slow_engine, note
+from vaezip.inputs import STDIO
 
 _STEPS = 5
 

@@ -17,7 +17,8 @@ from vaezip.cli.options import (
     model_option,
     threads_option,
 )
-from vaezip.cli.report import STDIO, Report, json_text, mention_slow_engine, say
+from vaezip.cli.report import Report, json_text, mention_slow_engine, say
+from vaezip.inputs import STDIO
 
 
 @click.command()

@@ -16,8 +16,9 @@ from vaezip.cli.options import (
     threads_option,
     verbosity_options,
 )
-from vaezip.cli.report import STDIO, Report, mention_slow_engine, refuse_terminal_input, say
+from vaezip.cli.report import Report, mention_slow_engine, refuse_terminal_input, say
 from vaezip.errors import printable
+from vaezip.inputs import STDIO
 
 
 @click.command()

@@ -16,9 +16,10 @@ from vaezip.cli.interruption import Interrupted, Interruption, interruption
 from vaezip.cli.numbers import DecimalRange, WholeRange
 from vaezip.cli.options import PATH
 from vaezip.cli.plot import PlotPath
-from vaezip.cli.report import STDIO, complain, note, say
+from vaezip.cli.report import complain, note, say
 from vaezip.cli.training_progress import TrainingProgress
 from vaezip.errors import MissingExtraError, VaezipError, printable
+from vaezip.inputs import STDIO
 from vaezip.network.architecture import Architecture
 from vaezip.training.settings import DEFAULT_MINUTES, FINE_TUNING, ON_GPU, Settings, sizes
 

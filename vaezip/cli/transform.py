@@ -23,13 +23,13 @@ from vaezip.cli.options import (
     verbosity_options,
 )
 from vaezip.cli.report import (
-    STDIO,
     Report,
     mention_slow_engine,
     note,
     refuse_terminal_input,
     refuse_terminal_output,
 )
+from vaezip.inputs import STDIO
 
 if TYPE_CHECKING:
     from vaezip.fileio import Target
