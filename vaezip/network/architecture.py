@@ -51,6 +51,11 @@ class Architecture:
         """The first row of each table, and the number of all rows at the end."""
         return list(itertools.accumulate((1 << bits for bits in self.table_bits), initial=0))
 
+    def hashes_as(self, other: Architecture) -> bool:
+        """True if a text has the same contexts with both, and these the same rows."""
+        ours, theirs = ((a.orders, a.word_contexts, a.table_bits) for a in (self, other))
+        return ours == theirs
+
     @property
     def multiplications(self) -> int:
         """int8 multiplications of the decoder per byte."""

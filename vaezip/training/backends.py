@@ -87,11 +87,14 @@ class ThreadBackend:
                 return torch.autograd.grad(loss.total, parameters), loss, chunk.bytes
 
         found, losses, sizes = zip(*self._pool.map(of_one, self._workers), strict=True)
-        tables = [of_one[-1] for of_one in found]
+        tables = [gradients[-1] for gradients in found]
+        dense, *others = (flat(gradients[:-1]) for gradients in found)
+        for other in others:
+            dense += other
         rows = torch.cat([g._indices() for g in tables], 1)
         values = torch.cat([g._values() for g in tables])
         return Gradients(
-            torch.stack([flat(dense) for *dense, _ in found]).sum(0),
+            dense,
             torch.sparse_coo_tensor(
                 rows, values, tables[0].shape, is_coalesced=False, check_invariants=False
             ),

@@ -22,9 +22,9 @@ MOST_ORDER = 7  # bytes of a context
 class Rows(NamedTuple):
     """The rows of the tables that contexts may read, int64 (lanes, chunk, contexts) each."""
 
-    own: Tensor  # if they are its owner
-    shared: Tensor  # else
-    tag: Tensor  # of the owner, if they are
+    own: Tensor  # that a context hashes to
+    shared: Tensor  # that it reads as a stranger, if another context owns that one
+    tag: Tensor  # of its own row, if it is the owner
 
     def found(self, tags: Tensor) -> Tensor:
         """What `find_rows` gives; tags: uint8 (rows of all tables,), the tag of every row's owner."""
@@ -43,10 +43,12 @@ class LaneContexts:
         self._up = torch.from_numpy(_powers(PRIME, chunk)).to(device)  # PRIME**(t+1)
         self._down = torch.from_numpy(_powers(INVERSE, chunk) * _signed(PRIME)).to(device)
         shifts = [64 - bits - TAG_BITS for bits in a.table_bits]
+        slots = [(1 << bits + TAG_BITS) - 1 for bits in a.table_bits]
         salts = [_signed((table + 1) * SALT) for table in range(a.contexts)]
         masks = [(1 << 8 * n) - 1 for n in a.orders]
-        self._shifts, self._salts, self._masks, self._offsets = (
-            torch.tensor(numbers, device=device) for numbers in (shifts, salts, masks, a.table_offsets[:-1])
+        self._shifts, self._slots, self._salts, self._masks, self._offsets = (
+            torch.tensor(numbers, device=device)
+            for numbers in (shifts, slots, salts, masks, a.table_offsets[:-1])
         )
 
     def rows(self, text: Tensor, fresh: Tensor) -> Rows:
@@ -71,7 +73,7 @@ class LaneContexts:
     def _find(self, keys: Tensor) -> Rows:
         keys = (keys + self._salts) * _signed(MIX)
         keys = (keys ^ _shifted(keys, 32)) * _signed(PRIME)
-        slot = keys >> self._shifts & (1 << 64 - self._shifts) - 1
+        slot = (keys >> self._shifts) & self._slots
         tag = slot & TAG_MASK
         tag = torch.where(tag != 0, tag, 1)
         return Rows((slot >> TAG_BITS) + self._offsets, tag + self._offsets, tag)

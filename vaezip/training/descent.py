@@ -63,7 +63,7 @@ class Descent:
         found = self._ranks.sum(backend.gradients([*self._dense, self._tables], kl_weight))
         dense, tables = found.dense.div_(found.bytes), found.tables.div_(found.bytes)
         norm = dense.norm()
-        broken = ~norm.isfinite()  # such a step would make all weights NaN, so it is passed over
+        broken = ~norm.isfinite()  # such gradients would make all weights NaN, so they count as 0
         dense.mul_((_LARGEST / norm).clamp(max=1.0)).masked_fill_(broken, 0.0)
         (tables._values() if tables.is_sparse else tables).masked_fill_(broken, 0.0)
         self._adam.step(dense, rate)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:
-    """Their numbers one after another, (n,): a GPU is told once what to do with all, not once for each."""
+    """Their numbers one after another, (n,), so that a GPU is told once what to do with all."""
     return torch.cat([x.detach().flatten() for x in tensors])
 
 
@@ -27,9 +27,10 @@ class AdamW:
         betas: tuple[float, float] = (0.9, 0.98),
         decay: float = 0.01,
     ) -> None:
-        self._parameters = parameters
+        self._parameters = list(parameters)
         self._lr, self._betas, self._decay = lr, betas, decay
-        self._mean, self._square = (torch.zeros_like(flat(parameters)) for _ in range(2))
+        self._mean = torch.zeros_like(flat(parameters))
+        self._square = torch.zeros_like(self._mean)
         self._steps = 0
 
     @torch.no_grad()
@@ -41,10 +42,11 @@ class AdamW:
         step, root = -lr / (1 - b1**self._steps), (1 - b2**self._steps) ** 0.5
         self._mean.lerp_(gradient, 1 - b1)
         self._square.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
-        change = self._mean / self._square.sqrt().div_(root).add_(1e-8)
+        change = self._square.sqrt().div_(root).add_(1e-8).reciprocal_().mul_(self._mean)
         parts = torch.split(change, [p.numel() for p in self._parameters])
-        for p, part in zip(self._parameters, parts, strict=True):
-            p.mul_(1 - lr * self._decay).add_(part.view_as(p), alpha=step)
+        torch._foreach_mul_(self._parameters, 1 - lr * self._decay)
+        changes = [part.view_as(p) for p, part in zip(self._parameters, parts, strict=True)]
+        torch._foreach_add_(self._parameters, changes, alpha=step)
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and step count, for a checkpoint."""

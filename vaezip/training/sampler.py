@@ -118,7 +118,8 @@ class Sampler:
             rows = np.where(self._rng.random(rows.shape) < self._dropout, strangers, rows)
         if self._teacher is None:
             return [rows]
-        slots = context_slots(self._teacher.a, segment[None])[0]
+        if not self._teacher.a.hashes_as(self._a):
+            slots = context_slots(self._teacher.a, segment[None])[0]
         return [rows, find_rows(self._teacher.a, slots, self._teacher.tags.numpy())]
 
     def next(self) -> Chunk:
@@ -181,14 +182,16 @@ class DeviceSampler:
         generator: torch.Generator | None = None,
         teacher: Decoder | None = None,
     ) -> None:
-        """tags: uint8 (rows of all tables,), where everything is to be; generator: for dropout, there."""
+        """tags: uint8 (rows of all tables,), where all is to be; generator: for dropout, there.
+
+        teacher: a network that reads the same text with its own rows, there as well.
+        """
         device = tags.device
         self._chunk, self._dropout, self._generator = chunk, dropout, generator
         self._contexts, self._tags = LaneContexts(a, lanes, chunk, device), tags
-        self._teacher = teacher
-        self._theirs = None  # the contexts of a teacher that has others
-        if teacher is not None and _contexts(teacher.a) != _contexts(a):
-            self._theirs = LaneContexts(teacher.a, lanes, chunk, device)
+        self._teacher, self._teachers_contexts = teacher, self._contexts
+        if teacher is not None and not teacher.a.hashes_as(a):
+            self._teachers_contexts = LaneContexts(teacher.a, lanes, chunk, device)
         self._drawing = _Drawing(source, chunk, rng, rescript_share)
         sizes = [len(f.data) for f in source.files]
         *self._offsets, self._own = np.cumsum([0, *sizes])
@@ -216,10 +219,12 @@ class DeviceSampler:
         if self._dropout:
             chance = torch.rand(rows.shape, device=rows.device, generator=self._generator)
             rows = torch.where(chance < self._dropout, ours.shared, rows)
-        theirs = None
+        teacher_rows = None
         if self._teacher is not None:
-            found = self._theirs.rows(text[:, :-1], fresh) if self._theirs else ours
-            theirs = found.found(self._teacher.tags).transpose(0, 1).contiguous()
+            theirs = ours
+            if self._teachers_contexts is not self._contexts:
+                theirs = self._teachers_contexts.rows(text[:, :-1], fresh)
+            teacher_rows = theirs.found(self._teacher.tags).transpose(0, 1).contiguous()
         first = MOST_ORDER + 1  # of the window, that is predicted
         view_bytes = length_[:, 0].clamp(max=ENCODER_BYTES)
         view = self._view(offset_, length_, _width(np.minimum(length, ENCODER_BYTES)))
@@ -235,7 +240,7 @@ class DeviceSampler:
             length_[:, 0].float(),
             fresh,
             count,
-            theirs,
+            teacher_rows,
         )
 
     def _begin(self, lanes: NDArray[np.int64]) -> None:
@@ -266,8 +271,3 @@ class DeviceSampler:
 def _width(view_bytes: NDArray[np.int64]) -> int:
     """The width of the batch's views: that of the longest, and whole patches of patches."""
     return -(-int(view_bytes.max()) // 64) * 64
-
-
-def _contexts(a: Architecture) -> tuple[object, ...]:
-    """What a text's contexts, and the rows they may read, depend on."""
-    return a.orders, a.word_contexts, a.table_bits
