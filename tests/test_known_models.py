@@ -214,6 +214,29 @@ def test_a_name_that_means_nothing_is_said_once(folder: Path, run: Run, tmp_path
         assert run("-m", name, "-c", "a", env={"VAEZIP_MODEL_PATH": str(folder)}).returncode == 0
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["-c", "a", "b"],
+        ["-dc", "a.vz", "b.vz"],
+        ["test", "a.vz", "b.vz"],
+        ["get", "ab.vzp", "0"],
+        ["unpack", "ab.vzp"],
+        ["pack", "-o", "new.vzp", "a", "b"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_so_is_a_dictionary_that_nobody_knows(command: list[str], run: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(TEXT)
+    assert run("-m", str(TINY), "a", "b").returncode == 0
+    assert run("pack", "-m", str(TINY), "-o", "ab.vzp", "a", "b").returncode == 0
+    result = run(*command, "-D", "nosuch", env={"VAEZIP_MODEL": str(TINY)})
+    assert (result.returncode, result.stdout, result.stderr.count(b"\n")) == (1, b"", 1)
+    assert b"no dictionary of that name" in result.stderr
+    assert not (tmp_path / "new.vzp").exists()
+
+
 def test_the_usual_model_compresses_and_stands_in_no_ones_way(
     tiny: vaezip.Model, run: Run, tmp_path: Path
 ) -> None:

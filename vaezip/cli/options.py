@@ -326,6 +326,15 @@ def chosen_model(model: str | None, *, takes_usual: bool = True) -> tuple[str | 
     return (None, model) if is_usual else (model, None)
 
 
+def chosen_dictionary(dictionary: str | None) -> str | None:
+    """The dictionary of -D, tried at once, as a model is. Raises DictionaryError."""
+    if dictionary is not None:
+        from vaezip.dictionaries.dictionary import load_dictionary
+
+        load_dictionary(dictionary)
+    return dictionary
+
+
 def chosen_files(model: str | None, dictionary: str | None = None, *, decoding: bool = False) -> list[str]:
     """Paths of the model and the dictionary that are read; of all at hand if any may be, to decode."""
     from vaezip.data_files import DICTIONARIES, MODELS, readable_files

@@ -12,6 +12,7 @@ from vaezip.cli.numbers import WholeRange
 from vaezip.cli.options import (
     PATH,
     ByteSize,
+    chosen_dictionary,
     chosen_files,
     chosen_model,
     chosen_texts,
@@ -177,7 +178,7 @@ def get(file: str, records: tuple[str, ...], names: bool, model: str | None, dic
         raise click.UsageError("say which records are wanted, or --names.")
     report = Report(quiet=False)
     with report.catch(file):
-        how = Reading(*chosen_model(model, takes_usual=False), dictionary)
+        how = Reading(*chosen_model(model, takes_usual=False), chosen_dictionary(dictionary))
         writer = ByteWriter(sys.stdout.buffer)
         for record in get_names(file, how) if names else get_records(file, records, how):
             writer.write(record)
@@ -222,7 +223,8 @@ def unpack(
     report = Report(quiet)
     with report.catch(file):
         target = None if output in (None, STDIO) else output
-        how = Reading(*chosen_model(model, takes_usual=False), dictionary, max_output_size)
+        models = chosen_model(model, takes_usual=False)
+        how = Reading(*models, chosen_dictionary(dictionary), max_output_size)
         unpack_file(
             file,
             target,

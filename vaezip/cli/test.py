@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from vaezip.cli.options import (
+    chosen_dictionary,
     chosen_inputs,
     chosen_model,
     dictionary_option,
@@ -54,7 +55,7 @@ def test(
     options = fileio.Options(
         model=given,
         usual_model=usual,
-        dictionary=dictionary,
+        dictionary=chosen_dictionary(dictionary),
         threads=threads,
         max_output_size=max_output_size,
     )

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from vaezip.cli.options import (
+    chosen_dictionary,
     chosen_files,
     chosen_inputs,
     chosen_model,
@@ -112,7 +113,7 @@ def transform(
     options = fileio.Options(
         model=given,
         usual_model=usual,
-        dictionary=dictionary,
+        dictionary=chosen_dictionary(dictionary),
         message=fileio.MessageFormat(check_bytes, armour) if message else None,
         threads=threads,
         max_output_size=max_output_size,
