@@ -19,7 +19,7 @@ from vaezip.training.data import Corpus, SegmentSource, TextFile
 from vaezip.training.descent import Descent
 from vaezip.training.lanes import Lanes
 from vaezip.training.loop import Trainer
-from vaezip.training.optimizer import flat
+from vaezip.training.optimizer import flattened
 from vaezip.training.ranks import Ranks
 from vaezip.training.sampler import Sampler
 from vaezip.training.settings import Settings
@@ -79,7 +79,7 @@ def stepped(size: float, sparse: bool, broken: float | None = None) -> tuple[Vae
     before, vae = Vae(SMALL), Vae(SMALL)
     before.load_state_dict(vae.state_dict())
     tables = vae.decoder.tables
-    dense = flat(torch.randn(p.shape) for p in vae.parameters() if p is not tables)
+    dense = flattened(torch.randn(p.shape) for p in vae.parameters() if p is not tables)
     dense *= size * 10 / dense.norm()
     rows = torch.arange(SMALL.contexts) * 20
     of_tables = torch.sparse_coo_tensor(

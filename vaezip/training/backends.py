@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vaezip.training.data import SegmentSource
 from vaezip.training.lanes import Lanes, Loss
-from vaezip.training.optimizer import flat
+from vaezip.training.optimizer import flattened
 from vaezip.training.sampler import DeviceSampler, Sampler
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Vae
@@ -29,7 +29,7 @@ LN2 = math.log(2)
 class Gradients(NamedTuple):
     """Gradients of the loss of the chunks just read, summed over their bytes."""
 
-    dense: Tensor  # of all parameters but the tables, `flat`
+    dense: Tensor  # of all parameters but the tables, `flattened`
     tables: Tensor  # sparse, not coalesced, in the order of `RowAdam.step`; or dense
     bytes: int
     bits_per_byte: float  # of x given z
@@ -88,7 +88,7 @@ class ThreadBackend:
 
         found, losses, sizes = zip(*self._pool.map(of_one, self._workers), strict=True)
         tables = [gradients[-1] for gradients in found]
-        dense, *others = (flat(gradients[:-1]) for gradients in found)
+        dense, *others = (flattened(gradients[:-1]) for gradients in found)
         for other in others:
             dense += other
         rows = torch.cat([g._indices() for g in tables], 1)
@@ -144,7 +144,7 @@ class DeviceBackend:
         measured = _Measured(torch.stack([loss.nats / chunk.bytes, loss.kl]) / LN2)
         before, self._before = self._before or measured, measured
         return Gradients(
-            flat(dense), tables.to_dense() if tables.is_sparse else tables, chunk.bytes, *before.values()
+            flattened(dense), tables.to_dense() if tables.is_sparse else tables, chunk.bytes, *before.values()
         )
 
     def map(self, function: Callable[[int], None], numbers: Iterable[int]) -> Iterable[None]:

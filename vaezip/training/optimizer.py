@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-def flat(tensors: Iterable[Tensor]) -> Tensor:
+def flattened(tensors: Iterable[Tensor]) -> Tensor:
     """Their numbers one after another, (n,), so that a GPU is told once what to do with all."""
     return torch.cat([x.detach().flatten() for x in tensors])
 
@@ -29,13 +29,13 @@ class AdamW:
     ) -> None:
         self._parameters = list(parameters)
         self._lr, self._betas, self._decay = lr, betas, decay
-        self._mean = torch.zeros_like(flat(parameters))
+        self._mean = torch.zeros_like(flattened(parameters))
         self._square = torch.zeros_like(self._mean)
         self._steps = 0
 
     @torch.no_grad()
     def step(self, gradient: Tensor, rate: float) -> None:
-        """Apply the parameters' `flat` gradients at `rate` times the learning rate."""
+        """Apply the parameters' `flattened` gradients at `rate` times the learning rate."""
         self._steps += 1
         b1, b2 = self._betas
         lr = rate * self._lr

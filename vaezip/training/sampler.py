@@ -189,9 +189,9 @@ class DeviceSampler:
         device = tags.device
         self._chunk, self._dropout, self._generator = chunk, dropout, generator
         self._contexts, self._tags = LaneContexts(a, lanes, chunk, device), tags
-        self._teacher, self._teachers_contexts = teacher, self._contexts
+        self._teacher, self._theirs = teacher, None  # contexts of a teacher, if it has others
         if teacher is not None and not teacher.a.hashes_as(a):
-            self._teachers_contexts = LaneContexts(teacher.a, lanes, chunk, device)
+            self._theirs = LaneContexts(teacher.a, lanes, chunk, device)
         self._drawing = _Drawing(source, chunk, rng, rescript_share)
         sizes = [len(f.data) for f in source.files]
         *self._offsets, self._own = np.cumsum([0, *sizes])
@@ -221,9 +221,7 @@ class DeviceSampler:
             rows = torch.where(chance < self._dropout, ours.shared, rows)
         teacher_rows = None
         if self._teacher is not None:
-            theirs = ours
-            if self._teachers_contexts is not self._contexts:
-                theirs = self._teachers_contexts.rows(text[:, :-1], fresh)
+            theirs = self._theirs.rows(text[:, :-1], fresh) if self._theirs else ours
             teacher_rows = theirs.found(self._teacher.tags).transpose(0, 1).contiguous()
         first = MOST_ORDER + 1  # of the window, that is predicted
         view_bytes = length_[:, 0].clamp(max=ENCODER_BYTES)
