@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
-from vaezip.errors import DictionaryError, ModelError, VaezipError, printable
+from vaezip.errors import DictionaryError, ModelError, VaezipError, one_line
 from vaezip.files import open_at_once, version
 
 _USUAL_FOLDER = os.path.join("~", ".local", "share", "vaezip", "models")
-_SHOWN = 240  # characters of either end of an error's text
 
 
 class Kind(NamedTuple):
@@ -129,10 +128,3 @@ def _reported(name: str, kind: Kind) -> Iterator[None]:
         else:
             reason = str(error.strerror) if isinstance(error, OSError) else "no file has such a name"
         raise kind.error(one_line(f"{name or repr(name)}: cannot read the {kind.noun}: {reason}")) from error
-
-
-def one_line(text: str) -> str:
-    """The text, as far as it fits into one line of a message: a file may say anything, at any length."""
-    if len(text) > 2 * _SHOWN:
-        text = f"{text[:_SHOWN]} … {text[-_SHOWN:]}"
-    return printable(text)

@@ -23,6 +23,8 @@ early; so is a model that cannot be read an OSError.
 
 from __future__ import annotations
 
+_SHOWN = 240  # characters of either end of an error's text
+
 
 def printable(text: str) -> str:
     """`text` in one line: what is no visible character, as it may be in a file's name, is escaped."""
@@ -32,6 +34,13 @@ def printable(text: str) -> str:
 def _escaped(character: str) -> str:
     byte = ord(character) - 0xDC00  # of a name that is not UTF-8 (PEP 383)
     return f"\\x{byte:02x}" if 128 <= byte < 256 else repr(character)[1:-1]
+
+
+def one_line(text: str) -> str:
+    """The text, as far as it fits into one line of a message: a file may say anything, at any length."""
+    if len(text) > 2 * _SHOWN:
+        text = f"{text[:_SHOWN]} … {text[-_SHOWN:]}"
+    return printable(text)
 
 
 class VaezipError(Exception):

@@ -20,9 +20,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from vaezip.data_files import MODELS, DataFile, one_line, shipped_files
+from vaezip.data_files import MODELS, DataFile, shipped_files
 from vaezip.engine import Engine, load_engine
-from vaezip.errors import ModelError
+from vaezip.errors import ModelError, one_line
 from vaezip.latent import Latent
 from vaezip.mixing.parameters import PRESETS, MixerParameters
 from vaezip.network.architecture import Architecture

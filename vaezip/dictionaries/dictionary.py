@@ -13,9 +13,9 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from vaezip.arguments import buffer
-from vaezip.data_files import DICTIONARIES, DataFile, one_line
+from vaezip.data_files import DICTIONARIES, DataFile
 from vaezip.dictionaries.priming import Primed
-from vaezip.errors import DictionaryError
+from vaezip.errors import DictionaryError, one_line
 from vaezip.model import Model
 
 MAX_TEXT = 256 << 10

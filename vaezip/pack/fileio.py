@@ -13,8 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import NamedTuple
 
 from vaezip.byteio import ByteReader, ByteWriter
-from vaezip.data_files import one_line
-from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
+from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError, one_line
 from vaezip.fileio import opened
 from vaezip.files import Source, open_source, reason
 from vaezip.known_models import chosen_models

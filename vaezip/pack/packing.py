@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vaezip.arguments import buffer
-from vaezip.data_files import one_line
 from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary, make_dictionary
 from vaezip.dictionaries.selection import choose_texts
-from vaezip.errors import LimitError
+from vaezip.errors import LimitError, one_line
 from vaezip.known_models import ModelLike, loaded
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
