@@ -94,7 +94,7 @@ class DataFile:
             self._file = open(path, "rb", opener=open_at_once)  # noqa: SIM115 (see __exit__)
             status = os.fstat(self._file.fileno())
         self.size = status.st_size
-        self.identity = version(status)
+        self.version = version(status)
         if not stat.S_ISREG(status.st_mode) or self.size > kind.largest:
             self._file.close()
             reason = f"larger than any {kind.noun}" if stat.S_ISREG(status.st_mode) else "not a regular file"

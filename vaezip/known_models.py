@@ -66,7 +66,7 @@ def known_models(usual: str | None = None) -> Iterator[KnownModel]:
         try:
             with DataFile(which, MODELS) as file:
                 path = shipped_files(MODELS).get(file.source, file.source)
-                fingerprint = _fingerprint(path, file.identity)
+                fingerprint = _fingerprint(path, file.version)
         except ModelError:
             if which in shipped_files(MODELS):
                 raise
@@ -77,7 +77,7 @@ def known_models(usual: str | None = None) -> Iterator[KnownModel]:
 
 
 @lru_cache(maxsize=1024)
-def _fingerprint(path: str, identity: tuple[int, ...]) -> bytes:
+def _fingerprint(path: str, version: tuple[int, ...]) -> bytes:
     """The fingerprint of a file, cached as long as the file stays as it is."""
     with DataFile(path, MODELS) as file:
         return hashlib.sha256(file.read()).digest()

@@ -87,11 +87,11 @@ def load_model(which: str | os.PathLike[str] | None = None) -> Model:
     """
     with DataFile(DEFAULT if which is None else which, MODELS) as file:
         with _kept_lock:
-            identity, model = _kept.get(file.source, (None, None))
-        if model is None or identity != file.identity:
+            version, model = _kept.get(file.source, (None, None))
+        if model is None or version != file.version:
             model = parse_model(file.read(), file.name, file.source)
         with _kept_lock:
-            _kept[file.source] = file.identity, model
+            _kept[file.source] = file.version, model
             _kept.move_to_end(file.source)
             while len(_kept) > _KEPT:
                 _kept.popitem(last=False)
