@@ -12,7 +12,7 @@ from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.dictionaries.known import KnownDictionary, known_dictionaries
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
-from vaezip.files import Source, open_source, reason, standard_input
+from vaezip.files import Source, open_input, reason
 from vaezip.known_models import KnownModel, chosen_models, known_models
 from vaezip.levels import Level
 from vaezip.listing import list_frames
@@ -243,7 +243,7 @@ def opened(source: str | None, *, any_kind: bool) -> Iterator[Source]:
     """Open an input; put its name in front of errors that do not begin with one."""
     name = "standard input" if source is None else source
     try:
-        with standard_input() if source is None else open_source(source, any_kind=any_kind) as data:
+        with open_input(source, any_kind=any_kind) as data:
             yield data
     except VaezipError as error:
         if not error.names_file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, cast
 
 from vaezip.byteio import ByteReader
@@ -85,6 +85,12 @@ def version(status: os.stat_result) -> tuple[int, ...]:
     return *identity(status), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+def narrowed(mode: int) -> int:
+    """Permissions where the group becomes another: it and others get only what both had."""
+    both = mode & mode >> 3 & 0o007
+    return mode & 0o700 | both << 3 | both
+
+
 def open_named(path: str | bytes | os.PathLike[str], mode: str) -> BinaryIO:
     """As the built-in `open`; of bytes that name no file, the error says that they were taken for a name."""
     try:
@@ -119,14 +125,18 @@ def open_source(path: str, *, any_kind: bool = False) -> Iterator[Source]:
         yield source
 
 
+def open_input(path: str | None, *, any_kind: bool = True) -> AbstractContextManager[Source]:
+    """Open a file as `open_source` does, or for None standard input, which stays open."""
+    return _standard_input() if path is None else open_source(path, any_kind=any_kind)
+
+
 def open_at_once(path: str, flags: int) -> int:
     """An opener, as `open` wants it, that does not wait for somebody to write to a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
 
 
 @contextmanager
-def standard_input() -> Iterator[Source]:
-    """Standard input, which stays open; raises FileError."""
+def _standard_input() -> Iterator[Source]:
     try:
         file = open(0, "rb", closefd=False)  # noqa: SIM115
     except OSError as error:
@@ -137,7 +147,7 @@ def standard_input() -> Iterator[Source]:
 
 def read_text(path: str | None) -> bytes:
     """The bytes of a file, None for standard input; raises FileError, or if there are none."""
-    with standard_input() if path is None else open_source(path, any_kind=True) as source:
+    with open_input(path) as source:
         data = ByteReader(source).read_all()
     if not data:
         raise FileError(f"{source.name}: is empty")

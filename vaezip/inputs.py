@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from vaezip.byteio import ByteReader
 from vaezip.errors import FileError, SkippedError
-from vaezip.files import open_source, reason, standard_input
+from vaezip.files import open_input, reason
 from vaezip.naming import SUFFIX, has_suffix
 
 STDIO = "-"
@@ -54,7 +54,7 @@ def _read_list(path: str, end: bytes) -> list[str]:
     """The names in a list; none of them means standard input."""
     if os.path.isdir(path):
         raise FileError(f"{path}: is a directory, and no list of files")
-    with standard_input() if path == STDIO else open_source(path, any_kind=True) as source:
+    with open_input(None if path == STDIO else path) as source:
         content = ByteReader(source).read_all()
     if end != b"\0" and b"\0" in content:
         raise FileError(f"{source.name}: has NUL bytes, and no name has (with -0, names end in one)")

@@ -7,9 +7,10 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from types import ModuleType
 
 from vaezip.errors import FileError, SkippedError
-from vaezip.files import Identity, identity, reason
+from vaezip.files import Identity, identity, narrowed, reason
 
 SUFFIX = ".vz"
 MESSAGE_SUFFIX = ".msg"
@@ -70,7 +71,8 @@ class Naming:
     def _placed(self, path: str) -> str:
         if self.folder is None:
             return path
-        return os.path.join(self.folder, _below(path) if self.mirror else os.path.basename(path))
+        parts = parts_below(path) if self.mirror else [os.path.basename(path)]
+        return os.path.join(self.folder, "", *parts)
 
 
 def _refuse_nothing(source: str) -> None:
@@ -83,10 +85,13 @@ def _refuse_nothing(source: str) -> None:
         raise SkippedError(f"{source}: is not a regular file, skipped (-c or -o reads it)")
 
 
-def _below(path: str) -> str:
-    """A path that leads nowhere but down: like tar, without what begins it, be it `/` or `../`."""
-    parts = os.path.splitdrive(os.path.normpath(path))[1].split(os.sep)
-    return os.path.join("", *(part for part in parts if part not in ("", os.pardir)))
+def parts_below(file: str, path: ModuleType = os.path) -> list[str]:
+    """The parts of a path that lead nowhere but down: like tar, without what begins it, be it `/` or `../`.
+
+    path: `os.path`, of this machine or of another.
+    """
+    parts = path.splitdrive(path.normpath(file))[1].split(path.sep)
+    return [part for part in parts if part not in ("", path.pardir)]
 
 
 def make_folders(folder: str, like: str) -> None:
@@ -114,8 +119,7 @@ def _make_folder(folder: str, like: str) -> None:
     os.mkdir(folder, 0o777 if wanted is None else wanted.st_mode & 0o777 | 0o700)
     made = os.stat(folder)
     if wanted is not None and made.st_gid != wanted.st_gid:
-        both = made.st_mode & made.st_mode >> 3 & 0o007
-        os.chmod(folder, made.st_mode & 0o700 | both << 3 | both)
+        os.chmod(folder, narrowed(made.st_mode))
 
 
 class Guard:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from vaezip.errors import FileError
-from vaezip.files import Identity, Source, identity, reason
+from vaezip.files import Identity, Source, identity, narrowed, reason
 from vaezip.naming import Guard
 
 Warn = Callable[[str], object]
@@ -296,10 +296,9 @@ def _copy_status(source: int, target: int, times: bool, warn: Warn) -> None:
         if own.st_uid != status.st_uid:
             attempt("owner", os.fchown, status.st_uid, -1, say=root)
         if own.st_gid != status.st_gid:
-            both = mode & mode >> 3 & 0o007
-            narrowed = mode & 0o700 | both << 3 | both
-            if not attempt("group", os.fchown, -1, status.st_gid, say=root or narrowed != mode):
-                mode = narrowed
+            least = narrowed(mode)
+            if not attempt("group", os.fchown, -1, status.st_gid, say=root or least != mode):
+                mode = least
     if access is not None:
         if not attempt("access control list", os.setxattr, _ACCESS_LIST, access):
             mode &= 0o700

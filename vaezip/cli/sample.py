@@ -133,11 +133,11 @@ def _read(path: str) -> bytes:
     """A file, or as much of it as anything here takes; raises FileError."""
     from vaezip.byteio import ByteReader
     from vaezip.errors import FileError, SkippedError
-    from vaezip.files import open_source, standard_input
+    from vaezip.files import open_input
     from vaezip.sampling import LONGEST_PROMPT
 
     try:
-        with standard_input() if path == STDIO else open_source(path, any_kind=True) as source:
+        with open_input(None if path == STDIO else path) as source:
             return ByteReader(source).read_some(LONGEST_PROMPT + 1)
     except SkippedError as error:
         raise FileError(f"{path}: is a directory") from error

@@ -6,6 +6,8 @@ import os
 import re
 from types import ModuleType
 
+from vaezip.naming import parts_below
+
 _DEVICE = re.compile(
     r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[1-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL
 )
@@ -33,8 +35,7 @@ def record_name(file: str, path: ModuleType = os.path) -> bytes:
 
     path: `os.path`, here and in `file_name`, of this machine or of another.
     """
-    parts = path.splitdrive(path.normpath(file))[1].split(path.sep)
-    return encode_name("/".join(part for part in parts if part not in ("", path.pardir)))
+    return encode_name("/".join(parts_below(file, path)))
 
 
 def file_name(record: bytes, path: ModuleType = os.path) -> str:
