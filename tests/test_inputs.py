@@ -260,13 +260,15 @@ def test_outputs_stay_in_their_folder_and_names_come_back(
     path: str, suffix: str, mirror: bool, folder: str | None
 ) -> None:
     naming = Naming(suffix=suffix, folder=folder, mirror=mirror)
-    try:
-        target = naming.compressed(path)
-    except vaezip.VaezipError:
-        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vaezip.naming._refuse_nothing", lambda source: None)  # as if there were such a file
+        try:
+            target = naming.compressed(path)
+        except vaezip.VaezipError:
+            return
+        beside = Naming(suffix=suffix).decompressed(target)
     assert target.endswith(suffix)
     if folder is not None:
         inside = os.path.normpath(target)
         assert inside.startswith("out" + os.sep)
-    beside = Naming(suffix=suffix).decompressed(target)
     assert os.path.basename(beside) == os.path.basename(path)
