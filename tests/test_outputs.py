@@ -101,6 +101,30 @@ def test_without_links_a_file_appears_all_the_same(tmp_path: Path, monkeypatch: 
     assert names(tmp_path) == ["x"]
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="nothing tells the names of open files")
+def test_where_a_name_has_a_number_and_no_second_name_a_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some FUSE file systems, where whatever is moved to a name gets that name's inode number."""
+    numbers: dict[str, os.stat_result] = {}
+
+    def lstat(path: str, look: Callable[[str], os.stat_result] = os.lstat) -> os.stat_result:
+        return numbers.setdefault(str(path), look(path))
+
+    def fstat(descriptor: int, look: Callable[[int], os.stat_result] = os.fstat) -> os.stat_result:
+        return numbers.setdefault(os.readlink(f"/proc/self/fd/{descriptor}"), look(descriptor))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", refuse(errno.EPERM))
+        patch.setattr(os, "lstat", lstat)
+        patch.setattr(os, "fstat", fstat)
+        for name in ("x", "y"):
+            write(tmp_path / name)
+    outputs.discard_temporaries()
+    assert names(tmp_path) == ["x", "y"]
+    assert (tmp_path / "x").read_bytes() == b"new"
+
+
 def test_of_two_writers_one_wins_and_the_other_hears_it(tmp_path: Path) -> None:
     barrier, outcomes = threading.Barrier(4), []
 

@@ -260,8 +260,11 @@ def _link(source: str, target: str) -> None:
         try:
             os.close(descriptor)
             os.replace(source, target)
-        finally:
+        except BaseException:
             _discard(target)
+            raise
+        # It is the output now, though it may have the number that it had, where numbers belong to names.
+        _temporaries.pop(target, None)
 
 
 def _discard(path: str) -> None:
