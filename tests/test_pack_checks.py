@@ -13,6 +13,7 @@ from conftest import TINY, Run
 from test_packs import DICTIONARY, LINES, opened, packed
 
 import vaezip
+from vaezip.known_models import ChosenModel
 from vaezip.pack import layout
 from vaezip.pack.coder import RecordCoder, record_coder
 from vaezip.pack.fileio import Reading, unpack_file
@@ -55,7 +56,7 @@ def test_records_that_are_not_what_was_packed_are_told(
     else:
         assert pack[3] == LINES[3]  # by itself, no record has a checksum
     (tmp_path / "d.vzd").write_bytes(DICTIONARY.to_bytes())
-    reading = Reading(str(TINY), dictionary=str(tmp_path / "d.vzd") if dictionary else None)
+    reading = Reading(ChosenModel(str(TINY)), dictionary=str(tmp_path / "d.vzd") if dictionary else None)
     target, folder = (None, str(there)) if named else (str(there), None)
     with pytest.raises(vaezip.IntegrityError, match=r"x\.vzp: checksum mismatch"):
         unpack_file(str(path), target, folder, False, reading, lambda _: nullcontext([].append))

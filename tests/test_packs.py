@@ -19,6 +19,7 @@ from shell import ends
 import vaezip
 from vaezip import engine
 from vaezip.engine import load_engine
+from vaezip.known_models import ChosenModel
 from vaezip.messages.texts import MAX_TEXT, Interval
 from vaezip.pack.fileio import Packing, Reading, pack_files, unpack_file
 from vaezip.pack.unordered import decode_set, encode_set
@@ -37,7 +38,7 @@ def packed(records: Any, **options: Any) -> bytes:
 def packing(**how: Any) -> Packing:
     """Of lines."""
     usual = {"group": 1, "unordered": False, "append": False}
-    return Packing(str(TINY), None, None, None, separator=10, overwrite=False, **{**usual, **how})
+    return Packing(ChosenModel(str(TINY)), None, None, separator=10, overwrite=False, **{**usual, **how})
 
 
 def opened(data: bytes, **options: Any) -> vaezip.Records:
@@ -191,7 +192,14 @@ def test_an_empty_file_ends_no_record(tmp_path: Path, end: bytes) -> None:
     ):
         sources = [str(tmp_path / name) for name in names]
         pack_files(sources, str(pack), how, [].append, lambda _: nullcontext([].append))
-        unpack_file(str(pack), str(back), None, True, Reading(str(TINY)), lambda _: nullcontext([].append))
+        unpack_file(
+            str(pack),
+            str(back),
+            None,
+            True,
+            Reading(ChosenModel(str(TINY))),
+            lambda _: nullcontext([].append),
+        )
         assert back.read_bytes() == b"".join(contents.get(name, b"") for name in names)
 
 
@@ -225,7 +233,7 @@ def test_progress_is_told_in_records(tmp_path: Path, how: dict[str, Any]) -> Non
     source, pack = tmp_path / "lines", tmp_path / "lines.vzp"
     source.write_bytes(b"\n".join(LINES))
     pack_files([str(source)], str(pack), packing(**how), print, progress)
-    unpack_file(str(pack), str(tmp_path / "back"), None, False, Reading(str(TINY)), progress)
+    unpack_file(str(pack), str(tmp_path / "back"), None, False, Reading(ChosenModel(str(TINY))), progress)
     assert (told.count(-len(LINES)), sum(told)) == (2, 0)
 
 

@@ -19,6 +19,7 @@ from test_outputs import names, refuse
 import vaezip
 from vaezip.errors import SkippedError
 from vaezip.files import open_source
+from vaezip.known_models import ChosenModel
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
@@ -30,7 +31,7 @@ def test_a_disk_that_cannot_sync_is_a_warning_and_the_input_stays(
     monkeypatch.setattr(os, "fsync", refuse(number))
     (tmp_path / "a").write_bytes(b"text")
     warnings: list[str] = []
-    options = fileio.Options(model=str(TINY), remove=True, warn=warnings.append)
+    options = fileio.Options(model=ChosenModel(str(TINY)), remove=True, warn=warnings.append)
     fileio.compress_file(str(tmp_path / "a"), fileio.Target(str(tmp_path / "a.vz"), named=False), options)
     assert len(warnings) == 2
     assert "not removed" in warnings[1]
@@ -134,7 +135,7 @@ def test_a_folder_that_cannot_be_synced_is_a_warning_and_the_input_stays(
     monkeypatch.setattr(os, "fsync", sync)
     (tmp_path / "a").write_bytes(b"text")
     warnings: list[str] = []
-    options = fileio.Options(model=str(TINY), remove=True, warn=warnings.append)
+    options = fileio.Options(model=ChosenModel(str(TINY)), remove=True, warn=warnings.append)
     fileio.compress_file(str(tmp_path / "a"), fileio.Target(str(tmp_path / "a.vz"), named=False), options)
     assert [warning.split(": ")[0] for warning in warnings] == [str(tmp_path / "a.vz"), str(tmp_path / "a")]
     assert names(tmp_path) == ["a", "a.vz"]

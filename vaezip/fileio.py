@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypedDict
 
 from vaezip.block import DEFAULT_BLOCK_SIZE
@@ -13,7 +13,7 @@ from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.dictionaries.known import KnownDictionary, known_dictionaries
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
 from vaezip.files import Source, open_input, reason
-from vaezip.known_models import KnownModel, chosen_models, known_models
+from vaezip.known_models import ChosenModel, KnownModel, known_models
 from vaezip.levels import Level
 from vaezip.listing import list_frames
 from vaezip.messages.codec import MessageCodec
@@ -37,9 +37,8 @@ class MessageFormat(NamedTuple):
 class Options:
     """Options for all files of a command."""
 
-    model: str | None = None  # to compress with; a file to decompress must be made with it
-    dictionary: str | None = None  # likewise
-    usual_model: str | None = None  # where none is given: to compress with, or one of those at hand
+    model: ChosenModel = field(default_factory=ChosenModel)
+    dictionary: str | None = None  # to compress with; a file to decompress must be made with it
     block_size: int = DEFAULT_BLOCK_SIZE
     threads: int = 1
     max_output_size: int | None = None  # bytes of one file
@@ -50,12 +49,7 @@ class Options:
 
     def at(self, level: Level) -> Options:
         """These options with what a level chooses; a model that is given remains, and goes before it."""
-        return replace(self, usual_model=level.model, block_size=level.block_size)
-
-    @property
-    def writing_model(self) -> str | None:
-        """The model to compress with; None: the standard one."""
-        return self.usual_model if self.model is None else self.model
+        return replace(self, model=self.model._replace(usual=level.model), block_size=level.block_size)
 
 
 class Target(NamedTuple):
@@ -80,7 +74,7 @@ def compress_file(
         return compress_stream(
             data,
             sink,
-            model=options.writing_model,
+            model=options.model.to_write,
             dictionary=options.dictionary,
             block_size=options.block_size,
             threads=options.threads,
@@ -104,7 +98,7 @@ def decompress_file(
         return decompress_stream(
             data,
             sink,
-            model=chosen_models(options.model, options.usual_model),
+            model=options.model.to_read(),
             dictionary=options.dictionary,
             max_output_size=options.max_output_size,
             threads=options.threads,
@@ -120,7 +114,7 @@ def check_file(source: str | None, options: Options, progress: Ticker | None = N
         return decompress_stream(
             data,
             None,
-            model=chosen_models(options.model, options.usual_model),
+            model=options.model.to_read(),
             dictionary=options.dictionary,
             max_output_size=options.max_output_size,
             threads=options.threads,
@@ -153,7 +147,7 @@ def _read_message(data: Source, sink: Sink, options: Options, message: MessageFo
 
 
 def _codec(options: Options, message: MessageFormat) -> MessageCodec:
-    return MessageCodec(options.writing_model, options.dictionary, check_bytes=message.check_bytes)
+    return MessageCodec(options.model.to_write, options.dictionary, check_bytes=message.check_bytes)
 
 
 class Mention(TypedDict):

@@ -34,6 +34,22 @@ class Models(Protocol):
         """Models whose fingerprint begins like that; raises ModelMismatchError if there is none."""
 
 
+class ChosenModel(NamedTuple):
+    """What the user says of the model: paths or names."""
+
+    given: str | None = None  # to code with; a file to decode must be made with it
+    usual: str | None = None  # where none is given: to code with, or one of those at hand
+
+    @property
+    def to_write(self) -> str | None:
+        """The model to code with; None: the standard one."""
+        return self.usual if self.given is None else self.given
+
+    def to_read(self) -> str | Models:
+        """The source for decoding: the given one alone, or else all at hand, the usual one among them."""
+        return ModelsAtHand(self.usual) if self.given is None else self.given
+
+
 def loaded(model: ModelLike) -> Model:
     """The model that is meant, by default the standard one; raises ModelError."""
     return model if isinstance(model, Model) else load_model(model)
@@ -48,11 +64,6 @@ def models(model: ModelLike | Models) -> Models:
     if not hasattr(model, "matching"):
         raise TypeError(f"neither a model nor the name or path of one: {model!r}")
     return model
-
-
-def chosen_models(given: str | None, usual: str | None) -> str | Models:
-    """The source for decoding: the model that is given alone, or else all at hand, a usual one among them."""
-    return ModelsAtHand(usual) if given is None else given
 
 
 def known_models(usual: str | None = None) -> Iterator[KnownModel]:

@@ -131,8 +131,7 @@ def _load(models: Sequence[str], model: str | None) -> dict[str, Model]:
 
     if models:
         return {f"vaezip -m {name}": load_model(name) for name in models}
-    given, usual = chosen_model(model)
-    return {"vaezip": load_model(usual if given is None else given)}
+    return {"vaezip": load_model(chosen_model(model).to_write)}
 
 
 def _texts(files: Iterable[str], report: Report) -> list[tuple[str, bytes]]:

@@ -86,8 +86,7 @@ def map_command(
 
     report = Report(quiet)
     mention_slow_engine(quiet)
-    given, usual = chosen_model(model)
-    options = MapOptions(load_model(usual if given is None else given), sample_size, threads)
+    options = MapOptions(load_model(chosen_model(model).to_write), sample_size, threads)
     found = find_files(files, report.complain)
     if nearest is not None:
         _show_nearest(nearest, other_files(nearest, found), options, report, as_json)

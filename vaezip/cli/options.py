@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -14,6 +14,9 @@ from vaezip.cli.completion import complete_dictionaries, complete_files, complet
 from vaezip.cli.numbers import WholeRange
 from vaezip.cli.report import Report, say
 from vaezip.inputs import STDIO
+
+if TYPE_CHECKING:
+    from vaezip.known_models import ChosenModel
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -306,24 +309,25 @@ version_option = click.Option(
 )
 
 
-def chosen_model(model: str | None, *, takes_usual: bool = True) -> tuple[str | None, str | None]:
-    """The models of -m and of VAEZIP_MODEL; the latter is usual, but no file has to be made with it.
+def chosen_model(model: str | None, *, takes_usual: bool = True) -> ChosenModel:
+    """The model of -m, or that of VAEZIP_MODEL; the latter is usual, but no file has to be made with it.
 
     It is tried at once: what is wrong with it is wrong for all inputs. Raises ModelError. takes_usual: false
     where the usual model may turn out not to be needed, and is tried when it is.
     """
-    if model is None:
-        return None, None
     from vaezip.errors import ModelError
+    from vaezip.known_models import ChosenModel
     from vaezip.model import load_model
 
+    if model is None:
+        return ChosenModel()
     is_usual = click.get_current_context().get_parameter_source("model") is ParameterSource.ENVIRONMENT
     try:
         if takes_usual or not is_usual:
             load_model(model)
     except ModelError as error:
         raise ModelError(f"VAEZIP_MODEL: {error}" if is_usual else str(error)) from error
-    return (None, model) if is_usual else (model, None)
+    return ChosenModel(usual=model) if is_usual else ChosenModel(given=model)
 
 
 def chosen_dictionary(dictionary: str | None) -> str | None:

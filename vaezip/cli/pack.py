@@ -101,8 +101,8 @@ def pack(
     sources = chosen_texts(report, **chosen)
     if not sources:
         return report.exit_code
-    models = chosen_model(model, takes_usual=not append)
-    how = Packing(*models, dictionary, dictionary_size, group, unordered, _ENDS[records], append, force)
+    chosen_one = chosen_model(model, takes_usual=not append)
+    how = Packing(chosen_one, dictionary, dictionary_size, group, unordered, _ENDS[records], append, force)
     with report.catch(output):
         if not force:
             refuse_terminal_output(output)
@@ -178,7 +178,7 @@ def get(file: str, records: tuple[str, ...], names: bool, model: str | None, dic
         raise click.UsageError("say which records are wanted, or --names.")
     report = Report(quiet=False)
     with report.catch(file):
-        how = Reading(*chosen_model(model, takes_usual=False), chosen_dictionary(dictionary))
+        how = Reading(chosen_model(model, takes_usual=False), chosen_dictionary(dictionary))
         writer = ByteWriter(sys.stdout.buffer)
         for record in get_names(file, how) if names else get_records(file, records, how):
             writer.write(record)
@@ -223,8 +223,8 @@ def unpack(
     report = Report(quiet)
     with report.catch(file):
         target = None if output in (None, STDIO) else output
-        models = chosen_model(model, takes_usual=False)
-        how = Reading(*models, chosen_dictionary(dictionary), max_output_size)
+        chosen = chosen_model(model, takes_usual=False)
+        how = Reading(chosen, chosen_dictionary(dictionary), max_output_size)
         unpack_file(
             file,
             target,

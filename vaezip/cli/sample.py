@@ -105,11 +105,10 @@ def sample(
     from vaezip.sampling import sample as library
 
     mention_slow_engine(quiet=False)
-    given, usual = chosen_model(model)
     options |= {
+        "model": chosen_model(model).to_write,
         "prompt": os.fsencode(prompt or "") if prompt_file is None else _read(prompt_file),
         "like": None if like is None else _read(like),
-        "model": usual if given is None else given,
     }
     count = samples or 1
     if between:

@@ -75,8 +75,7 @@ def show(
     report = Report(quiet)
     source = None if file == STDIO else file
     mention_slow_engine(quiet)
-    given, usual = chosen_model(model)
-    options = Options(model=given, usual_model=usual, threads=threads, overwrite=force, warn=report.warn)
+    options = Options(model=chosen_model(model), threads=threads, overwrite=force, warn=report.warn)
     if block_size is not None:
         options = dataclasses.replace(options, block_size=block_size)
     with report.catch(source):

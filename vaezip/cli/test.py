@@ -51,15 +51,13 @@ def test(
     report = Report(quiet)
     sources = chosen_inputs(report, compressed=True, **chosen)
     mention_slow_engine(quiet)
-    given, usual = chosen_model(model, takes_usual=False)
     options = fileio.Options(
-        model=given,
-        usual_model=usual,
+        model=chosen_model(model, takes_usual=False),
         dictionary=chosen_dictionary(dictionary),
         threads=threads,
         max_output_size=max_output_size,
     )
-    reading = Reading(given, usual, dictionary, max_output_size)
+    reading = Reading(options.model, dictionary, max_output_size)
 
     def check(source: str | None, number: int) -> None:
         if source is not None and is_pack(source):

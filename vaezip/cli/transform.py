@@ -109,10 +109,8 @@ def transform(
     if message and compressing and len(sources) > 1 and (stdout or output == STDIO):
         raise click.UsageError("several messages need several outputs: one after the other, they are none.")
     mention_slow_engine(quiet)
-    given, usual = chosen_model(model, takes_usual=level is None and (compressing or message))
     options = fileio.Options(
-        model=given,
-        usual_model=usual,
+        model=chosen_model(model, takes_usual=level is None and (compressing or message)),
         dictionary=chosen_dictionary(dictionary),
         message=fileio.MessageFormat(check_bytes, armour) if message else None,
         threads=threads,

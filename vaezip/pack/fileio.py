@@ -16,7 +16,7 @@ from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError, one_line
 from vaezip.fileio import opened
 from vaezip.files import Source, open_source, reason
-from vaezip.known_models import chosen_models
+from vaezip.known_models import ChosenModel
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
 from vaezip.naming import Guard, make_folders
@@ -48,8 +48,7 @@ Progress = Callable[[int], AbstractContextManager[Ticker]]
 class Packing(NamedTuple):
     """How to make a pack; see `vaezip.pack_records`."""
 
-    model: str | None
-    usual_model: str | None  # where none is given: for a new pack; what is added to has its own
+    model: ChosenModel  # the usual one: for a new pack; what is added to has its own
     dictionary: str | None
     dictionary_size: int | None
     group: int
@@ -58,17 +57,11 @@ class Packing(NamedTuple):
     append: bool  # to the pack that is there
     overwrite: bool
 
-    @property
-    def writing_model(self) -> str | None:
-        """The model of a new pack; None: the standard one."""
-        return self.usual_model if self.model is None else self.model
-
 
 class Reading(NamedTuple):
     """How to read a pack; see `vaezip.Records`."""
 
-    model: str | None = None
-    usual_model: str | None = None  # where none is given, one of those at hand
+    model: ChosenModel = ChosenModel()
     dictionary: str | None = None
     max_output_size: int | None = None  # bytes
 
@@ -106,7 +99,7 @@ def _write_pack(
 ) -> Packed:
     there = _Existing(target, how) if how.append else None
     header = _new_header(records, how) if there is None else there.header
-    models = how.writing_model if there is None else chosen_models(how.model, how.usual_model)
+    models = how.model.to_write if there is None else how.model.to_read()
     if records:
         flags = header.flags & ~UNTERMINATED | (0 if ended or header.flags & UNORDERED else UNTERMINATED)
         header = dataclasses.replace(header, flags=flags)
@@ -249,7 +242,7 @@ def _locked(path: str) -> Iterator[Source | None]:
 def _new_header(records: Sequence[Record], how: Packing) -> Header:
     return new_header(
         records,
-        model=how.writing_model,
+        model=how.model.to_write,
         dictionary=how.dictionary,
         dictionary_size=how.dictionary_size,
         group=how.group,
@@ -262,7 +255,7 @@ def _new_header(records: Sequence[Record], how: Packing) -> Header:
 @contextmanager
 def _open_pack(path: str, how: Reading) -> Iterator[Records]:
     most = {} if how.max_output_size is None else {"max_segment_size": how.max_output_size}
-    models = chosen_models(how.model, how.usual_model)
+    models = how.model.to_read()
     with _named_errors(path), Records(path, model=models, dictionary=how.dictionary, **most) as pack:
         yield pack
 

@@ -24,7 +24,7 @@ def show_file(source: str | None, options: Options, progress: Ticker | None = No
     """
     with opened(source, any_kind=True) as data:
         return _measured(
-            source, ByteReader(data).read_all(), loaded(options.writing_model), options, progress
+            source, ByteReader(data).read_all(), loaded(options.model.to_write), options, progress
         )
 
 
@@ -34,7 +34,7 @@ def show_page(
     """Write the page of a file; None is standard input or output. Errors as `show_file`."""
 
     def work(data: Source, sink: Sink) -> Sizes:
-        content, model = ByteReader(data).read_all(), loaded(options.writing_model)
+        content, model = ByteReader(data).read_all(), loaded(options.model.to_write)
         part = Part(Meter(progress), len(content), 2 * len(content))  # measured, then explained
         shown = _measured(source, content, model, options, part.tick)
         attribution = attribute(model, content, shown.costs, options.threads, part.tick)
