@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from vaezip.cli.options import PATH, ByteSize, chosen_texts, text_input_options
+from vaezip.cli.numbers import ByteSize
+from vaezip.cli.options import PATH, chosen_texts, text_input_options
 from vaezip.cli.report import Report, note, refuse_terminal_output
 from vaezip.inputs import STDIO
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vaezip.cli.numbers import ByteSize
 from vaezip.cli.options import (
     PATH,
-    ByteSize,
     chosen_files,
     chosen_model,
     files_argument,

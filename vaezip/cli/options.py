@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +10,7 @@ from click.core import ParameterSource
 
 import vaezip
 from vaezip.cli.completion import complete_dictionaries, complete_files, complete_models
-from vaezip.cli.numbers import WholeRange
+from vaezip.cli.numbers import ByteSize, WholeRange
 from vaezip.cli.report import Report, say
 from vaezip.inputs import STDIO
 
@@ -20,33 +19,10 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 PATH = click.Path(readable=False)  # checked where it is opened; a shell completes it
 
 
-class ByteSize(click.ParamType):  # type: ignore[type-arg]  # which click 8.2 does not take
-    """A number of bytes; K, M and G mean powers of 1024: `512K` -> 524288."""
-
-    name = "size"
-
-    def __init__(self, least: int, most: str) -> None:
-        """most: as users write it."""
-        self._least, self._most = least, most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """As in any click.ParamType."""
-        size = _size(str(value))
-        if size is None or not self._least <= size <= (_size(self._most) or 0):
-            self.fail(f"{value!r} is not a size from {self._least} to {self._most}", param, ctx)
-        return size
-
-
-def _size(text: str) -> int | None:
-    match = re.fullmatch(r"([0-9]{1,20})([kmgt]?)(i?b)?", text, re.IGNORECASE | re.ASCII)
-    return int(match[1]) * _UNITS[match[2].lower()] if match else None
-
-
-class _Format(click.Choice):  # type: ignore[type-arg]  # as above
+class _Format(click.Choice):  # type: ignore[type-arg]  # which click 8.2 does not take
     """A format's name, as a bool: true for that of messages."""
 
     def __init__(self) -> None:

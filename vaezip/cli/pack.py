@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaezip.cli.numbers import WholeRange
+from vaezip.cli.numbers import ByteSize, WholeRange
 from vaezip.cli.options import (
     PATH,
-    ByteSize,
     chosen_dictionary,
     chosen_files,
     chosen_model,
