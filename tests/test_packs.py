@@ -315,6 +315,7 @@ def test_a_pack_may_need_a_dictionary(run: Run, tmp_path: Path) -> None:
         (("get", "/dev/null", "0"), b"/dev/null: not a pack"),
         (("unpack", "there.vzp", "--output-dir", "x"), b"have no names"),
         (("unpack", "there.vzp", "-o", "x", "--output-dir", "x"), b"-o is for one file"),
+        (("unpack", "there.vzp", "--output-dir", ""), b"--output-dir needs the name of a folder"),
         (
             ("pack", "-D", "lines", "--dictionary-size", "1K", "lines", "-o", "x.vzp"),
             b"-D names a dictionary",

@@ -33,6 +33,19 @@ class _Format(click.Choice):  # type: ignore[type-arg]  # which click 8.2 does n
         return value if isinstance(value, bool) else super().convert(value, param, ctx) == "message"
 
 
+class _Folder(click.Path):
+    """A folder, which has a name; it is made where there is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As in any click.ParamType."""
+        if value == "":
+            raise click.UsageError("--output-dir needs the name of a folder; . is the current one.", ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = _Folder(file_okay=False, readable=False)
+
+
 class Suffix(click.ParamType):  # type: ignore[type-arg]  # as above
     """The end of a file's name."""
 
@@ -167,7 +180,7 @@ output_options = _options(
     click.option(
         "--output-dir",
         metavar="FOLDER",
-        type=click.Path(file_okay=False, readable=False),
+        type=FOLDER,
         help="Write outputs to that folder; with -r, below it under the paths of the inputs.",
     ),
     click.option("-f", "--force", is_flag=True, help="Overwrite files; write binary data to a terminal."),

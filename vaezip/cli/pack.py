@@ -10,6 +10,7 @@ import click
 
 from vaezip.cli.numbers import ByteSize, WholeRange
 from vaezip.cli.options import (
+    FOLDER,
     PATH,
     chosen_dictionary,
     chosen_files,
@@ -191,7 +192,7 @@ def get(file: str, records: tuple[str, ...], names: bool, model: str | None, dic
 @click.option(
     "--output-dir",
     metavar="FOLDER",
-    type=click.Path(file_okay=False, readable=False),
+    type=FOLDER,
     help="Where to, for records that were files; each gets its name there.",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite files.")

@@ -193,5 +193,3 @@ def _refuse_contradictions(
     for given, option in ((remove, "--rm"), (output_dir is not None, "--output-dir")):
         if given and (stdout or output == STDIO or None in sources):
             raise click.UsageError(f"{option} does not go with standard input or output.")
-    if output_dir == "":
-        raise click.UsageError("--output-dir needs the name of a folder; . is the current one.")
