@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import TINY
 from packaging.requirements import Requirement
 
 from vaezip import engine
+from vaezip.cli import cli
 
 ROOT = Path(__file__).parent.parent
 
@@ -109,3 +111,29 @@ def test_a_slow_engine_is_noticed_unless_it_was_asked_for(monkeypatch: pytest.Mo
     assert "C compiler" in str(engine.slow_engine_notice())
     monkeypatch.setenv("VAEZIP_ENGINE", engine.REFERENCE)
     assert engine.slow_engine_notice() is None
+
+
+def test_every_command_that_computes_tells_of_a_slow_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(engine, "slow_engine_notice", lambda: "this will take long")
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"some lines\nof text\n")
+    for line in (
+        "compress a",
+        "decompress -f a.vz",
+        "test a.vz",
+        "show a",
+        "map a b",
+        "sample --length 1",
+        "bench --ablation a",
+        "pack a -o a.vzp",
+        "pack --append b -o a.vzp",
+        "test a.vzp",
+        "get a.vzp 0",
+        "unpack a.vzp -o back",
+    ):
+        command, *rest = line.split()
+        assert cli.main([command, "-m", str(TINY), *rest], standalone_mode=False) in (0, None)
+        assert capsys.readouterr().err.count("vaezip: this will take long\n") == 1, line

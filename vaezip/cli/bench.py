@@ -11,7 +11,7 @@ import click
 from vaezip.cli.completion import complete_model_list
 from vaezip.cli.options import chosen_model, files_argument, model_option, typed
 from vaezip.cli.plot import PlotPath
-from vaezip.cli.report import Report, json_text, note, say
+from vaezip.cli.report import Report, json_text, mention_slow_engine, note, say
 from vaezip.errors import FileError, printable
 from vaezip.inputs import STDIO
 
@@ -88,6 +88,7 @@ def bench(
     from vaezip.byteio import ByteWriter
 
     report = Report(quiet=False)
+    mention_slow_engine(quiet=False)
     chosen = _load(models, model)
     if ablation or shares:
         (loaded,) = chosen.values()

@@ -21,7 +21,7 @@ from vaezip.cli.options import (
     model_option,
     text_input_options,
 )
-from vaezip.cli.report import Report, note, refuse_terminal_output
+from vaezip.cli.report import Report, mention_slow_engine, note, refuse_terminal_output
 from vaezip.errors import SkippedError, VaezipError
 from vaezip.inputs import STDIO
 
@@ -101,6 +101,7 @@ def pack(
     sources = chosen_texts(report, **chosen)
     if not sources:
         return report.exit_code
+    mention_slow_engine(quiet)
     chosen_one = chosen_model(model, takes_usual=not append)
     how = Packing(chosen_one, dictionary, dictionary_size, group, unordered, _ENDS[records], append, force)
     with report.catch(output):
@@ -177,6 +178,7 @@ def get(file: str, records: tuple[str, ...], names: bool, model: str | None, dic
     if names == bool(records):
         raise click.UsageError("say which records are wanted, or --names.")
     report = Report(quiet=False)
+    mention_slow_engine(quiet=False)
     with report.catch(file):
         how = Reading(chosen_model(model, takes_usual=False), chosen_dictionary(dictionary))
         writer = ByteWriter(sys.stdout.buffer)
@@ -221,6 +223,7 @@ def unpack(
     if output is not None and output_dir is not None:
         raise click.UsageError("-o is for one file, --output-dir for many.")
     report = Report(quiet)
+    mention_slow_engine(quiet)
     with report.catch(file):
         target = None if output in (None, STDIO) else output
         chosen = chosen_model(model, takes_usual=False)
