@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,6 +15,7 @@ from conftest import TINY, Run
 from test_packs import DICTIONARY, LINES, opened, packed
 
 import vaezip
+from vaezip.cli import cli
 from vaezip.known_models import ChosenModel
 from vaezip.pack import layout
 from vaezip.pack.coder import RecordCoder, record_coder
@@ -144,3 +147,51 @@ def test_what_begins_like_a_pack_is_tested_as_one(run: Run, tmp_path: Path) -> N
     (tmp_path / "newer.vzp").write_bytes(b"\xf5vzp\2")
     assert b"newer.vzp: a pack made by a newer vaezip" in run("test", "newer.vzp").stderr
     assert run("test", "-m", TINY, input=packed(LINES[:3])).returncode == 1  # a pack is read from anywhere
+
+
+class Failing(io.BytesIO):
+    """A file on a disk that has lost all but its beginning."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() > 4:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(size)
+
+
+def test_a_pack_that_cannot_be_read_is_named_and_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kinds = {"good.vzp": io.BytesIO, "bad.vzp": Failing}
+    for name in kinds:
+        (tmp_path / name).write_bytes(packed(LINES[:3]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vaezip.pack.records.open_named", lambda path, mode: kinds[path](packed(LINES[:3])))
+    for line, shown in (
+        ("test -v bad.vzp good.vzp", "good.vzp: ok\n"),
+        ("get bad.vzp 0", ""),
+        ("unpack bad.vzp -o back", ""),
+    ):
+        assert cli.main([*line.split(), "-m", str(TINY)], standalone_mode=False) == 1
+        said = capsys.readouterr()
+        assert (said.out, said.err) == (shown, "vaezip: bad.vzp: Input/output error\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kinds)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that the system cannot read")
+def test_a_file_that_cannot_be_read_is_named_whatever_reads_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"text")
+    memory = "/proc/self/mem"
+    for line in (
+        *(f"{command} {memory}" for command in ("-c", "-dc", "-t", "-l", "unpack", "show", "bench")),
+        f"get {memory} 0",
+        f"unpack {memory} -o x",
+        f"pack {memory} -o x",
+        f"pack --append a -o {memory}",
+        f"dict {memory} -o x",
+        f"sample --like {memory}",
+    ):
+        result = run(*line.split(), env={"VAEZIP_MODEL": str(TINY)})
+        assert (result.returncode, result.stdout) == (1, b""), line
+        assert result.stderr.startswith(f"vaezip: {memory}: ".encode())
+        assert result.stderr.endswith(b": Input/output error\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -11,8 +11,8 @@ from typing import NamedTuple, TypedDict
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.dictionaries.known import KnownDictionary, known_dictionaries
-from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError
-from vaezip.files import Source, open_input, reason
+from vaezip.errors import FormatError, LimitError, SkippedError
+from vaezip.files import Source, named_errors, open_input
 from vaezip.known_models import ChosenModel, KnownModel, known_models
 from vaezip.levels import Level
 from vaezip.listing import list_frames
@@ -236,15 +236,5 @@ def transform_file(
 def opened(source: str | None, *, any_kind: bool) -> Iterator[Source]:
     """Open an input; put its name in front of errors that do not begin with one."""
     name = "standard input" if source is None else source
-    try:
-        with open_input(source, any_kind=any_kind) as data:
-            yield data
-    except VaezipError as error:
-        if not error.names_file:
-            error.args = (f"{name}: {error}",)
-            error.names_file = True
-        raise
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise FileError(f"{name}: {reason(error)}") from error
+    with named_errors(name), open_input(source, any_kind=any_kind) as data:
+        yield data

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, cast
 
 from vaezip.byteio import ByteReader
-from vaezip.errors import FileError, SkippedError
+from vaezip.errors import FileError, SkippedError, VaezipError
 
 Identity = tuple[int, int]  # device and inode
 _SHOWN = 80  # bytes of what cannot be a name
@@ -152,6 +152,25 @@ def read_text(path: str | None) -> bytes:
     if not data:
         raise FileError(f"{source.name}: is empty")
     return data
+
+
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Put the name of what is read in front of errors that do not begin with one, the system's among them.
+
+    But not of one that is no fault of it: that a reader of the output has gone.
+    """
+    try:
+        yield
+    except VaezipError as error:
+        if not error.names_file:
+            error.args = (f"{name}: {error}",)
+            error.names_file = True
+        raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FileError(f"{error.filename or name}: {reason(error)}") from error
 
 
 def reason(error: OSError | ValueError) -> str:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError, one_line
 from vaezip.fileio import opened
-from vaezip.files import Source, open_source, reason
+from vaezip.files import Source, named_errors, open_source
 from vaezip.known_models import ChosenModel
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
@@ -103,7 +103,7 @@ def _write_pack(
     if records:
         flags = header.flags & ~UNTERMINATED | (0 if ended or header.flags & UNORDERED else UNTERMINATED)
         header = dataclasses.replace(header, flags=flags)
-    with _named_errors(target):
+    with named_errors(target):
         coder = record_coder(header, models, how.dictionary)
         with open_target(target, overwrite=how.overwrite or how.append, like=before, times=False) as sink:
             writer = ByteWriter(sink)
@@ -198,7 +198,7 @@ class _Existing:
 
     def __init__(self, path: str, how: Packing) -> None:
         self._path = path
-        with open_source(path) as data, _named_errors(path):
+        with open_source(path) as data, named_errors(path):
             self._status = os.stat(path)
             content = ByteReader(data).read_all()
             self.header = read_header(io.BytesIO(content))
@@ -232,7 +232,7 @@ def _locked(path: str) -> Iterator[Source | None]:
             with open_source(path) as data:
                 with suppress(OSError):  # a file system may know none
                     fcntl.flock(data.fileno(), fcntl.LOCK_EX)
-                with _named_errors(path):
+                with named_errors(path):
                     is_there = os.path.samestat(data.status, os.stat(path))  # and not replaced meanwhile
                 if is_there:
                     yield data
@@ -256,26 +256,13 @@ def _new_header(records: Sequence[Record], how: Packing) -> Header:
 def _open_pack(path: str, how: Reading) -> Iterator[Records]:
     most = {} if how.max_output_size is None else {"max_segment_size": how.max_output_size}
     models = how.model.to_read()
-    with _named_errors(path), Records(path, model=models, dictionary=how.dictionary, **most) as pack:
-        yield pack
-
-
-@contextmanager
-def _named_errors(path: str) -> Iterator[None]:
-    """Put the pack's name in front of errors that do not begin with one."""
-    try:
-        yield
-    except VaezipError as error:
-        if not error.names_file:
-            error.args = (f"{path}: {error}",)
-            error.names_file = True
-        raise
-    except io.UnsupportedOperation as error:
-        raise FileError(f"{path}: a pack has to be a file that can be read anywhere") from error
-    except OSError as error:
-        if error.filename != path:
-            raise
-        raise FileError(f"{path}: {reason(error)}") from error
+    with named_errors(path):
+        try:
+            pack = Records(path, model=models, dictionary=how.dictionary, **most)
+        except io.UnsupportedOperation as error:
+            raise FileError(f"{path}: a pack has to be a file that can be read anywhere") from error
+        with pack:
+            yield pack
 
 
 def _write_records(pack: Records, sink: Sink, most: int | None, tick: Ticker) -> None:
