@@ -64,17 +64,43 @@ def test_on_windows_a_pack_is_not_open_while_it_is_replaced(
     assert is_open == [False]
 
 
-def test_a_pack_that_has_changed_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
+def replace(pack: Path) -> None:
+    pack.with_name("other").write_bytes(packed(LINES[:9]))
+    os.replace(pack.with_name("other"), pack)
+
+
+def write_unseen(pack: Path) -> None:
+    """In place, with the size and the time that it had."""
+    before, content = pack.stat(), pack.read_bytes()
+    pack.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    while pack.stat().st_ctime_ns == before.st_ctime_ns:  # which clocks tell in milliseconds
+        os.utime(pack, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "written": lambda pack: pack.write_bytes(packed(LINES[:9])),
+    "replaced": replace,
+    "written, and as large and as old as before": write_unseen,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_pack_that_has_changed_meanwhile_is_left_as_it_is(
+    change: Callable[[Path], object], tmp_path: Path
+) -> None:
     source, pack = tmp_path / "lines", tmp_path / "lines.vzp"
     source.write_bytes(LINES[0])
     pack.write_bytes(packed(LINES[:3]))
+    changed = b""
 
     @contextmanager
     def progress(count: int) -> Iterator[Callable[[int], object]]:
-        pack.write_bytes(packed(LINES[:9]))  # by somebody who does not lock it
+        nonlocal changed
+        change(pack)  # by somebody who does not lock it
+        changed = pack.read_bytes()
         yield [].append
 
     with pytest.raises(vaezip.FileError, match="has changed meanwhile"):
         pack_files([str(source)], str(pack), packing(append=True), print, progress)
-    assert list(opened(pack.read_bytes())) == LINES[:9]
+    assert pack.read_bytes() == changed != packed(LINES[:3])
     assert sorted(tmp_path.iterdir()) == [source, pack]

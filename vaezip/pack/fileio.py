@@ -15,7 +15,7 @@ from typing import NamedTuple
 from vaezip.byteio import ByteReader, ByteWriter
 from vaezip.errors import FileError, FormatError, LimitError, SkippedError, VaezipError, one_line
 from vaezip.fileio import opened
-from vaezip.files import Source, named_errors, open_source
+from vaezip.files import Source, named_errors, open_source, version
 from vaezip.known_models import ChosenModel
 from vaezip.messages.texts import MAX_TEXT
 from vaezip.meter import Ticker
@@ -199,7 +199,7 @@ class _Existing:
     def __init__(self, path: str, how: Packing) -> None:
         self._path = path
         with open_source(path) as data, named_errors(path):
-            self._status = os.stat(path)
+            self._version = version(data.status)
             content = ByteReader(data).read_all()
             self.header = read_header(io.BytesIO(content))
             found = read_segments(io.BytesIO(content), self.header)
@@ -213,12 +213,7 @@ class _Existing:
 
     def check_unchanged(self) -> None:
         """Raise FileError if somebody has written it meanwhile who does not lock it."""
-        now = os.stat(self._path)
-        if (now.st_ino, now.st_size, now.st_mtime_ns) != (
-            self._status.st_ino,
-            self._status.st_size,
-            self._status.st_mtime_ns,
-        ):
+        if version(os.stat(self._path)) != self._version:
             raise FileError(f"{self._path}: has changed meanwhile, and was left as it is")
 
 
