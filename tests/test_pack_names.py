@@ -86,6 +86,30 @@ def test_names_of_files_are_the_same_everywhere() -> None:
                 file_name(name, path)
 
 
+@pytest.mark.parametrize(
+    ("links", "records"),
+    [
+        ({"there/a": "b"}, ["a/x", "b/x"]),
+        ({"there/a": "b", "there/c": "b"}, ["c/x", "d/x", "a/x"]),
+        ({"there/b/c": "../a"}, ["a/x", "b/c/x"]),
+    ],
+)
+def test_no_record_takes_the_place_of_another(
+    links: dict[str, str], records: list[str], run: Run, tmp_path: Path
+) -> None:
+    """Not even with -f, and where folders are links."""
+    (tmp_path / "there" / "b").mkdir(parents=True)
+    (tmp_path / "there" / "b" / "x").write_bytes(b"older")
+    for name, folder in links.items():
+        (tmp_path / name).symlink_to(folder)
+    (tmp_path / "x.vzp").write_bytes(packed({name: name.encode() for name in records}))
+    result = run("unpack", "-m", TINY, "x.vzp", "-f", "--output-dir", "there")
+    first, *_, last = records
+    said = f"vaezip: there/{last}: is also the output of {first}, refused\n"
+    assert (result.returncode, result.stderr.decode()) == (1, said)
+    assert (tmp_path / "there" / first).read_bytes() == first.encode()
+
+
 def test_any_mapping_gives_names() -> None:
     names = {"one": b"1", "two": b"22"}
     for mapping in (MappingProxyType(names), UserDict(names), ChainMap({}, names)):

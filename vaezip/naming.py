@@ -137,7 +137,7 @@ class Guard:
         with suppress(OSError, ValueError):
             found = identity(os.stat(target))
             if (source := self._outputs.get(found)) is not None:
-                raise FileError(f"{target}: is the output of another input ({source}), refused")
+                raise FileError(f"{target}: is also the output of {source}, refused")
             if (source := self._inputs.get(found)) is not None:
                 raise FileError(f"{target}: is also an input ({source}), refused")
 

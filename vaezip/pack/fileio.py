@@ -295,6 +295,7 @@ def _write_files(
             guard.check(path)
             with open_target(path, overwrite=overwrite, named=False) as sink:
                 ByteWriter(sink).write(content)
+            guard.add(path, name)
         tick(1)
 
 
