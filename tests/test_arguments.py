@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import TINY
 
@@ -95,7 +96,31 @@ def test_what_cannot_be_is_a_type_error_in_plain_words(tiny: Model, what: str) -
 
 def test_buffers_of_every_kind_are_bytes() -> None:
     blob = vaezip.compress(b"abc", model=TINY)
-    for data in (bytearray(b"abc"), memoryview(b"abc"), memoryview(b"a.b.c")[::2]):
+    for data in (bytearray(b"abc"), memoryview(b"abc"), memoryview(b"abc").cast("B", (3, 1))):
         assert vaezip.MessageCodec(TINY).encode(data) == vaezip.MessageCodec(TINY).encode(b"abc")
     assert vaezip.compress(bytearray(b"abc"), model=TINY) == blob
     assert vaezip.decompress(memoryview(blob), model=TINY) == b"abc"
+
+
+TAKERS: dict[str, Callable[[Any], object]] = {
+    "compress": lambda data: vaezip.compress(data, model=TINY),
+    "decompress": lambda data: vaezip.decompress(data, model=TINY),
+    "VaezipCompressor": lambda data: vaezip.VaezipCompressor(model=TINY).compress(data),
+    "VaezipDecompressor": lambda data: vaezip.VaezipDecompressor(model=TINY).decompress(data),
+    "VaezipFile": lambda data: vaezip.VaezipFile(io.BytesIO(), "wb", model=TINY).write(data),
+    "encode": lambda data: vaezip.MessageCodec(TINY).encode(data),
+    "decode": lambda data: vaezip.MessageCodec(TINY).decode(data),
+    "measure_costs": lambda data: vaezip.measure_costs(data, model=TINY),
+    "distances": lambda data: vaezip.distances([data], model=TINY),
+    "sample": lambda data: vaezip.sample(prompt=data, model=TINY),
+    "make_dictionary": lambda data: vaezip.make_dictionary([data]),
+    "pack_records": lambda data: vaezip.pack_records([data], model=TINY),
+}
+
+
+@pytest.mark.parametrize("taker", TAKERS)
+def test_a_buffer_with_gaps_is_a_type_error_everywhere(taker: str) -> None:
+    columns = np.asfortranarray(np.zeros((3, 4), np.uint8))  # no gaps, but its bytes in another order
+    for data in (memoryview(bytes(100))[::2], memoryview(bytes(100))[::-1], columns):
+        with pytest.raises(TypeError, match="without gaps"):
+            TAKERS[taker](data)

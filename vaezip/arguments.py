@@ -9,11 +9,14 @@ Text = Buffer | str
 
 
 def buffer(data: Buffer) -> memoryview:
-    """The buffer that is given; raises TypeError for a str, for example."""
+    """The bytes of a buffer of any shape; raises TypeError for what is none, or has gaps."""
     try:
-        return memoryview(data)
+        view = memoryview(data)
     except TypeError:
         raise TypeError(f"a bytes-like object is needed, not {type(data).__name__}") from None
+    if not view.c_contiguous:
+        raise TypeError("a bytes-like object without gaps is needed: bytes(…) makes a copy that has none")
+    return view.cast("B") if view.nbytes else memoryview(b"")
 
 
 def text_bytes(text: Text) -> bytes:

@@ -11,7 +11,6 @@ import selectors
 import time
 from typing import Protocol
 
-from vaezip.arguments import buffer
 from vaezip.errors import TruncatedError
 
 _PORTION = 1 << 20  # bytes
@@ -32,12 +31,6 @@ class Writable(Protocol):
 
     def write(self, data: bytes | memoryview, /) -> int | None:
         """Take some of `data`, and say how many bytes."""
-
-
-def flat(data: bytes | bytearray | memoryview) -> memoryview:
-    """The bytes of a buffer of any shape; raises TypeError for what is none, or has gaps."""
-    view = buffer(data)
-    return view.cast("B") if view.nbytes else memoryview(b"")
 
 
 def check_binary(stream: object, method: str) -> None:

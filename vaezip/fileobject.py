@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Literal, cast, overload
 
+from vaezip.arguments import buffer
 from vaezip.at_hand import at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.block_index import BlockIndex
-from vaezip.byteio import ByteWriter, check_binary, flat
+from vaezip.byteio import ByteWriter, check_binary
 from vaezip.content import Content
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import TruncatedError, VaezipError
@@ -293,7 +294,7 @@ class VaezipFile(io.BufferedIOBase):
         self._check_open()
         if self._compressor is None:
             raise io.UnsupportedOperation("the file was opened for reading")
-        content = flat(data)
+        content = buffer(data)
         with self._breakable():
             self._writer.write(self._compressor.compress(content))
             self._position += len(content)

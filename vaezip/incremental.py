@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from vaezip import container
-from vaezip.arguments import whole_number
+from vaezip.arguments import buffer, whole_number
 from vaezip.at_hand import at_hand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
-from vaezip.byteio import ByteReader, flat
+from vaezip.byteio import ByteReader
 from vaezip.container import Header, Index
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import TruncatedError, VaezipError
@@ -48,7 +48,7 @@ class VaezipCompressor:
 
         After an error or an interruption, something may be missing: the frame can only be thrown away.
         """
-        return self._whole(self._encoder.feed(flat(data)))
+        return self._whole(self._encoder.feed(buffer(data)))
 
     def flush(self, mode: int = FLUSH_FRAME) -> bytes:
         """The rest of the frame, to which nothing can be added then.
@@ -169,7 +169,7 @@ class _Feed(ByteReader):
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Append the bytes that come next."""
-        self._data += flat(data)
+        self._data += buffer(data)
 
     def read_some(self, n: int) -> bytes:
         """As of any ByteReader; notes how much would have been needed."""
