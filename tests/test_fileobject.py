@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import io
 import os
+import random
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from conftest import TINY
@@ -192,6 +194,24 @@ def test_no_thread_stays_behind_of_what_is_dropped(tiny: Model, frames: tuple[by
         interrupted.write(LINES)
     with pytest.raises(OSError, match="not complete"):
         interrupted.close()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+def test_one_large_write_holds_but_some_blocks(tiny: Model, mode: Any, threads: int, tmp_path: Path) -> None:
+    size = 1 << 15
+    noise = random.Random(0).randbytes(200 * size + 5)
+    with vaezip.open(tmp_path / "noise.vz", mode, model=tiny, block_size=size, threads=threads) as file:
+        file.write(noise[:size])  # so that whatever is loaded but once is there
+        tracemalloc.start()
+        try:
+            file.write(memoryview(noise)[size:])
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < len(noise) / 3  # most of it what it takes to look at a block: a dozen times its size
+    with vaezip.open(tmp_path / "noise.vz", model=tiny) as file:
+        assert file.read() == noise
 
 
 @pytest.mark.parametrize("damage", [b"", b"plain text", None])

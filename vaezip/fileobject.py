@@ -20,7 +20,7 @@ from vaezip.content import Content
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import TruncatedError, VaezipError
 from vaezip.files import identity, open_named
-from vaezip.incremental import VaezipCompressor
+from vaezip.frame_encoder import FrameEncoder
 from vaezip.known_models import ModelLike, loaded
 from vaezip.workers import thread_count
 
@@ -146,18 +146,18 @@ class VaezipFile(io.BufferedIOBase):
         if not self._is_ours:
             check_binary(file, "read" if self._mode == "rb" else "write")
         self._reader: io.BufferedReader | None = None
-        self._compressor: VaezipCompressor | None = None
+        self._encoder: FrameEncoder | None = None
         self._is_broken = False  # since something that was to be written may be missing
         thread_count(threads)
         if self._mode != "rb":  # what is wrong with the options comes out before a file is emptied
             self._new_frame = functools.partial(
-                VaezipCompressor,
-                model=loaded(model),
+                FrameEncoder,
+                loaded(model),
+                block_size,
+                threads,
                 dictionary=None if dictionary is None else loaded_dictionary(dictionary),
-                block_size=block_size,
-                threads=threads,
             )
-            self._compressor = self._new_frame()
+            self._encoder = self._new_frame()
         else:
             known = at_hand(model, dictionary)
         opened = open_named(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file
@@ -199,14 +199,14 @@ class VaezipFile(io.BufferedIOBase):
         """
         if self.closed:
             return
-        file, reader, compressor, is_broken = self._file, self._reader, self._compressor, self._is_broken
+        file, reader, encoder, is_broken = self._file, self._reader, self._encoder, self._is_broken
         try:
             if is_broken:
                 raise OSError("the file is not complete: writing it failed or was interrupted")
-            if compressor is not None and self._ended != self._position:
-                self._writer.write(compressor.flush())
+            if encoder is not None and self._ended != self._position:
+                self._write(encoder.finish())
         finally:
-            self._file = self._reader = self._compressor = None
+            self._file = self._reader = self._encoder = None
             if reader is not None:
                 reader.close()
             if self._is_ours:
@@ -233,7 +233,7 @@ class VaezipFile(io.BufferedIOBase):
     def writable(self) -> bool:
         """True if it was opened for writing."""
         self._check_open()
-        return self._compressor is not None
+        return self._encoder is not None
 
     def seekable(self) -> bool:
         """True if it is read, and the file below can seek."""
@@ -292,11 +292,11 @@ class VaezipFile(io.BufferedIOBase):
     def write(self, data: Any) -> int:
         """Compress all of `data`; what is ready goes to the file below."""
         self._check_open()
-        if self._compressor is None:
+        if self._encoder is None:
             raise io.UnsupportedOperation("the file was opened for reading")
         content = buffer(data)
         with self._breakable():
-            self._writer.write(self._compressor.compress(content))
+            self._write(self._encoder.feed(content))
             self._position += len(content)
         return len(content)
 
@@ -306,14 +306,18 @@ class VaezipFile(io.BufferedIOBase):
         That ends a frame, and what follows begins another, so that many short ones take more bytes.
         """
         self._check_open()
-        if self._compressor is None:
+        if self._encoder is None:
             return
         if self._is_broken or self._position != (self._ended or 0):
             with self._breakable():
-                self._writer.write(self._compressor.flush())
-                self._compressor, self._ended = self._new_frame(), self._position
+                self._write(self._encoder.finish())
+                self._encoder, self._ended = self._new_frame(), self._position
         if hasattr(self._file, "flush"):
             self._file.flush()
+
+    def _write(self, parts: Iterator[bytes]) -> None:
+        for part in parts:
+            self._writer.write(part)
 
     @contextmanager
     def _breakable(self) -> Iterator[None]:

@@ -36,25 +36,25 @@ class FrameEncoder:
         self._dictionary = None if dictionary is None else dictionary.fingerprint
         primed = None if dictionary is None else dictionary.primed(model)
         self._encode = functools.partial(_encode, model, primed, Meter(progress))
-        self._rest = bytearray()  # of the content, what is no full block yet
+        self._rest = bytearray()  # of the content, a block at most: the last one may end the frame
         self._blocks: Queue[bytes, container.Block] = Queue(self._encode, threads)
         self._index: Index | None = None  # once there is more than one block
 
     def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
         """Take more content; yields what is ready of the frame, all of which has to be taken."""
         yield from map(self._encoded, self._blocks.ready())
-        self._rest += data
-        while len(self._rest) > self._block_size:
-            content = bytes(self._rest[: self._block_size])
-            del self._rest[: self._block_size]
-            yield from self._push(content)
+        data = memoryview(data)
+        while data:
+            if len(self._rest) == self._block_size:  # and something follows it
+                yield from self._push(self._taken())
+            part = data[: self._block_size - len(self._rest)]
+            self._rest += part
+            data = data[len(part) :]
 
     def flush(self) -> Iterator[bytes]:
         """All that was fed, the last block being a shorter one; the frame goes on."""
         if self._rest:
-            content = bytes(self._rest)
-            self._rest.clear()
-            yield from self._push(content)
+            yield from self._push(self._taken())
         yield from map(self._encoded, self._blocks.drain())
 
     def finish(self) -> Iterator[bytes]:
@@ -70,6 +70,11 @@ class FrameEncoder:
     def close(self) -> None:
         """Drop what is not finished."""
         self._blocks.close()
+
+    def _taken(self) -> bytes:
+        content = bytes(self._rest)
+        self._rest.clear()
+        return content
 
     def _push(self, content: bytes) -> Iterator[bytes]:
         if self._index is None:

@@ -38,7 +38,10 @@ class VaezipCompressor:
         block_size: int = DEFAULT_BLOCK_SIZE,
         threads: int = 1,
     ) -> None:
-        """As in `vaezip.compress`. At most two blocks more than there are threads are held at once."""
+        """As in `vaezip.compress`.
+
+        At most two blocks more than there are threads are held at once, and what a call returns.
+        """
         known = None if dictionary is None else loaded_dictionary(dictionary)
         self._encoder = FrameEncoder(loaded(model), block_size, threads, dictionary=known)
         self._finished = self._broken = False
