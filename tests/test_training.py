@@ -18,10 +18,12 @@ from conftest import DATA, PROSE, TINY, Run
 
 import vaezip
 from vaezip import bitsback
+from vaezip.coder import TOTAL
 from vaezip.information import network_bits
 from vaezip.mixing.parameters import PRESETS, MixerParameters
 from vaezip.model import parse_model, read_model_file
 from vaezip.network.architecture import Architecture
+from vaezip.tensors import read_tensors
 from vaezip.training import checkpoint as states
 from vaezip.training import functions, functions_torch, loop
 from vaezip.training.data import Corpus, TextFile
@@ -152,6 +154,18 @@ def test_a_model_whose_latents_are_idle_keeps_one() -> None:
     idle = parse_model(quantise(vae, Corpus(parts, parts, []), {}, practice_seconds=0), "idle")
     assert idle.architecture.latents == 1
     assert vaezip.decompress(vaezip.compress(PROSE[:500], model=idle), model=idle) == PROSE[:500]
+
+
+@pytest.mark.parametrize("size", [11, 15])
+def test_files_too_short_for_a_latent_leave_the_prior_the_normal_one(size: int) -> None:
+    parts = pieces("x", PROSE[: 300 * size], size)
+    data = quantise(Vae(SMALL), Corpus(parts, parts, []), {}, practice_seconds=0)
+    prior = read_tensors(data)[0]["latent.prior"]
+    assert (prior == prior[:, ::-1]).mean() > 0.9  # but for what rounding leaves
+    assert prior.argmax(axis=1).tolist() == [prior.shape[1] // 2] * len(prior)
+    assert prior.max() < TOTAL // 2
+    model = parse_model(data, "short")
+    assert vaezip.decompress(vaezip.compress(PROSE[:2000], model=model), model=model) == PROSE[:2000]
 
 
 def test_a_mixer_is_fine_tuned_from_what_it_had_learned(tiny: vaezip.Model) -> None:

@@ -158,13 +158,18 @@ def _normal_prior(grid: Grid) -> Array:
 
 
 def _fitted_prior(a: Architecture, tensors: dict[str, Array], segments: list[Array]) -> Array:
-    """The mean of the exact encoder's posteriors, with a little of the prior that is there already."""
+    """The mean of the exact encoder's posteriors, with a little of the prior that is there already.
+
+    If no segment is long enough for the encoder, that prior itself: there is no latent to fit it to.
+    """
     encoder, latent = Encoder(a, tensors), Latent(a, tensors)
     total = np.zeros(tensors["latent.prior"].shape, np.int64)
     for segment in segments:
         if len(segment) >= encoder.least_bytes:
             q = latent.posterior(*encoder(segment))
             np.add.at(total, (np.arange(a.latents)[:, None], q.candidates + _FURTHEST), q.frequencies)
+    if not total.any():
+        return tensors["latent.prior"]
     normal = tensors["latent.prior"] / TOTAL
     return _table(
         (1 - _PRIOR_SMOOTHING) * total / total.sum(axis=1, keepdims=True) + _PRIOR_SMOOTHING * normal
