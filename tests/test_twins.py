@@ -129,6 +129,23 @@ def test_what_is_beyond_the_block_is_refused_after_decoding_too(tiny: Model) -> 
         assert predictor.intervals(text[:0]).shape == (0, 2)
 
 
+def test_what_was_learned_stays_as_it_was_when_more_is_learned(tiny: Model) -> None:
+    from vaezip.kernel.predictor import Kernel
+
+    z, text = np.zeros(tiny.architecture.latents, np.int32), np.frombuffer(b"abcabc", np.uint8)
+    for engine in (Reference(tiny.decoder, tiny.mixer), Kernel(tiny.decoder, tiny.mixer)):
+        predictor = engine.predictor(z, 0, 12)
+        predictor.intervals(text)
+        before = predictor.learned()
+        kept = before.copy()
+        for part in predictor.learned():  # nor does a change of it change the mixer
+            part[:] = 0
+        predictor.intervals(text)
+        assert all((ours == theirs).all() for ours, theirs in zip(before, kept, strict=True))
+        assert any((now != then).any() for now, then in zip(predictor.learned(), kept, strict=True))
+        assert all(part.any() for part in predictor.learned())
+
+
 def test_a_path_that_this_machine_lacks_is_refused(tiny: Model) -> None:
     from vaezip.kernel.predictor import Kernel
 

@@ -90,7 +90,7 @@ class Predictor(Protocol):
         ...
 
     def learned(self) -> Learned:
-        """The arrays of the mixer as they are now."""
+        """A copy of the arrays of the mixer as they are now."""
         ...
 
 
@@ -254,4 +254,4 @@ class ReferencePredictor:
 
     def learned(self) -> Learned:
         """See `Predictor`."""
-        return self._mixers[0].learned
+        return self._mixers[0].learned.copy()
