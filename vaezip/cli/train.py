@@ -20,7 +20,7 @@ from vaezip.cli.report import complain, note, say
 from vaezip.cli.training_progress import TrainingProgress
 from vaezip.errors import MissingExtraError, VaezipError, printable
 from vaezip.inputs import STDIO
-from vaezip.network.architecture import Architecture
+from vaezip.network.architecture import LIMITS, Architecture
 from vaezip.training.settings import DEFAULT_MINUTES, FINE_TUNING, ON_GPU, Settings, sizes
 
 if TYPE_CHECKING:
@@ -120,12 +120,12 @@ def _file_name(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
 )
 @click.option(
     "--width",
-    type=WholeRange(8, 512),
+    type=WholeRange(8, LIMITS["width"][1]),
     help=f"Channels of the decoder. [default: {_SIZES.width}, or those of --init]",
 )
 @click.option(
     "--layers",
-    type=WholeRange(1, 16),
+    type=WholeRange(*LIMITS["layers"]),
     help=f"Layers of the decoder. [default: {_SIZES.layers}, or those of --init]",
 )
 @click.option(

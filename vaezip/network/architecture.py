@@ -22,7 +22,7 @@ LIMITS = {
     "encoder_width": (4, 256),
 }
 MAX_ORDERS = 16  # how many of them
-MAX_ORDER = 7
+MAX_ORDER = 7  # bytes of a context
 TABLE_BITS = (9, 22)
 
 

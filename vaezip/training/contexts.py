@@ -13,10 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaezip.network.architecture import Architecture
+from vaezip.network.architecture import MAX_ORDER, Architecture
 from vaezip.network.contexts import INVERSE, MIX, PRIME, SALT, TAG_BITS, TAG_MASK, WORD_VALUE
-
-MOST_ORDER = 7  # bytes of a context
 
 
 class Rows(NamedTuple):
@@ -57,7 +55,7 @@ class LaneContexts:
         text: int64 (lanes, 7 + chunk), the byte before every position and the seven before the first of
         these, 0 before a segment begins. fresh: (lanes,), where a segment begins.
         """
-        a, before = self._a, MOST_ORDER
+        a, before = self._a, MAX_ORDER
         seen = text[:, before:]
         recent = seen.clone()
         for n in range(1, max(a.orders)):

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaezip.network.architecture import Architecture
+from vaezip.network.architecture import MAX_ORDER, Architecture
 from vaezip.network.contexts import context_slots, find_rows
 from vaezip.network.encoder import ENCODER_BYTES, WINDOW, encoder_view
-from vaezip.training.contexts import MOST_ORDER, LaneContexts
+from vaezip.training.contexts import LaneContexts
 from vaezip.training.data import Segments, SegmentSource
 from vaezip.training.rescript import rescript
 from vaezip.training.vae import Decoder
@@ -199,7 +199,7 @@ class DeviceSampler:
         np.concatenate([f.data for f in source.files], out=text[: self._own])
         self._text = torch.from_numpy(text).to(device)
         self._places = np.zeros((3, lanes), np.int64)  # offset in the text, length, and bytes read
-        self._window = torch.arange(-1 - MOST_ORDER, chunk, device=device)
+        self._window = torch.arange(-1 - MAX_ORDER, chunk, device=device)
         self._plain = torch.arange(ENCODER_BYTES, device=device)
 
     def next(self) -> Chunk:
@@ -223,7 +223,7 @@ class DeviceSampler:
         if self._teacher is not None:
             theirs = self._theirs.rows(text[:, :-1], fresh) if self._theirs else ours
             teacher_rows = theirs.found(self._teacher.tags).transpose(0, 1).contiguous()
-        first = MOST_ORDER + 1  # of the window, that is predicted
+        first = MAX_ORDER + 1  # of the window, that is predicted
         view_bytes = length_[:, 0].clamp(max=ENCODER_BYTES)
         view = self._view(offset_, length_, _width(np.minimum(length, ENCODER_BYTES)))
         count = int(np.minimum(length - at, self._chunk).sum())
