@@ -117,14 +117,19 @@ def posterior(vae: Vae, block: np.ndarray) -> Posterior:
     return q
 
 
+def inputs_of(vae: Vae, block: np.ndarray) -> tuple[Tensor, Tensor]:
+    """What the decoder reads of a block: the byte before each, (n,), rows of the tables, (n, contexts)."""
+    before = np.concatenate([np.zeros(1, np.int64), block[:-1].astype(np.int64)])
+    found = find_rows(vae.a, context_slots(vae.a, block[None])[0], vae.decoder.tags.cpu().numpy())
+    return torch.from_numpy(before).to(vae.device), torch.from_numpy(found).to(vae.device)
+
+
 @torch.no_grad()
 def text_bits(vae: Vae, block: np.ndarray, z: Tensor) -> list[float]:
     """-log2 p(x|z) of one block for each of several z, (n, latents)."""
-    a, n = vae.a, len(z)
-    before = np.concatenate([np.zeros(1, np.int64), block[:-1].astype(np.int64)])
-    found = find_rows(a, context_slots(a, block[None])[0], vae.decoder.tags.cpu().numpy())
-    seen, rows, target = (torch.from_numpy(x).to(vae.device) for x in (before, found, block.astype(np.int64)))
-    z = z.to(vae.device)
+    n, z = len(z), z.to(vae.device)
+    seen, rows = inputs_of(vae, block)
+    target = torch.from_numpy(block.astype(np.int64)).to(vae.device)
     state, nats = vae.decoder.initial_state(z), torch.zeros(n, device=vae.device)
     for at in range(0, len(block), _CHUNK):
         part = slice(at, at + _CHUNK)

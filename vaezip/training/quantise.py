@@ -25,11 +25,11 @@ from vaezip.latent import PHASES, Latent, offsets
 from vaezip.mixing.parameters import MixerParameters
 from vaezip.model import serialise
 from vaezip.network.architecture import Architecture
-from vaezip.network.contexts import context_slots, find_rows
 from vaezip.network.decoder import EXP_ENTRIES, LOGIT_UNIT, MODULATION_SHIFT, OUT_SHIFT
-from vaezip.network.encoder import CONV2_MAX, POOL_SHIFT, Encoder, encoder_view
+from vaezip.network.encoder import CONV2_MAX, POOL_SHIFT, Encoder
 from vaezip.network.ops import ACTIVATION_MAX, GATE_BITS, GATE_ENTRIES, NORM_BITS, RESIDUAL_BOUND, VALUE_BITS
 from vaezip.training.data import Corpus, SegmentSource
+from vaezip.training.evaluate import inputs_of, posterior
 from vaezip.training.mixer_practice import learned_parameters, practice_texts
 from vaezip.training.vae import Layer, Vae
 
@@ -122,18 +122,14 @@ def _calibrate(
             lambda _, inputs, out: note("encoder.conv2.out", torch.relu(out))
         )
     )
-    a, means, log_scales = vae.a, [], []
+    means, log_scales = [], []
     for segment in segments:
-        view = encoder_view(segment)
-        padded = np.zeros(-(-len(view) // a.patch**2) * a.patch**2, np.int64)
-        padded[: len(view)] = view
-        q = vae.encoder(torch.from_numpy(padded)[None], torch.tensor([len(view)]))
+        q = posterior(vae, segment)
         means.append(q.mean[0].numpy())
         log_scales.append(q.log_scale[0].numpy())
-        seen = np.concatenate([np.zeros(1, np.int64), segment[:-1].astype(np.int64)])
-        rows = torch.from_numpy(find_rows(a, context_slots(a, segment[None])[0], vae.decoder.tags.numpy()))
+        seen, rows = inputs_of(vae, segment)
         z = q.sample(torch.randn(q.mean.shape, generator=noise))
-        vae.decoder(torch.from_numpy(seen)[:, None], rows[:, None], z, vae.decoder.initial_state(z))
+        vae.decoder(seen[:, None], rows[:, None], z, vae.decoder.initial_state(z))
     for handle in handles:
         handle.remove()
     maxima = {name: torch.stack(values).amax(0).numpy() for name, values in seen_maxima.items()}
