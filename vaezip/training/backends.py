@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaezip.training.autograd import autocast
 from vaezip.training.data import SegmentSource
 from vaezip.training.lanes import Lanes, Loss
 from vaezip.training.optimizer import flattened
@@ -68,6 +69,7 @@ class ThreadBackend:
         tags = vae.decoder.tags.numpy()
         options = settings.rescript_share, settings.dropout, teacher.decoder if teacher else None
         self._settings = settings
+        self._device = vae.device
         self._workers = []
         self._lanes = [settings.lanes // count + (i < settings.lanes % count) for i in range(count)]
         for i, lanes in enumerate(self._lanes):
@@ -82,7 +84,7 @@ class ThreadBackend:
         def of_one(worker: tuple[Sampler, Lanes]) -> tuple[tuple[Tensor, ...], Loss, int]:
             sampler, lanes = worker
             chunk = sampler.next()
-            with torch.autocast("cpu", torch.bfloat16, enabled=bool(self._settings.bfloat16)):
+            with autocast(self._device, self._settings):
                 loss = lanes.loss(chunk, self._settings, kl_weight)
                 return torch.autograd.grad(loss.total, parameters), loss, chunk.bytes
 
@@ -130,7 +132,7 @@ class DeviceBackend:
         lanes, chunk = settings.lanes, settings.chunk
         options = settings.rescript_share, settings.dropout, generator, teacher.decoder if teacher else None
         self._settings = settings
-        self._device = vae.device.type
+        self._device = vae.device
         self._sampler = DeviceSampler(vae.a, vae.decoder.tags, source, lanes, chunk, rng, *options)
         self._lanes = Lanes(vae, lanes, generator, teacher)
         self._before: _Measured | None = None
@@ -138,7 +140,7 @@ class DeviceBackend:
     def gradients(self, parameters: list[Tensor], kl_weight: float) -> Gradients:
         """See `Backend`."""
         chunk = self._sampler.next()
-        with torch.autocast(self._device, torch.bfloat16, enabled=bool(self._settings.bfloat16)):
+        with autocast(self._device, self._settings):
             loss = self._lanes.loss(chunk, self._settings, kl_weight)
         *dense, tables = torch.autograd.grad(loss.total, parameters)
         measured = _Measured(torch.stack([loss.nats / chunk.bytes, loss.kl]) / LN2)

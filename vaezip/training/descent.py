@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from vaezip.training.autograd import autocast
 from vaezip.training.backends import BACKENDS, Backend, Gradients
 from vaezip.training.data import SegmentSource
 from vaezip.training.devices import bfloat16_pays
@@ -42,7 +43,7 @@ class Descent:
 
     def autocast(self) -> torch.autocast:
         """The context in which the network is run."""
-        return torch.autocast(self._vae.device.type, torch.bfloat16, enabled=bool(self._settings.bfloat16))
+        return autocast(self._vae.device, self._settings)
 
     @contextmanager
     def reading(self, source: SegmentSource, step: int) -> Iterator[Backend]:

@@ -8,29 +8,25 @@ import torch
 from torch import Tensor
 
 from vaezip.kernel import ffi, lib
+from vaezip.training.autograd import apply
 
 
 def recurrence(u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
     """See `functions.recurrence`."""
-    out, h = _apply(_Recurrence, u.contiguous(), h0.contiguous())
+    out, h = apply(_Recurrence, u.contiguous(), h0.contiguous())
     return out, h
 
 
 def add_and_modulate(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     """See `functions.add_and_modulate`."""
-    total, y = _apply(_AddAndModulate, x, change.contiguous(), scale.contiguous(), shift.contiguous())
+    total, y = apply(_AddAndModulate, x, change.contiguous(), scale.contiguous(), shift.contiguous())
     return total, y
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """See `functions.cross_entropy`."""
-    (nats,) = _apply(_Loss, logits.contiguous(), target.contiguous())
+    (nats,) = apply(_Loss, logits.contiguous(), target.contiguous())
     return nats
-
-
-def _apply(function: type[torch.autograd.Function], *inputs: Tensor) -> tuple[Tensor, ...]:
-    outputs: tuple[Tensor, ...] = function.apply(*inputs)  # type: ignore[no-untyped-call]
-    return outputs
 
 
 def _shape(x: Tensor, width: int) -> Any:

@@ -13,6 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from vaezip.training.autograd import apply
+
 _CHANNELS = 128  # of the recurrence, per program
 _STEPS = 32  # of time, per program that normalises
 _ROWS = 16  # of logits, per program
@@ -21,26 +23,21 @@ _EPSILON = torch.finfo(torch.float32).eps  # as in torch's rms_norm
 
 def recurrence(u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
     """See `functions.recurrence`."""
-    out, h = _apply(_Recurrence, u.contiguous(), h0.float().contiguous())
+    out, h = apply(_Recurrence, u.contiguous(), h0.float().contiguous())
     return out, h
 
 
 def add_and_modulate(x: Tensor, change: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     """See `functions.add_and_modulate`."""
     modulation = scale.float().contiguous(), shift.float().contiguous()
-    total, y = _apply(_AddAndModulate, x.float().contiguous(), change.contiguous(), *modulation)
+    total, y = apply(_AddAndModulate, x.float().contiguous(), change.contiguous(), *modulation)
     return total, y
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """See `functions.cross_entropy`."""
-    (nats,) = _apply(_Loss, logits.contiguous(), target.contiguous())
+    (nats,) = apply(_Loss, logits.contiguous(), target.contiguous())
     return nats
-
-
-def _apply(function: type[torch.autograd.Function], *inputs: Tensor) -> tuple[Tensor, ...]:
-    outputs: tuple[Tensor, ...] = function.apply(*inputs)  # type: ignore[no-untyped-call]
-    return outputs
 
 
 @triton.jit(do_not_specialize=["steps", "lanes"])
