@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_golden import skippable
 
-from vaezip import container
+from vaezip import container, numerals
 from vaezip.byteio import ByteReader
 from vaezip.container import Block, Method
 from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VaezipError, VersionError
@@ -39,13 +39,13 @@ def _long_frame(content_size: int | None = 314) -> bytes:
 
 @given(n=st.integers(0, 2**64 - 1) | st.integers(0, 8000))
 def test_numbers_round_trip_in_their_only_form(n: int) -> None:
-    data = container.encode_number(n)
-    assert container.read_number(ByteReader(io.BytesIO(data))) == n
+    data = numerals.encode_number(n)
+    assert numerals.read_number(ByteReader(io.BytesIO(data))) == n
     for other in (b"\xfc", b"\xfd", b"\xfe", b"\xff"):
         width = {0xFC: 2, 0xFD: 3, 0xFE: 4, 0xFF: 8}[other[0]]
         if n < 1 << 8 * width and other[0] != data[0]:
             with pytest.raises(FormatError, match="shortest"):
-                container.read_number(ByteReader(io.BytesIO(other + n.to_bytes(width, "little"))))
+                numerals.read_number(ByteReader(io.BytesIO(other + n.to_bytes(width, "little"))))
 
 
 @pytest.mark.parametrize("sizes", [b"\xfc\x0a\x00\x0b", b"\x0a\xfc\x0b\x00"])
@@ -61,12 +61,12 @@ def test_a_header_whose_numbers_have_another_form_is_damaged(sizes: bytes) -> No
     [(0, 1), (223, 1), (224, 2), (7391, 2), (7392, 3), (65535, 3), (65536, 4), (2**24, 5), (2**32, 9)],
 )
 def test_sizes_of_numbers(n: int, size: int) -> None:
-    assert len(container.encode_number(n)) == size
+    assert len(numerals.encode_number(n)) == size
 
 
 def test_a_number_that_is_too_large_is_refused() -> None:
     with pytest.raises(ValueError, match="too large"):
-        container.encode_number(1 << 64)
+        numerals.encode_number(1 << 64)
 
 
 @pytest.mark.parametrize("block", [*SOME, container.stored(b"")])
@@ -125,7 +125,7 @@ def test_skippable_frames_have_bounds() -> None:
         ((1 << 32) - 9, FormatError),
         ((1 << 32), FormatError),
     ):
-        header = container.SKIPPABLE + container.encode_number(size)
+        header = container.SKIPPABLE + numerals.encode_number(size)
         with pytest.raises(error) as caught:
             _read(header)
         assert (str(caught.value) == "damaged header: a frame that is too long") == (error is FormatError)
@@ -145,8 +145,8 @@ def test_the_index_is_found_from_the_end() -> None:
     assert index[-4:] == crc32(index[:-4]).to_bytes(4, "little")
     reader = ByteReader(io.BytesIO(index))
     assert reader.read(1) == b"\0"
-    header_size, count = container.read_number(reader), container.read_number(reader)
-    sizes = [(container.read_number(reader), container.read_number(reader)) for _ in range(count)]
+    header_size, count = numerals.read_number(reader), numerals.read_number(reader)
+    sizes = [(numerals.read_number(reader), numerals.read_number(reader)) for _ in range(count)]
     assert [size for size, _ in sizes] == [block.size for block in SOME]
     assert header_size + sum(encoded for _, encoded in sizes) + length + 4 == len(frame)
 

@@ -15,6 +15,7 @@ from conftest import TINY
 from test_fileobject_behaviour import TEXT, Unseekable, opened
 
 import vaezip
+from vaezip import container, numerals
 from vaezip.model import Model
 
 
@@ -174,8 +175,6 @@ file.write({TEXT!r})
 
 def test_an_index_that_does_not_fit_is_damage(tiny: Model) -> None:
     """Whatever it says: seeking never gives what reading on would not."""
-    from vaezip import container
-
     header = container.frame_header(tiny.fingerprint, 500, None)
     block = container.encode_block(container.stored(b"hello"))
     extents = [
@@ -184,9 +183,7 @@ def test_an_index_that_does_not_fit_is_damage(tiny: Model) -> None:
     ]  # fmt: skip
     for entries in extents:
         numbers = [len(header), len(entries), *itertools.chain(*entries)]
-        index = (
-            b"\0" + b"".join(map(container.encode_number, numbers)) + crc32(b"hello").to_bytes(4, "little")
-        )
+        index = b"\0" + b"".join(map(numerals.encode_number, numbers)) + crc32(b"hello").to_bytes(4, "little")
         index += crc32(index).to_bytes(4, "little")
         data = header + block + index + len(index).to_bytes(4, "little")
         for act in (

@@ -18,7 +18,7 @@ from zlib import crc32
 import pytest
 
 import vaezip
-from vaezip import bitsback, container
+from vaezip import bitsback, container, numerals
 from vaezip.byteio import ByteReader
 from vaezip.container import Method
 from vaezip.mixing.parameters import PRESETS
@@ -120,7 +120,7 @@ def _among_skippable() -> bytes:
 
 def skippable(content: bytes) -> bytes:
     """A frame that readers pass over; vaezip writes none."""
-    frame = container.SKIPPABLE + container.encode_number(len(content)) + content
+    frame = container.SKIPPABLE + numerals.encode_number(len(content)) + content
     return frame + len(frame).to_bytes(4, "little")
 
 

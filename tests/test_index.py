@@ -10,7 +10,7 @@ import pytest
 from conftest import TINY
 
 import vaezip
-from vaezip import container
+from vaezip import container, numerals
 from vaezip.byteio import ByteReader
 from vaezip.container import Block, Method
 from vaezip.errors import FormatError
@@ -18,7 +18,7 @@ from vaezip.errors import FormatError
 
 def _index(*numbers: int, mark: int = 0) -> bytes:
     """An index of such numbers: of the header, how many blocks, and of each its size and its coded size."""
-    body = bytes([mark]) + b"".join(map(container.encode_number, numbers)) + bytes(4)
+    body = bytes([mark]) + b"".join(map(numerals.encode_number, numbers)) + bytes(4)
     return body + crc32(body).to_bytes(4, "little")
 
 

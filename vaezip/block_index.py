@@ -55,7 +55,7 @@ class BlockIndex:
         self._encoded_sizes = array("I")  # ... and how many bytes it has there
         self._end = file.seek(0, os.SEEK_END)
         if begin >= self._end:
-            raise TruncatedError("the input is empty: not a .vz file")
+            raise TruncatedError(container.EMPTY)
         indexed = self._indexed_frames(begin, self._end)
         while begin < self._end:
             begin = self._add_frame(begin, indexed.get(begin))

@@ -16,7 +16,8 @@ from zlib import crc32
 
 from vaezip.arguments import whole_number
 from vaezip.byteio import ByteReader
-from vaezip.errors import FormatError, IntegrityError, LimitError, VersionError
+from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VersionError
+from vaezip.numerals import encode_number, read_number
 
 MAGIC = 0xF6  # "v" with the high bit set: never in UTF-8
 WITH_DICTIONARY = 0xF7  # instead, where the fingerprint of a dictionary follows that of the model
@@ -25,6 +26,7 @@ _LAST_VERSION = 7  # whose header may have another form
 SKIPPABLE = b"\xf5vzx"  # begins a frame that every reader passes over
 _KIN = {b"\xf5vzp": "a pack: vaezip get and vaezip unpack read it", b"\xf5vzd": "a dictionary: -D takes it"}
 _CODED = 0xF0  # + kind, 8 to 15, never in UTF-8 either: stands for magic and descriptor of a coded block
+EMPTY = "the input is empty: not a .vz file"
 MAX_BLOCK_SIZE = 16 << 20
 _LARGEST_HEADER = 36  # bytes of a header of a frame of blocks: 2, numbers of 5 and 9, twice 8, 4
 _LARGEST_EXCESS = 15  # bytes that a block takes beyond its content: kind, two numbers of 5, 4 of the payload
@@ -73,34 +75,6 @@ class Header:
     def is_short(self) -> bool:
         """True if the frame is in the short form: one block, no index."""
         return self._single is not None
-
-
-def read_number(
-    reader: ByteReader, damage: str = "damaged file: a number is not in its shortest form"
-) -> int:
-    """A number as `encode_number` writes it; raises FormatError(damage) for any other way to write it."""
-    first = reader.read(1)[0]
-    if first < 224:
-        return first
-    if first < 252:
-        return 224 + ((first - 224) << 8) + reader.read(1)[0]
-    value = int.from_bytes(reader.read((2, 3, 4, 8)[first - 252]), "little")
-    if encode_number(value)[0] != first:
-        raise FormatError(damage)
-    return value
-
-
-def encode_number(n: int) -> bytes:
-    """An unsigned number below 2**64 in 1 byte (below 224), 2 (below 7392), or a prefix and 2, 3, 4 or 8."""
-    if n < 224:
-        return bytes([n])
-    if n < 7392:
-        high, low = divmod(n - 224, 256)
-        return bytes([224 + high, low])
-    for prefix, width in ((252, 2), (253, 3), (254, 4), (255, 8)):
-        if n < 1 << 8 * width:
-            return bytes([prefix]) + n.to_bytes(width, "little")
-    raise ValueError("number too large")
 
 
 def short_frame(fingerprint: bytes, block: Block, dictionary: bytes | None = None) -> bytes:
@@ -216,7 +190,7 @@ def read_index(first: bytes, reader: ByteReader, length: int, room: int) -> Exte
     return extents
 
 
-class _IndexReader(ByteReader):
+class _IndexReader:
     """Reads an index up to its check piece by piece, as it is asked for, and has the CRC of the pieces."""
 
     def __init__(self, first: bytes, reader: ByteReader, size: int) -> None:
@@ -241,6 +215,17 @@ def check_block_size(size: int) -> None:
     """Raise ValueError for a size that no frame may have, TypeError for what is none."""
     if not 1 <= whole_number(size, "block size") <= MAX_BLOCK_SIZE:
         raise ValueError(f"block size must be 1 to {MAX_BLOCK_SIZE}")
+
+
+def read_frames(reader: ByteReader) -> Iterator[Header]:
+    """The headers of all frames to the end of the stream, each once all before it has been read.
+
+    Raises as `read_header`, and TruncatedError if there is none.
+    """
+    while (header := read_header(reader)) is not None:
+        yield header
+    if not reader.position:
+        raise TruncatedError(EMPTY)
 
 
 def read_header(reader: ByteReader) -> Header | None:
@@ -381,8 +366,8 @@ def stored_content(block: Block) -> bytes:
     return content
 
 
-class _Recorder(ByteReader):
-    """A reader that keeps what it has read, for the header's checksum."""
+class _Recorder:
+    """Reads, and keeps what it has read, for the header's checksum."""
 
     def __init__(self, reader: ByteReader, data: bytes) -> None:
         """data: what has been read of the header."""

@@ -15,7 +15,7 @@ from vaezip.block import decode_block
 from vaezip.block_index import BlockIndex
 from vaezip.byteio import ByteReader
 from vaezip.container import Block, Header
-from vaezip.errors import TruncatedError, VaezipError
+from vaezip.errors import VaezipError
 from vaezip.workers import in_order
 
 
@@ -135,8 +135,6 @@ def _decode_block(known: AtHand, block: tuple[Header, Block]) -> bytes:
 
 
 def _all_blocks(reader: ByteReader) -> Iterator[tuple[Header, Block]]:
-    while (header := container.read_header(reader)) is not None:
+    for header in container.read_frames(reader):
         for block in container.read_blocks(reader, header):
             yield header, block
-    if not reader.position:
-        raise TruncatedError("the input is empty: not a .vz file")

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, cast
 from vaezip import container
 from vaezip.block_index import BlockIndex
 from vaezip.byteio import ByteReader, Readable, check_binary
-from vaezip.errors import TruncatedError
 from vaezip.files import open_named
 
 
@@ -60,7 +59,7 @@ def list_frames(file: str | os.PathLike[str] | Readable) -> Iterator[FrameInfo]:
 
 def _frames_read(reader: ByteReader) -> Iterator[FrameInfo]:
     offset = 0
-    while (header := container.read_header(reader)) is not None:
+    for header in container.read_frames(reader):
         count = size = 0
         for block in container.read_blocks(reader, header):
             count += 1
@@ -69,5 +68,3 @@ def _frames_read(reader: ByteReader) -> Iterator[FrameInfo]:
             reader.position - offset, size, count, header.block_size, header.fingerprint, header.dictionary
         )
         offset = reader.position
-    if not offset:
-        raise TruncatedError("the input is empty: not a .vz file")

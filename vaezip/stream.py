@@ -150,7 +150,7 @@ def decompress_stream(
     reader, writer = ByteReader(source), None if sink is None else ByteWriter(sink)
     meter, written = Meter(progress), 0
     known = at_hand(model, dictionary)
-    while (header := container.read_header(reader)) is not None:
+    for header in container.read_frames(reader):
         blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
         decode = functools.partial(_decode, known, header, meter)
         in_step = functools.partial(blocks_in_step, known, header)
@@ -159,8 +159,6 @@ def decompress_stream(
                 writer.write(content)
             written += len(content)
         meter.add(reader.position - meter.total)
-    if not reader.position:
-        raise TruncatedError("the input is empty: not a .vz file")
     return Sizes(reader.position, written)
 
 

@@ -11,8 +11,8 @@ from typing import IO, NamedTuple
 from zlib import crc32
 
 from vaezip.byteio import ByteReader
-from vaezip.container import encode_number, read_number
 from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VersionError
+from vaezip.numerals import encode_number, read_number
 
 MAGIC = b"\xf5vzp\x01"
 NAMED = 1  # flag: a record is a name and a content
