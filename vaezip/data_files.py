@@ -27,11 +27,10 @@ class Kind(NamedTuple):
     suffix: str
     largest: int  # bytes
     error: type[VaezipError]
-    command: str  # that lists those at hand
 
 
-MODELS = Kind("model", ".vzm", 128 << 20, ModelError, "vaezip models")
-DICTIONARIES = Kind("dictionary", ".vzd", 1 << 20, DictionaryError, "vaezip models")
+MODELS = Kind("model", ".vzm", 128 << 20, ModelError)
+DICTIONARIES = Kind("dictionary", ".vzd", 1 << 20, DictionaryError)
 
 
 @lru_cache(maxsize=2)
@@ -123,8 +122,9 @@ def _reported(name: str, kind: Kind) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         if isinstance(error, FileNotFoundError) and not os.path.dirname(name):
-            noun = kind.noun
-            reason = f"there is no such file, and no {noun} of that name ({kind.command} shows those at hand)"
+            reason = (
+                f"there is no such file, and no {kind.noun} of that name (vaezip models shows those at hand)"
+            )
         else:
             reason = str(error.strerror) if isinstance(error, OSError) else "no file has such a name"
         raise kind.error(one_line(f"{name or repr(name)}: cannot read the {kind.noun}: {reason}")) from error

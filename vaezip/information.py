@@ -11,7 +11,7 @@ from vaezip import bitsback
 from vaezip.ans import quantise
 from vaezip.coder import TOTAL
 from vaezip.container import Method
-from vaezip.latent import Latent, Posterior
+from vaezip.latent import Latent
 from vaezip.meter import Ticker
 from vaezip.model import Model
 from vaezip.network.contexts import context_slots
@@ -27,18 +27,16 @@ def bits_of(frequencies: NDArray[np.integer]) -> NDArray[np.float64]:
     return bits
 
 
-def latent_bits(latent: Latent, z: Int32, q: Posterior) -> tuple[float, float]:
-    """Bits of z under the prior, and under q (what bits-back can return)."""
-    back = q.frequencies[q.candidates == z[:, None]]
-    return float(bits_of(latent.frequencies(z)).sum()), float(bits_of(back).sum())
+def latent_bits(latent: Latent, z: Int32) -> float:
+    """Bits of z under the prior."""
+    return float(bits_of(latent.frequencies(z)).sum())
 
 
 class Account(NamedTuple):
     """The bits of a coded block by what they are spent on: information contents by the exact model."""
 
     x_bits: float  # -log2 p(x|z)
-    z_bits: float  # -log2 p(z)
-    posterior_bits: float  # -log2 q(z|x): what bits-back would return on a full stack
+    z_bits: float  # -log2 p(z), of which bits-back returns some
 
 
 def account(model: Model, content: bytes, encoded: bitsback.Encoded) -> Account:
@@ -46,9 +44,7 @@ def account(model: Model, content: bytes, encoded: bitsback.Encoded) -> Account:
     x = np.frombuffer(content, np.uint8)
     intervals = model.predictor(encoded.z, encoded.block.preset, len(x)).intervals(x)
     x_bits = float(bits_of(intervals[:, 1]).sum())
-    if encoded.posterior is None:
-        return Account(x_bits, 0.0, 0.0)
-    return Account(x_bits, *latent_bits(model.latent, encoded.z, encoded.posterior))
+    return Account(x_bits, 0.0 if encoded.posterior is None else latent_bits(model.latent, encoded.z))
 
 
 def network_bits(model: Model, x: NDArray[np.uint8], z: Int32) -> float:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from vaezip.data_files import DICTIONARIES, user_files
-from vaezip.dictionaries.dictionary import Dictionary, DictionaryLike, load_dictionary
+from vaezip.dictionaries.dictionary import Dictionary, DictionaryLike, load_dictionary, loaded_dictionary
 from vaezip.errors import DictionaryError
 
 
@@ -23,7 +23,7 @@ def dictionaries(dictionary: DictionaryLike) -> Dictionaries:
     """For decoding: that dictionary alone, or without one all that are at hand; raises DictionaryError."""
     if dictionary is None:
         return DictionariesAtHand()
-    return OneDictionary(dictionary if isinstance(dictionary, Dictionary) else load_dictionary(dictionary))
+    return OneDictionary(loaded_dictionary(dictionary))
 
 
 class KnownDictionary(NamedTuple):

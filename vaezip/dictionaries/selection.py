@@ -11,12 +11,12 @@ _SHINGLE = 6  # bytes; the longest context of the mixer
 _MOST = 4 << 20  # bytes of samples that are looked at
 
 
-def choose_texts(samples: Iterable[bytes], size: int, overhead: int = 1) -> list[bytes]:
+def choose_texts(samples: Iterable[bytes], size: int) -> list[bytes]:
     """Samples of `size` bytes in all, the most telling ones last, where a dictionary remembers best.
 
-    Greedily, that which shares the most pieces of 6 bytes with others, in relation to its length, where
-    pieces that are chosen already do not count (after zstd's COVER; Liao et al. 2016). overhead: bytes that
-    each text takes besides its own.
+    To each belongs a byte for its end. Greedily, that which shares the most pieces of 6 bytes with others, in
+    relation to its length, where pieces that are chosen already do not count (after zstd's COVER; Liao et al.
+    2016).
     """
     texts = _looked_at(list(dict.fromkeys(sample for sample in samples if sample)))
     shingles = [_shingles(text) for text in texts]
@@ -30,7 +30,7 @@ def choose_texts(samples: Iterable[bytes], size: int, overhead: int = 1) -> list
     heapq.heapify(queue)
     while queue:
         _, i = heapq.heappop(queue)
-        if len(texts[i]) + overhead > left:
+        if len(texts[i]) + 1 > left:
             continue
         now = -_gain(shingles[i], shared, covered, texts[i])
         if queue and now > queue[0][0]:  # others may be better by now
@@ -38,7 +38,7 @@ def choose_texts(samples: Iterable[bytes], size: int, overhead: int = 1) -> list
             continue
         chosen.append(texts[i])
         covered |= shingles[i]
-        left -= len(texts[i]) + overhead
+        left -= len(texts[i]) + 1
     return chosen[::-1]
 
 

@@ -166,4 +166,4 @@ def _latent(model: Model, x: NDArray[np.uint8], block: Block) -> tuple[Int32, fl
     stack = AnsStack(bitsback.checksum(x.tobytes()))
     before = stack.bits()
     model.latent.pop_posterior(stack, q)
-    return z, latent_bits(model.latent, z, q)[0] - (before - stack.bits())
+    return z, latent_bits(model.latent, z) - (before - stack.bits())

@@ -10,7 +10,6 @@ import torch
 from vaezip.errors import DeviceError
 
 AUTO, CPU, CUDA = "auto", "cpu", "cuda"
-DEVICES = (AUTO, CPU, CUDA)
 
 
 def find_device(name: str) -> torch.device:

@@ -80,8 +80,8 @@ class Validation:
         self.best = math.inf
         vae.load_state_dict(load(self._origin)["vae"])
 
-    def finish(self, vae: Vae) -> float:
-        """Make `vae` the network that the run ends with; returns its bits/byte, null latent."""
+    def finish(self, vae: Vae) -> None:
+        """Make `vae` the network that the run ends with."""
         least, chosen = math.inf, vae.state_dict()
         for candidate in self._candidates():
             vae.load_state_dict(candidate)
@@ -89,7 +89,6 @@ class Validation:
             if bits_per_byte < least:
                 least, chosen = bits_per_byte, candidate
         vae.load_state_dict(chosen)
-        return least
 
     def seconds_to_finish(self, vae: Vae) -> float:
         """The seconds that `finish` will take on this machine."""
