@@ -38,7 +38,7 @@ import numpy as np
 import vaezip
 from vaezip.bench.compressors import Compressor
 from vaezip.coder import TOTAL
-from vaezip.dictionaries.dictionary import MAX_TEXT
+from vaezip.dictionaries.dictionary import MAX_DICTIONARY
 from vaezip.dictionaries.selection import choose_texts
 
 SIZES = (10, 20, 50, 100, 200)
@@ -247,7 +247,7 @@ def collection_rows(
         random.Random(seed).shuffle(found)
         held_out, others = found[:HELD_OUT], found[HELD_OUT:]
         codecs = [vaezip.MessageCodec(model)]
-        for size in (*DICTIONARIES, MAX_TEXT):
+        for size in (*DICTIONARIES, MAX_DICTIONARY):
             dictionary = vaezip.make_dictionary(choose_texts(others, size))
             codecs.append(vaezip.MessageCodec(model, dictionary))
             if size == USUAL:

@@ -27,7 +27,7 @@ import numpy as np
 from cffi import FFI
 
 from vaezip.ans import AnsStack
-from vaezip.at_hand import at_hand
+from vaezip.at_hand import AtHand
 from vaezip.block import decode_block, encode_block
 from vaezip.byteio import ByteReader
 from vaezip.container import frame_header, read_header
@@ -131,7 +131,7 @@ def main() -> None:
     assert header is not None
     compress, decompress = (
         partial(encode_block, model),
-        partial(decode_block, at_hand(model, None), header),
+        partial(decode_block, AtHand.of(model, None), header),
     )
     coded, cores = compress(text), thread_count(0)
     run, inputs = kernel_lib.VZ_RUN, kernel.decoder.head.matrix.inputs

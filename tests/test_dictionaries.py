@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import vaezip
 from vaezip import engine
 from vaezip.dictionaries import known
-from vaezip.dictionaries.dictionary import MAX_TEXT, parse_dictionary
+from vaezip.dictionaries.dictionary import MAX_DICTIONARY, parse_dictionary
 from vaezip.dictionaries.selection import choose_texts
 from vaezip.engine import load_engine
 
@@ -66,7 +66,7 @@ def test_a_dictionary_ends_its_texts_with_what_they_do_not_have() -> None:
     assert paragraphs.texts() == [b"two\nlines", b"and\ntwo more"]
 
 
-@pytest.mark.parametrize(("texts", "said"), [([], "needs texts"), ([bytes(MAX_TEXT)], "at most")])
+@pytest.mark.parametrize(("texts", "said"), [([], "needs texts"), ([bytes(MAX_DICTIONARY)], "at most")])
 def test_what_no_dictionary_can_be_made_of(texts: list[bytes], said: str) -> None:
     with pytest.raises(vaezip.DictionaryError, match=said):
         vaezip.make_dictionary(texts)
@@ -74,7 +74,7 @@ def test_what_no_dictionary_can_be_made_of(texts: list[bytes], said: str) -> Non
 
 @pytest.mark.parametrize(
     ("text", "terminator", "ended"),
-    [(b"", 10, 9), (b"a", 10, 9), (b"a\n", 10, 0), (b"a\n", 10, 251), (bytes(MAX_TEXT + 1), 0, 9)],
+    [(b"", 10, 9), (b"a", 10, 9), (b"a\n", 10, 0), (b"a\n", 10, 251), (bytes(MAX_DICTIONARY + 1), 0, 9)],
 )
 def test_what_no_dictionary_can_be(text: bytes, terminator: int, ended: int) -> None:
     with pytest.raises(ValueError, match=r"dictionary has|ended must"):

@@ -19,6 +19,11 @@ class AtHand(NamedTuple):
     models: Models
     dictionaries: Dictionaries
 
+    @classmethod
+    def of(cls, model: ModelLike | Models, dictionary: DictionaryLike) -> AtHand:
+        """The source for decoding: the model and the dictionary that are given, or else all at hand."""
+        return cls(models(model), dictionaries(dictionary))
+
     def matching(self, header: Header) -> Iterator[tuple[Model, Primed | None]]:
         """Models, and what they have read, that may be those of a frame; there is one at least.
 
@@ -30,8 +35,3 @@ class AtHand(NamedTuple):
             else:
                 for dictionary in self.dictionaries.matching(header.dictionary):
                     yield model, dictionary.primed(model)
-
-
-def at_hand(model: ModelLike | Models, dictionary: DictionaryLike) -> AtHand:
-    """The source for decoding: the model and the dictionary that are given, or else all at hand."""
-    return AtHand(models(model), dictionaries(dictionary))

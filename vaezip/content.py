@@ -22,17 +22,17 @@ from vaezip.workers import in_order
 class Content(io.RawIOBase):
     """The content of a file: block after block, or from the block that holds a position."""
 
-    def __init__(self, file: IO[bytes], known: AtHand, threads: int, name: str | None) -> None:
+    def __init__(self, file: IO[bytes], at_hand: AtHand, threads: int, name: str | None) -> None:
         """name: of the file, for errors."""
         self._name = name
         self._failure: Exception | None = None  # until we go elsewhere
         self._has_stopped = False  # so that decoding has to begin again where we are
         self._file, self._threads = file, threads
-        self._known = known
+        self._at_hand = at_hand
         self._can_seek = hasattr(file, "seekable") and file.seekable()
         self._begin = file.tell() if self._can_seek else 0
         self._block_index: BlockIndex | None = None
-        self._decoded = _decode(known, _all_blocks(ByteReader(file)), threads)
+        self._decoded = _decode(at_hand, _all_blocks(ByteReader(file)), threads)
         self._block = b""  # what is decoded ...
         self._at = self._before = 0  # ... where we are in it, and bytes before it
 
@@ -118,20 +118,20 @@ class Content(io.RawIOBase):
         self._failure, self._has_stopped = None, False
         number, begin = blocks.find(offset)
         self._decoded.close()
-        self._decoded = _decode(self._known, map(blocks.read, range(number, len(blocks))), self._threads)
+        self._decoded = _decode(self._at_hand, map(blocks.read, range(number, len(blocks))), self._threads)
         return begin
 
 
-def _decode(known: AtHand, blocks: Iterable[tuple[Header, Block]], threads: int) -> Generator[bytes]:
+def _decode(at_hand: AtHand, blocks: Iterable[tuple[Header, Block]], threads: int) -> Generator[bytes]:
     """Blocks one after the other, the first one alone: a reader who then seeks has paid for no more."""
     waiting = iter(blocks)
-    decode = functools.partial(_decode_block, known)
+    decode = functools.partial(_decode_block, at_hand)
     yield from map(decode, itertools.islice(waiting, 1))
     yield from in_order(decode, waiting, threads)
 
 
-def _decode_block(known: AtHand, block: tuple[Header, Block]) -> bytes:
-    return decode_block(known, *block)
+def _decode_block(at_hand: AtHand, block: tuple[Header, Block]) -> bytes:
+    return decode_block(at_hand, *block)
 
 
 def _all_blocks(reader: ByteReader) -> Iterator[tuple[Header, Block]]:

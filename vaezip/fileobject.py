@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import IO, Any, Literal, cast, overload
 
 from vaezip.arguments import buffer
-from vaezip.at_hand import at_hand
+from vaezip.at_hand import AtHand
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.block_index import BlockIndex
 from vaezip.byteio import ByteWriter, check_binary
@@ -159,7 +159,7 @@ class VaezipFile(io.BufferedIOBase):
             )
             self._encoder = self._new_frame()
         else:
-            known = at_hand(model, dictionary)
+            at_hand = AtHand.of(model, dictionary)
         opened = open_named(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file
         if self._mode == "ab":
             try:
@@ -170,7 +170,7 @@ class VaezipFile(io.BufferedIOBase):
                 raise
         self._file = opened
         if self._mode == "rb":
-            raw = Content(opened, known, threads, _name(opened))
+            raw = Content(opened, at_hand, threads, _name(opened))
             self._reader = io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE)
         else:
             self._writer, self._position = ByteWriter(opened), 0

@@ -7,7 +7,7 @@ from typing import Final
 
 from vaezip import container
 from vaezip.arguments import buffer, whole_number
-from vaezip.at_hand import at_hand
+from vaezip.at_hand import AtHand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.byteio import ByteReader
 from vaezip.container import Header, Index
@@ -42,8 +42,8 @@ class VaezipCompressor:
 
         At most two blocks more than there are threads are held at once, and what a call returns.
         """
-        known = None if dictionary is None else loaded_dictionary(dictionary)
-        self._encoder = FrameEncoder(loaded(model), block_size, threads, dictionary=known)
+        dictionary = None if dictionary is None else loaded_dictionary(dictionary)
+        self._encoder = FrameEncoder(loaded(model), block_size, threads, dictionary=dictionary)
         self._finished = self._broken = False
 
     def compress(self, data: bytes | bytearray | memoryview) -> bytes:
@@ -83,7 +83,7 @@ class VaezipDecompressor:
 
     def __init__(self, *, model: ModelLike = None, dictionary: DictionaryLike = None) -> None:
         """model, dictionary: as in `vaezip.decompress`; the model is loaded when the first block needs it."""
-        self._known = at_hand(model, dictionary)
+        self._at_hand = AtHand.of(model, dictionary)
         self._input = _Feed()
         self._header: Header | None = None
         self._index = Index(0)
@@ -149,7 +149,7 @@ class VaezipDecompressor:
         self._output, self._returned = b"", 0
         if block is not None:
             try:
-                self._output = decode_block(self._known, self._header, block)
+                self._output = decode_block(self._at_hand, self._header, block)
             except BaseException as error:  # an interruption, too: the block is gone
                 self._failure = error if isinstance(error, Exception) else VaezipError("was interrupted")
                 raise

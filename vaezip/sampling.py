@@ -127,19 +127,19 @@ def sample(
     read = text_bytes(prompt)
     if len(read) > LONGEST_PROMPT:
         raise ValueError(f"prompt must not be longer than {LONGEST_PROMPT >> 20} MiB")
-    known = loaded(model)
+    model = loaded(model)
     chosen = secrets.randbits(32) if seed is None else index(seed)
     if between is not None:
         first, last = map(text_bytes, between)
-        origin = _between(known, first, last, index(steps), index(step))
+        origin = _between(model, first, last, index(steps), index(step))
     else:
         # Drawn apart from the text, so that giving z or preset as they were drawn does not change it.
-        origin = _origin(known, read, None if like is None else text_bytes(like), z, Random(~chosen & _MASK))
+        origin = _origin(model, read, None if like is None else text_bytes(like), z, Random(~chosen & _MASK))
     if preset is not None:
         if not 0 <= index(preset) < PRESETS:
             raise ValueError(f"preset must be 0 to {PRESETS - 1}")
         origin = origin._replace(preset=index(preset))
-    return Sample(known, origin, read, index(length), chosen, choice)
+    return Sample(model, origin, read, index(length), chosen, choice)
 
 
 def _origin(

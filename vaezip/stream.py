@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from vaezip import container
 from vaezip.arguments import buffer, whole_number
-from vaezip.at_hand import AtHand, at_hand
+from vaezip.at_hand import AtHand
 from vaezip.block import DEFAULT_BLOCK_SIZE, blocks_in_step, decode_blocks
 from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
 from vaezip.container import Block, Header
@@ -109,8 +109,8 @@ def compress_stream(
     if content_size is not None and whole_number(content_size, "content size") < 0:
         raise ValueError("content size must not be negative")
     reader, writer = ByteReader(source), ByteWriter(sink)
-    known = None if dictionary is None else loaded_dictionary(dictionary)
-    encoder = FrameEncoder(loaded(model), block_size, threads, content_size, progress, known)
+    dictionary = None if dictionary is None else loaded_dictionary(dictionary)
+    encoder = FrameEncoder(loaded(model), block_size, threads, content_size, progress, dictionary)
     try:
         while data := reader.read_some(block_size):
             if content_size is not None and reader.position > content_size:
@@ -149,11 +149,11 @@ def decompress_stream(
     workers = thread_count(threads)
     reader, writer = ByteReader(source), None if sink is None else ByteWriter(sink)
     meter, written = Meter(progress), 0
-    known = at_hand(model, dictionary)
+    at_hand = AtHand.of(model, dictionary)
     for header in container.read_frames(reader):
         blocks = _limited(container.read_blocks(reader, header), max_output_size, written)
-        decode = functools.partial(_decode, known, header, meter)
-        in_step = functools.partial(blocks_in_step, known, header)
+        decode = functools.partial(_decode, at_hand, header, meter)
+        in_step = functools.partial(blocks_in_step, at_hand, header)
         for content in _contents(decode, blocks, in_step, workers):
             if writer is not None:
                 writer.write(content)
@@ -173,9 +173,9 @@ def _contents(
     return itertools.chain.from_iterable(in_order(lambda block: list(decode([block])), blocks, workers))
 
 
-def _decode(known: AtHand, header: Header, meter: Meter, blocks: Sequence[Block]) -> Iterator[bytes]:
+def _decode(at_hand: AtHand, header: Header, meter: Meter, blocks: Sequence[Block]) -> Iterator[bytes]:
     part = Part(meter, sum(len(block.payload) for block in blocks), sum(block.size for block in blocks))
-    yield from decode_blocks(known, header, blocks, part.tick)
+    yield from decode_blocks(at_hand, header, blocks, part.tick)
     part.finish()
 
 

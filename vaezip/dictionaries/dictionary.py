@@ -18,7 +18,7 @@ from vaezip.dictionaries.priming import Primed
 from vaezip.errors import DictionaryError, one_line
 from vaezip.model import Model
 
-MAX_TEXT = 256 << 10
+MAX_DICTIONARY = 256 << 10
 """Bytes of a dictionary's text: reading them takes about as many seconds as they have hundreds of KB."""
 _MAGIC = b"\xf5vzd\x01"
 _TERMINATORS = (0x0A, 0x00, 0x1E)
@@ -45,9 +45,9 @@ class Dictionary:
         """Raises ValueError for what cannot be stored, TypeError for a name that is no str."""
         if not isinstance(self.name, str):
             raise TypeError(f"the name of a dictionary must be a str, not {type(self.name).__name__}")
-        if not self.text.endswith(bytes([self.terminator])) or len(self.text) > MAX_TEXT:
+        if not self.text.endswith(bytes([self.terminator])) or len(self.text) > MAX_DICTIONARY:
             raise ValueError(
-                f"a dictionary has a text of up to {MAX_TEXT} bytes that ends with its terminator"
+                f"a dictionary has a text of up to {MAX_DICTIONARY} bytes that ends with its terminator"
             )
         if not 1 <= self.ended <= _MOST_ENDED:
             raise ValueError(f"ended must be 1 to {_MOST_ENDED}")
@@ -97,8 +97,8 @@ def make_dictionary(texts: Iterable[bytes], name: str = "dictionary") -> Diction
     terminator = min(_TERMINATORS, key=lambda byte: having[byte])
     end = bytes([terminator])
     text = b"".join(text + end for text in texts)
-    if len(text) > MAX_TEXT:
-        raise DictionaryError(f"a dictionary has {MAX_TEXT} bytes of text at most, not {len(text)}")
+    if len(text) > MAX_DICTIONARY:
+        raise DictionaryError(f"a dictionary has {MAX_DICTIONARY} bytes of text at most, not {len(text)}")
     others = having[terminator] + 1
     ended = max(1, min(_MOST_ENDED, (len(texts) + 2 - others) * _OF // (len(texts) + 2)))
     return Dictionary(text, terminator, ended, name)
@@ -117,7 +117,7 @@ def parse_dictionary(data: bytes, name: str) -> Dictionary:
     terminator, ended = body[len(_MAGIC) : len(_MAGIC) + 2]
     inflater = zlib.decompressobj()
     try:
-        text = inflater.decompress(body[len(_MAGIC) + 2 :], MAX_TEXT + 1)
+        text = inflater.decompress(body[len(_MAGIC) + 2 :], MAX_DICTIONARY + 1)
     except zlib.error as error:
         raise damaged from error
     if not inflater.eof or inflater.unused_data:

@@ -9,8 +9,7 @@ from zlib import crc32
 
 from vaezip.byteio import ByteReader
 from vaezip.container import read_blocks, read_header
-from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
-from vaezip.dictionaries.dictionary import Dictionary, DictionaryLike
+from vaezip.dictionaries.dictionary import MAX_DICTIONARY, Dictionary, DictionaryLike
 from vaezip.dictionaries.known import dictionaries
 from vaezip.errors import FormatError, LimitError, VaezipError
 from vaezip.known_models import ModelLike, Models, models
@@ -119,15 +118,15 @@ def record_coder(
     header: Header, model: ModelLike | Models = None, dictionary: DictionaryLike = None
 ) -> RecordCoder:
     """For the records of a pack; raises ModelMismatchError, DictionaryError, FormatError."""
-    known = next(models(model).matching(header.fingerprint))
+    model = next(models(model).matching(header.fingerprint))
     read: Dictionary | None = None
     if header.external:
         read = next(dictionaries(dictionary).matching(header.external))
     elif header.dictionary:
         try:
             _check_alone(header.dictionary)
-            text = decompress(header.dictionary, model=known, max_output_size=MAX_DICTIONARY)
+            text = decompress(header.dictionary, model=model, max_output_size=MAX_DICTIONARY)
             read = Dictionary(text, header.terminator, header.ended)
         except (VaezipError, ValueError) as error:
             raise FormatError("damaged pack: its dictionary") from error
-    return RecordCoder(known, read, header.texts_per_record)
+    return RecordCoder(model, read, header.texts_per_record)

@@ -30,7 +30,7 @@ MAX_GROUP = 1 << 10
 """Records that are coded together."""
 MAX_CONTENT = 64 << 20
 """Bytes of the records of an unordered segment, which is decoded as one; each text counts for one more."""
-_MAX_DICTIONARY = 1 << 20
+_MAX_FRAME = 1 << 20  # bytes of a dictionary, compressed
 _CHECK = 4
 
 
@@ -152,7 +152,7 @@ def read_header(file: IO[bytes]) -> Header:
     flags, separator = reader.read(2)
     fingerprint, group = reader.read(8), reader.number()
     terminator, ended = reader.read(2)
-    dictionary = reader.read(_at_most(reader.number(), _MAX_DICTIONARY))
+    dictionary = reader.read(_at_most(reader.number(), _MAX_FRAME))
     external = reader.read(_at_most(reader.number(), 8))
     if reader.read(_CHECK) != _check(reader.data[:-_CHECK]):
         raise FormatError("damaged pack: its header")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vaezip.arguments import buffer
-from vaezip.dictionaries.dictionary import MAX_TEXT as MAX_DICTIONARY
-from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary, make_dictionary
+from vaezip.dictionaries.dictionary import MAX_DICTIONARY, DictionaryLike, loaded_dictionary, make_dictionary
 from vaezip.dictionaries.selection import choose_texts
 from vaezip.errors import LimitError, one_line
 from vaezip.known_models import ModelLike, loaded
@@ -46,7 +45,7 @@ def new_header(
         raise ValueError(f"group must be 1 to {layout.MAX_GROUP}")
     if unordered and group != 1:
         raise ValueError("unordered records are all coded together, not in groups")
-    known = loaded(model)
+    model = loaded(model)
     if dictionary is not None and dictionary_size is not None:
         raise ValueError("a pack has either a dictionary that lies elsewhere or one that is made for it")
     if dictionary_size is not None and not 0 <= dictionary_size <= MAX_DICTIONARY:
@@ -65,9 +64,9 @@ def new_header(
         if chosen := choose_texts(contents, size):
             made = make_dictionary(chosen)
     terminator, ended = (made.terminator, made.ended) if made else (0, 0)
-    frame = compress(made.text, model=known) if made else b""
+    frame = compress(made.text, model=model) if made else b""
     external = read.fingerprint[:8] if read else b""
-    return Header(flags, separator, known.fingerprint[:8], group, terminator, ended, frame, external)
+    return Header(flags, separator, model.fingerprint[:8], group, terminator, ended, frame, external)
 
 
 def segments_of(
