@@ -236,7 +236,9 @@ def test_the_nearest_are_listed_first(run: Run, library: Path) -> None:
 
 
 def test_files_are_taken_once_and_coloured_by_their_folder(run: Run, library: Path) -> None:
+    (library.parent / "link").symlink_to(library / "prose")
     again = ["library/prose/a", "library/prose", "library/tables/b", "-"]
+    again += ["./library/prose/a", str(library / "prose" / "b"), "link/deep/c", "library/tables/../prose"]
     files = json.loads(run("map", "--json", *again, input=PROSE).stdout)["files"]
     assert [(file["name"], file["folder"]) for file in files] == [
         ("library/prose/a", "prose"),

@@ -70,6 +70,22 @@ def test_a_name_means_a_file_of_the_folder_at_hand(
     assert pickle.loads(pickle.dumps(first)).fingerprint == first.fingerprint  # it knows where it lies
 
 
+@pytest.mark.parametrize("name", ["model-1.5", "model-1.5.vzm", "a.b.vzm", "model.VZM"])
+def test_a_model_has_the_name_of_its_file_without_the_suffix(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).write_bytes(TINY.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    for path in (name, f"./{name}", tmp_path / name):
+        assert load_model(path).name == name.removesuffix(".vzm")
+
+
+def test_a_dictionary_has_the_name_of_its_file_without_the_suffix(tmp_path: Path) -> None:
+    for name in ("sensors-1.5", "sensors-1.5.vzd"):
+        (tmp_path / name).write_bytes(vaezip.make_dictionary([b"a"]).to_bytes())
+        assert vaezip.load_dictionary(tmp_path / name).name == "sensors-1.5"
+
+
 def test_only_a_few_models_are_kept(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.vzm" for i in range(6)]
     for path in paths:

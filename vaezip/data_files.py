@@ -102,7 +102,7 @@ class DataFile:
     @property
     def name(self) -> str:
         """The name of the file, without its suffix."""
-        return os.path.splitext(os.path.basename(self.source))[0]
+        return _name(self.source, self._kind)
 
     def read(self) -> bytes:
         """The bytes of the file, as many as it had when it was opened."""

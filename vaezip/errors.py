@@ -5,7 +5,7 @@ VaezipError                 exit code 1, as every error of xz and gzip
 │   ├── TruncatedError      the input ends too early
 │   └── VersionError        written by a newer vaezip
 ├── IntegrityError          decoded, but the checksum disagrees
-├── LimitError              the output would be larger than allowed
+├── LimitError              larger or more than allowed: output, blocks, texts
 ├── ModelError              not a usable model file
 │   └── ModelMismatchError  the file was made with another model
 ├── DictionaryError         not a usable dictionary, or none where one is needed
@@ -14,7 +14,7 @@ VaezipError                 exit code 1, as every error of xz and gzip
 ├── FileError               a file cannot be read, written or replaced
 │   └── SkippedError        a file was passed over without harm: a warning, exit code 2
 ├── DeviceError             a GPU, or another process, to train with is not there
-├── EngineError             VAEZIP_ENGINE names one that does not run here
+├── EngineError             VAEZIP_ENGINE names one that does not run here, or the kernel is of other sources
 └── MissingExtraError       an optional package is not installed
 
 What is wrong with a file's content is an OSError as well, as with gzip, and an EOFError if the file ends too
@@ -70,7 +70,11 @@ class IntegrityError(VaezipError, OSError):
 
 
 class LimitError(VaezipError):
-    """The output would be larger than the caller allows."""
+    """Something is larger than is allowed, or there is more of it.
+
+    The output, of which the caller says how large it may be; blocks above 16 MiB; messages and records above
+    64 KB; blocks of a frame, segments of a pack, and names of its records.
+    """
 
 
 class ModelError(VaezipError, OSError):
@@ -110,7 +114,7 @@ class DeviceError(VaezipError):
 
 
 class EngineError(VaezipError):
-    """VAEZIP_ENGINE names an engine that does not run here."""
+    """VAEZIP_ENGINE names an engine that does not run here, or the kernel was built of other sources."""
 
 
 class MissingExtraError(VaezipError):

@@ -129,7 +129,7 @@ def parse_dictionary(data: bytes, name: str) -> Dictionary:
 
 
 def load_dictionary(which: str | os.PathLike[str]) -> Dictionary:
-    """From a file, or by the name of one that comes with the package or lies in the user's folders.
+    """From a file, or by the name of one that lies in the user's folders.
 
     Raises DictionaryError.
     """

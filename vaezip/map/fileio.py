@@ -69,7 +69,8 @@ def find_files(names: Sequence[str], complain: Callable[[FileError], object]) ->
         for path in find_inputs(
             [name], compressed=False, recursive=True, suffixes=OWN_SUFFIXES, complain=complain
         ):
-            found.setdefault(path, Found(path, _folder(name, path)))
+            real = None if path is None else os.path.realpath(path)  # the same by several paths is one
+            found.setdefault(real, Found(path, _folder(name, path)))
     if not found:
         raise FileError(f"{names[0]}: has no files to compare")
     if len(found) > MOST_FILES:

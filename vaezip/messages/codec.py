@@ -41,7 +41,7 @@ class MessageCodec:
         return _codec, (self._model, self._dictionary, self._check_bytes)
 
     def encode(self, data: bytes | bytearray | memoryview) -> bytes:
-        """The message for a text; that for b"" is b"". At most one byte longer than the text.
+        """The message for a text; that for b"" is b"". At most one byte longer than text and check.
 
         Raises LimitError for a text of more than 65536 bytes.
         """
