@@ -207,6 +207,37 @@ def test_a_decompressor_stays_where_it_failed(blob: bytes) -> None:
         assert not decompressor.eof
 
 
+def _fails_twice(decompressor: vaezip.VaezipDecompressor, data: bytes, expected: type[Exception]) -> None:
+    for _ in range(2):
+        with pytest.raises(expected):
+            decompressor.decompress(data)
+        assert (decompressor.eof, decompressor.unused_data) == (False, b"")
+
+
+@pytest.mark.parametrize("size", [100, 4000])
+def test_what_could_not_be_decoded_has_not_ended(
+    tiny: Model, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a frame of one block, too."""
+    frame = vaezip.compress(TEXT[:size], model=tiny, block_size=1000)
+    at = len(frame) // 2
+    damaged = frame[:at] + bytes([frame[at] ^ 1]) + frame[at + 1 :]
+    _fails_twice(vaezip.VaezipDecompressor(model=tiny), damaged + b"more", vaezip.IntegrityError)
+    _fails_twice(vaezip.VaezipDecompressor(model="standard"), frame, vaezip.ModelMismatchError)
+    dictionary = vaezip.make_dictionary([b"some text"])
+    other = vaezip.compress(TEXT[:size], model=tiny, dictionary=dictionary)
+    _fails_twice(vaezip.VaezipDecompressor(model=tiny), other, vaezip.DictionaryError)
+
+    def interrupted(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vaezip.incremental.decode_block", interrupted)
+    decompressor = vaezip.VaezipDecompressor(model=tiny)
+    with pytest.raises(KeyboardInterrupt):
+        decompressor.decompress(frame)
+    _fails_twice(decompressor, b"", vaezip.VaezipError)
+
+
 @pytest.mark.parametrize("model", [123, b"abc", [], True])
 def test_what_is_no_model_is_a_type_error(model: Any, blob: bytes) -> None:
     for act in (

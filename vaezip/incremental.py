@@ -132,27 +132,24 @@ class VaezipDecompressor:
         if self._at_end or not self._input.suffices:
             return False
         try:
-            if self._header is None:
-                self._header = container.read_header(self._input)
-                assert self._header is not None  # since something has come
-                self._index = Index(self._header.encoded_size)
-                self._input.drop()
-            block = container.read_block(self._input, self._header, self._index)
-        except TruncatedError:
-            self._input.back()
-            return False
-        except VaezipError as error:
-            self._failure = error
-            raise
-        self._input.drop()
-        self._at_end = block is None or self._header.is_short
-        self._output, self._returned = b"", 0
-        if block is not None:
             try:
+                if self._header is None:
+                    self._header = container.read_header(self._input)
+                    assert self._header is not None  # since something has come
+                    self._index = Index(self._header.encoded_size)
+                    self._input.drop()
+                block = container.read_block(self._input, self._header, self._index)
+            except TruncatedError:
+                self._input.back()
+                return False
+            self._input.drop()
+            self._output, self._returned = b"", 0
+            if block is not None:
                 self._output = decode_block(self._at_hand, self._header, block)
-            except BaseException as error:  # an interruption, too: the block is gone
-                self._failure = error if isinstance(error, Exception) else VaezipError("was interrupted")
-                raise
+            self._at_end = block is None or self._header.is_short
+        except BaseException as error:  # an interruption, too: what was read is gone
+            self._failure = error if isinstance(error, Exception) else VaezipError("was interrupted")
+            raise
         return True
 
 
