@@ -6,6 +6,7 @@ import os
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -45,20 +46,33 @@ class BlockIndex:
     are walked through, block by block.
     """
 
-    def __init__(self, file: Seekable, begin: int = 0) -> None:
-        """Raises FormatError as `vaezip.decompress` does, and what `file` raises."""
+    def __init__(self, file: Seekable, begin: int = 0, end: int | None = None) -> None:
+        """end: of the frames that are wanted, by default that of the file.
+
+        Raises FormatError as `vaezip.decompress` does, and what `file` raises.
+        """
         self._file, self._begin = file, begin
         self._frames = array("Q")  # where each frame begins in the file ...
         self._first_blocks = array("Q")  # ... and the number of its first block, over all frames
         self._contents = array("Q", [0])  # where the content of each block begins, and where all ends
         self._places = array("Q")  # where each block begins in the file ...
         self._encoded_sizes = array("I")  # ... and how many bytes it has there
-        self._end = file.seek(0, os.SEEK_END)
-        if begin >= self._end:
+        self._end = begin  # of the last frame
+        self._file_size = file.seek(0, os.SEEK_END) if end is None else end
+        if begin >= self._file_size:
             raise TruncatedError(container.EMPTY)
-        indexed = self._indexed_frames(begin, self._end)
-        while begin < self._end:
-            begin = self._add_frame(begin, indexed.get(begin))
+        self._add_frames(self._file_size)
+
+    def extend(self) -> None:
+        """Take note of the frames that were appended since; one that is not whole is not there yet.
+
+        Raises as `BlockIndex`.
+        """
+        size = self._file.seek(0, os.SEEK_END)
+        if size > self._file_size:
+            with suppress(TruncatedError):
+                self._add_frames(size)
+            self._file_size = size
 
     @property
     def size(self) -> int:
@@ -105,6 +119,12 @@ class BlockIndex:
             raise TruncatedError("the file ends too early: it is truncated")
         return header, reader
 
+    def _add_frames(self, file_size: int) -> None:
+        """Take note of the frames from the last one on."""
+        indexed = self._indexed_frames(self._end, file_size)
+        while self._end < file_size:
+            self._end = self._add_frame(self._end, indexed.get(self._end))
+
     def _indexed_frames(self, begin: int, end: int) -> dict[int, tuple[Extents, int]]:
         """The last frames, as long as they have an index or are skippable: of each that has one, by where the
         frame begins, the index, and where the frame ends."""
@@ -131,29 +151,23 @@ class BlockIndex:
         return found
 
     def _add_frame(self, begin: int, indexed: tuple[Extents, int] | None) -> int:
-        """Take note of a frame, whose index may be known; returns where it ends."""
+        """Take note of a frame, whose index may be known, if it is whole; returns where it ends."""
         header, reader = self._read_header(begin)
-        self._frames.append(begin)
-        self._first_blocks.append(len(self))
         if indexed is not None and header.block_size is not None:
             extents, end = indexed
             _check(extents, header)
-            at = begin + header.encoded_size
-            for size, encoded_size in zip(extents.sizes, extents.encoded_sizes, strict=True):
-                self._add_block(at, size, encoded_size)
-                at += encoded_size
-            return end
-        place = begin + header.encoded_size
-        for block in container.read_blocks(reader, header):
+        else:
+            extents = _walk(reader, header)
             end = self._begin + reader.position
-            self._add_block(place, block.size, end - place)
-            place = end
-        return self._begin + reader.position
-
-    def _add_block(self, place: int, size: int, encoded_size: int) -> None:
-        self._places.append(place)
-        self._encoded_sizes.append(encoded_size)
-        self._contents.append(self._contents[-1] + size)
+        self._frames.append(begin)
+        self._first_blocks.append(len(self))
+        place = begin + header.encoded_size
+        for size, encoded_size in zip(extents.sizes, extents.encoded_sizes, strict=True):
+            self._places.append(place)
+            self._encoded_sizes.append(encoded_size)
+            self._contents.append(self._contents[-1] + size)
+            place += encoded_size
+        return end
 
 
 class _SeekingReader(ByteReader):
@@ -166,6 +180,16 @@ class _SeekingReader(ByteReader):
     def skip(self, n: int) -> None:
         self._file.seek(n, os.SEEK_CUR)
         self.position += n
+
+
+def _walk(reader: ByteReader, header: Header) -> Extents:
+    """The sizes in a frame whose header has just been read, block by block."""
+    extents, place = Extents(header.encoded_size, array("I"), array("I")), reader.position
+    for block in container.read_blocks(reader, header):
+        extents.sizes.append(block.size)
+        extents.encoded_sizes.append(reader.position - place)
+        place = reader.position
+    return extents
 
 
 def _check(extents: Extents, header: Header) -> None:

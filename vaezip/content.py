@@ -15,7 +15,7 @@ from vaezip.block import decode_block
 from vaezip.block_index import BlockIndex
 from vaezip.byteio import ByteReader
 from vaezip.container import Block, Header
-from vaezip.errors import VaezipError
+from vaezip.errors import TruncatedError, VaezipError
 from vaezip.workers import in_order
 
 
@@ -32,7 +32,9 @@ class Content(io.RawIOBase):
         self._can_seek = hasattr(file, "seekable") and file.seekable()
         self._begin = file.tell() if self._can_seek else 0
         self._block_index: BlockIndex | None = None
-        self._decoded = _decode(at_hand, _all_blocks(ByteReader(file)), threads)
+        self._reader = ByteReader(file)  # as long as there is no index
+        self._end: int | None = None  # of the file below, once that reader has come there
+        self._decoded = _decode(at_hand, _all_blocks(self._reader), threads)
         self._block = b""  # what is decoded ...
         self._at = self._before = 0  # ... where we are in it, and bytes before it
 
@@ -54,7 +56,7 @@ class Content(io.RawIOBase):
         return self._before + self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Bytes from one block; 0 only at the end."""
+        """Bytes from one block; 0 only at the end, which is another one once something was appended."""
         while self._at >= len(self._block):
             if self._failure is not None:  # what is damaged does not end there
                 raise self._failure
@@ -63,7 +65,10 @@ class Content(io.RawIOBase):
             with self._errors_named():
                 block = next(self._decoded, None)
             if block is None:
-                return 0
+                if not self._goes_on():
+                    return 0
+                self._decode_from(self._before + len(self._block))
+                continue
             self._before += len(self._block)
             self._at -= len(self._block)
             self._block = block
@@ -77,7 +82,10 @@ class Content(io.RawIOBase):
         if whence == io.SEEK_CUR:
             offset += self.tell()
         elif whence == io.SEEK_END:
-            offset += self._blocks().size
+            blocks = self._blocks()
+            with self._errors_named():
+                blocks.extend()
+            offset += blocks.size
         elif whence != io.SEEK_SET:
             raise ValueError(f"invalid whence: {whence}")
         if offset < 0:
@@ -95,7 +103,10 @@ class Content(io.RawIOBase):
         except VaezipError as error:
             if self._name is not None:
                 error.args = (f"{self._name}: {error}",)
-            self._failure = error
+            if isinstance(error, TruncatedError) and self._can_seek:  # more may come
+                self._has_stopped = True
+            else:
+                self._failure = error
             raise
         except BaseException:
             self._has_stopped = self._can_seek
@@ -105,10 +116,24 @@ class Content(io.RawIOBase):
                 )
             raise
 
+    def _goes_on(self) -> bool:
+        """Whether whole frames were appended to those of which all blocks have been decoded."""
+        if not self._can_seek:
+            return False
+        with self._errors_named():
+            if self._block_index is None:
+                self._end = self._begin + self._reader.position
+                self._file.seek(self._end)
+                if not self._file.read(1):
+                    return False
+                self._block_index = BlockIndex(self._file, self._begin, self._end)
+            self._block_index.extend()
+            return self._block_index.size > self._before + len(self._block)
+
     def _blocks(self) -> BlockIndex:
         if self._block_index is None:
             with self._errors_named():
-                self._block_index = BlockIndex(self._file, self._begin)
+                self._block_index = BlockIndex(self._file, self._begin, self._end)
             self._decode_from(self._before + len(self._block))  # the file below is elsewhere now
         return self._block_index
 
