@@ -28,7 +28,7 @@ from changes import PIECE, TINY, change, opened, with_header
 
 from vaezip import bitsback, container, stream
 from vaezip.byteio import ByteReader
-from vaezip.dictionaries.dictionary import make_dictionary, parse_dictionary
+from vaezip.dictionaries.dictionary import Dictionary, make_dictionary
 from vaezip.engine import REFERENCE, Engine, available
 from vaezip.errors import ModelError, VaezipError
 from vaezip.listing import list_frames
@@ -159,7 +159,7 @@ def texts(data: bytes) -> str:
     """Any bytes as a dictionary, a message, a pack, or the body of a pack's segment."""
     kind, rest = (data[0] % 4 if data else 0), data[1:]
     ways: list[Callable[[], bytes]] = [
-        lambda: parse_dictionary(rest, "fuzz").text,
+        lambda: Dictionary.from_bytes(rest).text,
         lambda: CODEC.decode(rest),
         lambda: _records(rest),
         lambda: _records(_pack_of(rest)),

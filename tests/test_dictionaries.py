@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import vaezip
 from vaezip import engine
 from vaezip.dictionaries import known
-from vaezip.dictionaries.dictionary import MAX_DICTIONARY, parse_dictionary
+from vaezip.dictionaries.dictionary import MAX_DICTIONARY
 from vaezip.dictionaries.selection import choose_texts
 from vaezip.engine import load_engine
 
@@ -90,15 +90,42 @@ def test_a_dictionary_is_stored_and_loaded(tmp_path: Path) -> None:
     assert len(path.read_bytes()) < len(DICTIONARY.text) / 2
 
 
+def test_a_dictionary_comes_back_from_its_bytes() -> None:
+    blob, many = DICTIONARY.to_bytes(), vaezip.make_dictionary([b"two\nlines", b"one"], "many")
+    for data in (blob, bytearray(blob), memoryview(blob)):
+        assert vaezip.Dictionary.from_bytes(data) == DICTIONARY
+    back = vaezip.Dictionary.from_bytes(many.to_bytes(), "other")
+    assert (back.texts(), back.terminator, back.name) == ([b"two\nlines", b"one"], 0, "other")
+    with pytest.raises(vaezip.DictionaryError, match="not a dictionary"):
+        vaezip.Dictionary.from_bytes(b"something")
+
+
+def test_dictionaries_of_one_content_are_equal() -> None:
+    same, other = vaezip.make_dictionary(LINES[:60], "renamed"), vaezip.make_dictionary(LINES[:59], "states")
+    assert (same == DICTIONARY, other == DICTIONARY, DICTIONARY.__eq__("states")) == (
+        True,
+        False,
+        NotImplemented,
+    )
+    assert len({DICTIONARY, same, other}) == 2
+
+
+def test_models_and_dictionaries_are_shown_without_what_is_in_them(tiny: vaezip.Model) -> None:
+    beginning = DICTIONARY.fingerprint[:4].hex()
+    size = len(DICTIONARY.text)
+    assert repr(DICTIONARY) == f"<Dictionary 'states', {size} bytes of text, fingerprint {beginning}…>"
+    assert repr(tiny) == f"<Model 'tiny', fingerprint {tiny.fingerprint[:4].hex()}…>"
+
+
 def test_a_damaged_dictionary_is_refused() -> None:
     data = DICTIONARY.to_bytes()
     for at in range(len(data)):
         with pytest.raises(vaezip.DictionaryError):
-            parse_dictionary(data[:at], "x")
+            vaezip.Dictionary.from_bytes(data[:at])
         with pytest.raises(vaezip.DictionaryError):
-            parse_dictionary(data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :], "x")
+            vaezip.Dictionary.from_bytes(data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :])
     with pytest.raises(vaezip.DictionaryError, match="newer"):
-        parse_dictionary(sealed(data[:4] + b"\x02" + data[5:-4]), "x")
+        vaezip.Dictionary.from_bytes(sealed(data[:4] + b"\x02" + data[5:-4]))
 
 
 def sealed(body: bytes) -> bytes:
@@ -120,14 +147,14 @@ def sealed(body: bytes) -> bytes:
 )
 def test_a_hostile_dictionary_is_refused(parameters: bytes, text: bytes) -> None:
     with pytest.raises(vaezip.DictionaryError, match="damaged"):
-        parse_dictionary(sealed(b"\xf5vzd\x01" + parameters + text), "x")
+        vaezip.Dictionary.from_bytes(sealed(b"\xf5vzd\x01" + parameters + text))
 
 
 @given(st.binary(max_size=60))
 def test_other_files_are_no_dictionaries(data: bytes) -> None:
     for seal in (data, sealed(b"\xf5vzd\x01" + data)):
         with pytest.raises(vaezip.DictionaryError):
-            parse_dictionary(seal, "x")
+            vaezip.Dictionary.from_bytes(seal)
 
 
 # Frames

@@ -41,7 +41,7 @@ _SELF_TEST_BYTES = 64
 _KEPT = 4  # models
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A loaded model: all that compressing and decompressing need. Those of one content are equal."""
 
@@ -69,6 +69,9 @@ class Model:
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name!r}, fingerprint {self.fingerprint[:4].hex()}…>"
 
     def __reduce__(self) -> tuple[Callable[[str, bytes], Model], tuple[str, bytes]]:
         """A pickle says which file it is; unpickling loads that, and raises ModelError if it has changed."""

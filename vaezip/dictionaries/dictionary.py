@@ -7,7 +7,7 @@ import os
 import threading
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -25,9 +25,12 @@ _TERMINATORS = (0x0A, 0x00, 0x1E)
 _OF, _MOST_ENDED = 256, 250  # what `ended` is a share of; what is left is for other texts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dictionary:
-    """Texts, each followed by the same byte, and what they say of others of their kind."""
+    """Texts, each followed by the same byte, and what they say of others of their kind.
+
+    Those of one content are equal, whatever their names.
+    """
 
     text: bytes
     """The texts, each with the terminator after it."""
@@ -37,9 +40,9 @@ class Dictionary:
     """How likely it is that a text does not have it, in 256ths: 1 to 250."""
     name: str = "dictionary"
     _primed: WeakKeyDictionary[Model, dict[str, Primed]] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+        default_factory=WeakKeyDictionary, init=False
     )  # by engine
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
         """Raises ValueError for what cannot be stored, TypeError for a name that is no str."""
@@ -75,6 +78,42 @@ class Dictionary:
         body = _MAGIC + self._parameters() + zlib.compress(self.text, 9)
         return body + zlib.crc32(body).to_bytes(4, "little")
 
+    @classmethod
+    def from_bytes(cls, data: bytes | bytearray | memoryview, name: str = "dictionary") -> Dictionary:
+        """Inverse of `to_bytes`; raises DictionaryError for what no dictionary file has."""
+        data = bytes(buffer(data))
+        body, check = data[:-4], data[-4:]
+        if not body.startswith(_MAGIC[:-1]):
+            raise DictionaryError("not a dictionary of vaezip's")
+        if not body.startswith(_MAGIC):
+            raise DictionaryError("made by a newer vaezip")
+        damaged = DictionaryError("the dictionary is damaged")
+        if zlib.crc32(body).to_bytes(4, "little") != check or len(body) < len(_MAGIC) + 2:
+            raise damaged
+        terminator, ended = body[len(_MAGIC) : len(_MAGIC) + 2]
+        inflater = zlib.decompressobj()
+        try:
+            text = inflater.decompress(body[len(_MAGIC) + 2 :], MAX_DICTIONARY + 1)
+        except zlib.error as error:
+            raise damaged from error
+        if not inflater.eof or inflater.unused_data:
+            raise damaged
+        try:
+            return cls(text, terminator, ended, name)
+        except ValueError as error:
+            raise damaged from error
+
+    def __eq__(self, other: object) -> bool:
+        return self.fingerprint == other.fingerprint if isinstance(other, Dictionary) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        """Without the texts, which may be many, and secret."""
+        beginning = self.fingerprint[:4].hex()
+        return f"<Dictionary {self.name!r}, {len(self.text)} bytes of text, fingerprint {beginning}…>"
+
     def _parameters(self) -> bytes:
         return bytes([self.terminator, self.ended])
 
@@ -104,30 +143,6 @@ def make_dictionary(texts: Iterable[bytes], name: str = "dictionary") -> Diction
     return Dictionary(text, terminator, ended, name)
 
 
-def parse_dictionary(data: bytes, name: str) -> Dictionary:
-    """Of the bytes of a file; raises DictionaryError for what cannot be one."""
-    body, check = data[:-4], data[-4:]
-    if not body.startswith(_MAGIC[:-1]):
-        raise DictionaryError(one_line(f"{name}: not a dictionary of vaezip's"))
-    if not body.startswith(_MAGIC):
-        raise DictionaryError(one_line(f"{name}: made by a newer vaezip"))
-    damaged = DictionaryError(one_line(f"{name}: the dictionary is damaged"))
-    if zlib.crc32(body).to_bytes(4, "little") != check or len(body) < len(_MAGIC) + 2:
-        raise damaged
-    terminator, ended = body[len(_MAGIC) : len(_MAGIC) + 2]
-    inflater = zlib.decompressobj()
-    try:
-        text = inflater.decompress(body[len(_MAGIC) + 2 :], MAX_DICTIONARY + 1)
-    except zlib.error as error:
-        raise damaged from error
-    if not inflater.eof or inflater.unused_data:
-        raise damaged
-    try:
-        return Dictionary(text, terminator, ended, name)
-    except ValueError as error:
-        raise damaged from error
-
-
 def load_dictionary(which: str | os.PathLike[str]) -> Dictionary:
     """From a file, or by the name of one that lies in the user's folders.
 
@@ -140,7 +155,10 @@ def load_dictionary(which: str | os.PathLike[str]) -> Dictionary:
 @lru_cache(maxsize=8)
 def _parsed(data: bytes, name: str, path: str) -> Dictionary:
     """The same one for the same file, since it keeps what a model has read; errors have its path."""
-    return replace(parse_dictionary(data, path), name=name)
+    try:
+        return Dictionary.from_bytes(data, name)
+    except DictionaryError as error:
+        raise DictionaryError(one_line(f"{path}: {error}")) from error
 
 
 def loaded_dictionary(dictionary: Dictionary | str | Path) -> Dictionary:
