@@ -66,13 +66,13 @@ def test_an_error_below_leaves_the_file_closed(tmp_path: Path) -> None:
         def write(self, data: Any) -> int:
             raise OSError("no space left")
 
-    file = vaezip.open(Full(), "wb", model=TINY)  # type: ignore[arg-type]
+    file = vaezip.open(Full(), "wb", model=TINY)
     file.write(b"text")
     with pytest.raises(OSError, match="no space left"):
         file.close()
     assert file.closed
     file.close()
-    with pytest.raises(OSError, match="no space left"), vaezip.VaezipFile(Full(), "w", model=TINY) as file:  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="no space left"), vaezip.VaezipFile(Full(), "w", model=TINY) as file:
         file.write(b"text")
 
 

@@ -26,6 +26,7 @@ KERNEL = sorted((PACKAGE / "kernel").glob("*.[ch]"))
 
 OUTSIDERS = {  # packages, and who may import them
     "numpy": ("",),
+    "_typeshed": ("arguments.py",),  # which only type checkers have
     "click": ("cli/",),
     "tqdm": ("cli/",),
     "constriction": ("ans.py",),

@@ -154,7 +154,7 @@ HEADER = container.frame_header(bytes(8), 1 << 20, None)
 def test_no_index_makes_a_reader_take_what_is_not_there(file: Sparse) -> None:
     for act in (
         lambda: list(vaezip.list_frames(file)),
-        lambda: vaezip.open(file, model=TINY).seek(0, io.SEEK_END),  # type: ignore[arg-type]
+        lambda: vaezip.open(file, model=TINY).seek(0, io.SEEK_END),
     ):
         file.seek(0)
         file.asked = 0

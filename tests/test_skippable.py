@@ -32,7 +32,7 @@ def test_they_may_stand_wherever_a_frame_may_begin(frames: list[bytes], rest: li
     content = b"".join({1: TEXT, 4: b"and"}.get(i, b"") for i in rest)
     assert vaezip.decompress(data, model=TINY) == content
     for file in (io.BytesIO(data), Pipe(data)):
-        assert vaezip.open(file, model=TINY).read() == content  # type: ignore[arg-type]
+        assert vaezip.open(file, model=TINY).read() == content
     with vaezip.open(io.BytesIO(data), model=TINY) as opened:
         assert opened.seek(0, io.SEEK_END) == len(content)
         for place in range(0, len(content) + 1, 53):

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import operator
+from typing import TYPE_CHECKING, TypeAlias
 
-Buffer = bytes | bytearray | memoryview
-Text = Buffer | str
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, StrOrBytesPath
+
+Buffer: TypeAlias = "ReadableBuffer"
+"""Bytes of any kind: bytes, bytearray, memoryview, array.array, mmap, ..."""
+Text: TypeAlias = "ReadableBuffer | str"
+FilePath: TypeAlias = "StrOrBytesPath"
+"""A file's name, as the built-in `open` takes it."""
 
 
 def buffer(data: Buffer) -> memoryview:

@@ -8,24 +8,14 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from vaezip import container
-from vaezip.byteio import ByteReader
+from vaezip.byteio import ByteReader, Seekable
 from vaezip.container import Block, Extents, Header, Index
 from vaezip.errors import FormatError, TruncatedError
 
 _LENGTH = 4  # bytes at the end of a frame that say how long its index is
-
-
-class Seekable(Protocol):
-    """Part of a binary stream that can be read anywhere."""
-
-    def read(self, n: int, /) -> bytes | None:
-        """As of any binary stream."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """As of any binary stream."""
 
 
 class FrameExtent(NamedTuple):

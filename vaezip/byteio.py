@@ -26,6 +26,13 @@ class Readable(Protocol):
         """At most n bytes, none at the end; None if there are none yet."""
 
 
+class Seekable(Readable, Protocol):
+    """Part of a binary stream that can be read anywhere."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """As of any binary stream."""
+
+
 class Writable(Protocol):
     """Part of a binary stream."""
 

@@ -9,13 +9,13 @@ import operator
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Literal, cast, overload
+from typing import Any, Literal, cast, overload
 
-from vaezip.arguments import buffer
+from vaezip.arguments import FilePath, buffer
 from vaezip.at_hand import AtHand
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.block_index import BlockIndex
-from vaezip.byteio import ByteWriter, check_binary
+from vaezip.byteio import ByteWriter, Readable, Writable, check_binary
 from vaezip.content import Content
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import TruncatedError, VaezipError
@@ -38,7 +38,7 @@ def mode_in_full(mode: str) -> str:
 
 @overload
 def open(
-    file: str | os.PathLike[str] | IO[bytes],
+    file: FilePath | Readable | Writable,
     mode: _Binary = ...,
     *,
     model: ModelLike = ...,
@@ -53,7 +53,7 @@ def open(
 
 @overload
 def open(
-    file: str | os.PathLike[str] | IO[bytes],
+    file: FilePath | Readable | Writable,
     mode: _Text,
     *,
     model: ModelLike = ...,
@@ -68,7 +68,7 @@ def open(
 
 @overload
 def open(
-    file: str | os.PathLike[str] | IO[bytes],
+    file: FilePath | Readable | Writable,
     mode: str,
     *,
     model: ModelLike = ...,
@@ -82,7 +82,7 @@ def open(
 
 
 def open(
-    file: str | os.PathLike[str] | IO[bytes],
+    file: FilePath | Readable | Writable,
     mode: str = "rb",
     *,
     model: ModelLike = None,
@@ -127,7 +127,7 @@ class VaezipFile(io.BufferedIOBase):
 
     def __init__(
         self,
-        file: str | os.PathLike[str] | IO[bytes],
+        file: FilePath | Readable | Writable,
         mode: str = "r",
         *,
         model: ModelLike = None,
@@ -160,7 +160,7 @@ class VaezipFile(io.BufferedIOBase):
             self._encoder = self._new_frame()
         else:
             at_hand = AtHand.of(model, dictionary)
-        opened = open_named(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file
+        opened: Any = open_named(file, self._mode) if isinstance(file, (str, bytes, os.PathLike)) else file
         if self._mode == "ab":
             try:
                 _go_to_end(opened)

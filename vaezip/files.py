@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, cast
 
+from vaezip.arguments import FilePath
 from vaezip.byteio import ByteReader
 from vaezip.errors import FileError, SkippedError, VaezipError
 
@@ -91,7 +92,7 @@ def narrowed(mode: int) -> int:
     return mode & 0o700 | both << 3 | both
 
 
-def open_named(path: str | bytes | os.PathLike[str], mode: str) -> BinaryIO:
+def open_named(path: FilePath, mode: str) -> BinaryIO:
     """As the built-in `open`; of bytes that name no file, the error says that they were taken for a name."""
     try:
         return cast(BinaryIO, open(path, mode))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from vaezip import container
-from vaezip.arguments import buffer, whole_number
+from vaezip.arguments import Buffer, buffer, whole_number
 from vaezip.at_hand import AtHand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.byteio import ByteReader
@@ -46,7 +46,7 @@ class VaezipCompressor:
         self._encoder = FrameEncoder(loaded(model), block_size, threads, dictionary=dictionary)
         self._finished = self._broken = False
 
-    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
+    def compress(self, data: Buffer) -> bytes:
         """Take more of the text; returns what is ready of the frame, often nothing.
 
         After an error or an interruption, something may be missing: the frame can only be thrown away.
@@ -107,7 +107,7 @@ class VaezipDecompressor:
         """Bytes that were given beyond the end of the frame; empty before that is reached."""
         return self._input.rest() if self.eof else b""
 
-    def decompress(self, data: bytes | bytearray | memoryview, max_length: int = -1) -> bytes:
+    def decompress(self, data: Buffer, max_length: int = -1) -> bytes:
         """Take more of the frame; returns at most `max_length` bytes of its content, or (-1) what there is.
 
         Raises EOFError after the end of the frame, and as `vaezip.decompress`.
@@ -167,7 +167,7 @@ class _Feed(ByteReader):
         """True if enough has come to try again."""
         return len(self._data) >= self._needed
 
-    def feed(self, data: bytes | bytearray | memoryview) -> None:
+    def feed(self, data: Buffer) -> None:
         """Append the bytes that come next."""
         self._data += buffer(data)
 

@@ -7,14 +7,13 @@ import os
 import threading
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from vaezip.data_files import MODELS, DataFile, shipped_files, user_files
 from vaezip.errors import ModelError, ModelMismatchError
 from vaezip.model import DEFAULT, Model, load_model
 
-ModelLike = Model | str | Path | None
+ModelLike = Model | str | os.PathLike[str] | None
 
 
 class KnownModel(NamedTuple):

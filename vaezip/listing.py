@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 from vaezip import container
+from vaezip.arguments import FilePath
 from vaezip.block_index import BlockIndex
 from vaezip.byteio import ByteReader, Readable, check_binary
 from vaezip.files import open_named
@@ -29,7 +30,7 @@ class FrameInfo(NamedTuple):
     """Likewise of its dictionary; None if it has none."""
 
 
-def list_frames(file: str | os.PathLike[str] | Readable) -> Iterator[FrameInfo]:
+def list_frames(file: FilePath | Readable) -> Iterator[FrameInfo]:
     """The frames of a `.vz`, given its path or a binary stream, from where that is to its end.
 
     Skippable ones are among them, and have no blocks. If it can seek, only headers and indexes are read.

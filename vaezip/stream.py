@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from vaezip import container
-from vaezip.arguments import buffer, whole_number
+from vaezip.arguments import Buffer, buffer, whole_number
 from vaezip.at_hand import AtHand
 from vaezip.block import DEFAULT_BLOCK_SIZE, blocks_in_step, decode_blocks
 from vaezip.byteio import ByteReader, ByteWriter, Readable, Writable
@@ -30,7 +30,7 @@ class Sizes(NamedTuple):
 
 
 def compress(
-    data: bytes | bytearray | memoryview,
+    data: Buffer,
     *,
     model: ModelLike = None,
     dictionary: DictionaryLike = None,
@@ -58,7 +58,7 @@ def compress(
 
 
 def decompress(
-    data: bytes | bytearray | memoryview,
+    data: Buffer,
     *,
     model: ModelLike = None,
     dictionary: DictionaryLike = None,

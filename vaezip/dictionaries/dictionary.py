@@ -9,10 +9,9 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from vaezip.arguments import buffer
+from vaezip.arguments import Buffer, buffer
 from vaezip.data_files import DICTIONARIES, DataFile
 from vaezip.dictionaries.priming import Primed
 from vaezip.errors import DictionaryError, one_line
@@ -79,7 +78,7 @@ class Dictionary:
         return body + zlib.crc32(body).to_bytes(4, "little")
 
     @classmethod
-    def from_bytes(cls, data: bytes | bytearray | memoryview, name: str = "dictionary") -> Dictionary:
+    def from_bytes(cls, data: Buffer, name: str = "dictionary") -> Dictionary:
         """Inverse of `to_bytes`; raises DictionaryError for what no dictionary file has."""
         data = bytes(buffer(data))
         body, check = data[:-4], data[-4:]
@@ -121,25 +120,25 @@ class Dictionary:
         return Dictionary, (self.text, self.terminator, self.ended, self.name)
 
 
-DictionaryLike = Dictionary | str | Path | None
+DictionaryLike = Dictionary | str | os.PathLike[str] | None
 
 
-def make_dictionary(texts: Iterable[bytes], name: str = "dictionary") -> Dictionary:
+def make_dictionary(texts: Iterable[Buffer], name: str = "dictionary") -> Dictionary:
     """Of texts in the order in which they are to be read: the last ones are remembered best.
 
     Raises DictionaryError if there are none, or too many.
     """
-    texts = [bytes(buffer(text)) for text in texts]
-    if not texts:
+    contents = [bytes(buffer(text)) for text in texts]
+    if not contents:
         raise DictionaryError("a dictionary needs texts")
-    having = {byte: sum(byte in text for text in texts) for byte in _TERMINATORS}
+    having = {byte: sum(byte in text for text in contents) for byte in _TERMINATORS}
     terminator = min(_TERMINATORS, key=lambda byte: having[byte])
     end = bytes([terminator])
-    text = b"".join(text + end for text in texts)
+    text = b"".join(text + end for text in contents)
     if len(text) > MAX_DICTIONARY:
         raise DictionaryError(f"a dictionary has {MAX_DICTIONARY} bytes of text at most, not {len(text)}")
     others = having[terminator] + 1
-    ended = max(1, min(_MOST_ENDED, (len(texts) + 2 - others) * _OF // (len(texts) + 2)))
+    ended = max(1, min(_MOST_ENDED, (len(contents) + 2 - others) * _OF // (len(contents) + 2)))
     return Dictionary(text, terminator, ended, name)
 
 
@@ -161,6 +160,6 @@ def _parsed(data: bytes, name: str, path: str) -> Dictionary:
         raise DictionaryError(one_line(f"{path}: {error}")) from error
 
 
-def loaded_dictionary(dictionary: Dictionary | str | Path) -> Dictionary:
+def loaded_dictionary(dictionary: Dictionary | str | os.PathLike[str]) -> Dictionary:
     """The dictionary that is meant; raises DictionaryError."""
     return dictionary if isinstance(dictionary, Dictionary) else load_dictionary(dictionary)

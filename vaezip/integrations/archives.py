@@ -65,7 +65,7 @@ def make_archive(
                 info.gid, info.gname = gid, group
             return info
 
-        packed = VaezipFile(sink, "w", threads=0)  # type: ignore[arg-type]
+        packed = VaezipFile(sink, "w", threads=0)
         with packed, _Archive.open(name, "w|", packed) as archive:
             archive.left_out = identity(os.fstat(sink.fileno()))
             archive.add(os.path.join(root_dir or "", base_dir), base_dir, filter=owned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from vaezip.arguments import buffer, whole_number
+from vaezip.arguments import Buffer, buffer, whole_number
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import FormatError, IntegrityError, LimitError
 from vaezip.known_models import ModelLike, loaded
@@ -40,7 +40,7 @@ class MessageCodec:
     def __reduce__(self) -> tuple[object, ...]:
         return _codec, (self._model, self._dictionary, self._check_bytes)
 
-    def encode(self, data: bytes | bytearray | memoryview) -> bytes:
+    def encode(self, data: Buffer) -> bytes:
         """The message for a text; that for b"" is b"". At most one byte longer than text and check.
 
         Raises LimitError for a text of more than 65536 bytes.
@@ -59,7 +59,7 @@ class MessageCodec:
         coded = encoder.to_bytes()
         return coded if len(coded) <= len(data) + len(check) else bytes([_RAW]) + data + check
 
-    def encode_text(self, data: bytes | bytearray | memoryview, armour: str = "base64url") -> str:
+    def encode_text(self, data: Buffer, armour: str = "base64url") -> str:
         """The message as letters: base64url for URLs, or base45 for QR codes; raises as `encode`."""
         return encode_armour(self.encode(data), armour)
 
@@ -67,7 +67,7 @@ class MessageCodec:
         """Inverse of `encode_text`; raises as `decode`, and FormatError for other letters."""
         return self.decode(decode_armour(message, armour))
 
-    def decode(self, message: bytes | bytearray | memoryview) -> bytes:
+    def decode(self, message: Buffer) -> bytes:
         """Inverse of `encode`.
 
         Raises FormatError for what cannot be a message, IntegrityError if the checksum disagrees. Without

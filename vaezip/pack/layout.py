@@ -7,10 +7,10 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
-from vaezip.byteio import ByteReader
+from vaezip.byteio import ByteReader, Seekable
 from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VersionError
 from vaezip.numerals import encode_number, read_number
 
@@ -138,7 +138,7 @@ class Payloads:
         return bytes(self._data[self._ends[number - 1] if number else 0 : self._ends[number]])
 
 
-def read_header(file: IO[bytes]) -> Header:
+def read_header(file: Seekable) -> Header:
     """The header at a file's beginning.
 
     Raises FormatError, VersionError if it needs a newer version, TruncatedError.
@@ -177,7 +177,7 @@ def _has_a_meaning(header: Header) -> bool:
     )
 
 
-def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
+def read_segments(file: Seekable, header: Header) -> list[Segment]:
     """All segments of the pack that has this header, also those that are to be passed over.
 
     Raises FormatError, TruncatedError, LimitError.
@@ -199,7 +199,7 @@ def read_segments(file: IO[bytes], header: Header) -> list[Segment]:
     return segments
 
 
-def _read_segment(file: IO[bytes], at: int, first: int) -> Segment:
+def _read_segment(file: Seekable, at: int, first: int) -> Segment:
     file.seek(at)
     part = f"the header of the segment that begins with record {first}"
     reader = _Checked(file, part)
@@ -210,7 +210,7 @@ def _read_segment(file: IO[bytes], at: int, first: int) -> Segment:
     return Segment(records, size, checks, at + reader.position, first)
 
 
-def read_body(file: IO[bytes], segment: Segment) -> bytes:
+def read_body(file: Seekable, segment: Segment) -> bytes:
     """A segment's bytes; raises FormatError if they are damaged."""
     file.seek(segment.at)
     body = ByteReader(file).read(segment.size)
@@ -235,7 +235,7 @@ def check_records(segment: Segment, check: int) -> None:
 class _Checked(ByteReader):
     """Keeps what it has read of a part of a pack."""
 
-    def __init__(self, file: IO[bytes], part: str) -> None:
+    def __init__(self, file: Seekable, part: str) -> None:
         """part: as messages call it."""
         super().__init__(file)
         self._part = part

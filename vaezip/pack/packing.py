@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from vaezip.arguments import buffer
+from vaezip.arguments import Buffer, buffer
 from vaezip.dictionaries.dictionary import MAX_DICTIONARY, DictionaryLike, loaded_dictionary, make_dictionary
 from vaezip.dictionaries.selection import choose_texts
 from vaezip.errors import LimitError, one_line
@@ -143,7 +143,7 @@ def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 
 
 def pack_records(
-    records: Iterable[bytes] | Mapping[str, bytes],
+    records: Iterable[Buffer] | Mapping[str, Buffer],
     *,
     model: ModelLike = None,
     dictionary: DictionaryLike = None,
@@ -187,5 +187,5 @@ def _encoded(name: str) -> bytes:
     return encoded
 
 
-def _flat(record: bytes) -> bytes:
+def _flat(record: Buffer) -> bytes:
     return bytes(buffer(record))

@@ -7,8 +7,10 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, overload
+from typing import Any, overload
 
+from vaezip.arguments import FilePath
+from vaezip.byteio import Seekable
 from vaezip.dictionaries.dictionary import DictionaryLike
 from vaezip.errors import FormatError, IntegrityError, LimitError
 from vaezip.files import open_named
@@ -29,7 +31,7 @@ class Records(Sequence[bytes]):
 
     def __init__(
         self,
-        file: str | os.PathLike[str] | IO[bytes],
+        file: FilePath | Seekable,
         *,
         model: ModelLike | Models = None,
         dictionary: DictionaryLike = None,
@@ -45,7 +47,7 @@ class Records(Sequence[bytes]):
         """
         self._most = max_segment_size
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
-        self._file = open_named(file, "rb") if isinstance(file, (str, bytes, os.PathLike)) else file
+        self._file: Any = open_named(file, "rb") if isinstance(file, (str, bytes, os.PathLike)) else file
         try:
             self._file.seek(0)
             self.header = layout.read_header(self._file)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vaezip import bitsback, container
 from vaezip.ans import AnsStack
-from vaezip.arguments import buffer
+from vaezip.arguments import Buffer, buffer
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.byteio import ByteReader
 from vaezip.container import Block, Method
@@ -95,7 +95,7 @@ class Costs:
 
 
 def measure_costs(
-    data: bytes | bytearray | memoryview,
+    data: Buffer,
     *,
     model: ModelLike = None,
     block_size: int = DEFAULT_BLOCK_SIZE,
