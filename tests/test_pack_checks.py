@@ -62,7 +62,7 @@ def test_records_that_are_not_what_was_packed_are_told(
     reading = Reading(ChosenModel(str(TINY)), dictionary=str(tmp_path / "d.vzd") if dictionary else None)
     target, folder = (None, str(there)) if named else (str(there), None)
     with pytest.raises(vaezip.IntegrityError, match=r"x\.vzp: checksum mismatch"):
-        unpack_file(str(path), target, folder, False, reading, lambda _: nullcontext([].append))
+        unpack_file(str(path), target, folder, False, reading, print, lambda _: nullcontext([].append))
     assert there.exists() <= named
 
 

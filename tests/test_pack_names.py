@@ -110,6 +110,26 @@ def test_no_record_takes_the_place_of_another(
     assert (tmp_path / "there" / first).read_bytes() == first.encode()
 
 
+def test_what_cannot_be_unpacked_does_not_stop_the_others(run: Run, tmp_path: Path) -> None:
+    """So that what was interrupted can be completed."""
+    names = ["a/x", "../out", "b/x", "c/x", "a/y"]
+    (tmp_path / "x.vzp").write_bytes(hostile([(name.encode(), name.encode()) for name in names], named=True))
+    (tmp_path / "there" / "a").mkdir(parents=True)
+    (tmp_path / "there" / "a" / "x").write_bytes(b"older")
+    (tmp_path / "there" / "b").write_bytes(b"no folder")
+    result = run("unpack", "-m", TINY, "x.vzp", "--output-dir", "there")
+    said = result.stderr.decode().splitlines()
+    assert (result.returncode, len(said)) == (1, 3), said
+    for line, words in zip(
+        said, ("there/a/x: already exists", "x.vzp: cannot unpack", "there/b: "), strict=True
+    ):
+        assert line.startswith("vaezip: " + words)
+    assert (tmp_path / "there" / "a" / "x").read_bytes() == b"older"
+    for name in ("c/x", "a/y"):
+        assert (tmp_path / "there" / name).read_bytes() == name.encode()
+    assert not (tmp_path / "out").exists()
+
+
 def test_any_mapping_gives_names() -> None:
     names = {"one": b"1", "two": b"22"}
     for mapping in (MappingProxyType(names), UserDict(names), ChainMap({}, names)):

@@ -198,6 +198,7 @@ def test_an_empty_file_ends_no_record(tmp_path: Path, end: bytes) -> None:
             None,
             True,
             Reading(ChosenModel(str(TINY))),
+            print,
             lambda _: nullcontext([].append),
         )
         assert back.read_bytes() == b"".join(contents.get(name, b"") for name in names)
@@ -233,7 +234,9 @@ def test_progress_is_told_in_records(tmp_path: Path, how: dict[str, Any]) -> Non
     source, pack = tmp_path / "lines", tmp_path / "lines.vzp"
     source.write_bytes(b"\n".join(LINES))
     pack_files([str(source)], str(pack), packing(**how), print, progress)
-    unpack_file(str(pack), str(tmp_path / "back"), None, False, Reading(ChosenModel(str(TINY))), progress)
+    unpack_file(
+        str(pack), str(tmp_path / "back"), None, False, Reading(ChosenModel(str(TINY))), print, progress
+    )
     assert (told.count(-len(LINES)), sum(told)) == (2, 0)
 
 

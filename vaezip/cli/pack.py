@@ -234,6 +234,7 @@ def unpack(
             output_dir,
             force,
             how,
+            report.complain,
             lambda count: report.progress(
                 file, 1, 1, steps=count, shown=target is not None or output_dir is not None
             ),

@@ -153,13 +153,14 @@ def unpack_file(
     folder: str | None,
     overwrite: bool,
     how: Reading,
+    complain: Complain,
     progress: Progress,
     others: Sequence[str] = (),
 ) -> None:
     """Write all records of a pack: into one file (None: standard output), or files of a folder.
 
-    others: files that are read besides, which no output may replace. Raises FileError, LimitError and as
-    `Records`.
+    complain: called for every file that cannot be written; the others are. others: files that are read
+    besides, which no output may replace. Raises FileError, LimitError and as `Records`.
     """
     inputs = [path, *others]
     with _open_pack(path, how) as pack:
@@ -172,7 +173,13 @@ def unpack_file(
             raise FileError(f"{path}: its records {what}")
         with progress(len(pack)) as tick:
             if folder is not None:
-                _write_files(pack, folder, overwrite, Guard(inputs), how.max_output_size, tick)
+                guard = Guard(inputs)
+                for name, content in _files(pack, how.max_output_size, tick):
+                    try:
+                        with named_errors(path):
+                            _write_file(name, content, folder, overwrite, guard)
+                    except VaezipError as error:
+                        complain(error)
             else:
                 with open_output(target, inputs=inputs, overwrite=overwrite) as sink:
                     _write_records(pack, sink, how.max_output_size, tick)
@@ -278,25 +285,28 @@ def _lines(pack: Records, most: int | None) -> Iterator[bytes]:
         yield line
 
 
-def _write_files(
-    pack: Records, folder: str, overwrite: bool, guard: Guard, most: int | None, tick: Ticker
-) -> None:
+def _files(pack: Records, most: int | None, tick: Ticker) -> Iterator[Record]:
+    """Names and contents of the records that were files; raises LimitError as `_lines`."""
     total, numbers = 0, pack.numbers()
-    for number, (encoded, content) in enumerate(pack.records()):
-        name = decode_name(encoded)
-        if number == numbers[name]:
+    for number, (name, content) in enumerate(pack.records()):
+        if number == numbers[decode_name(name)]:
             total += len(content)
             _check_limit(total, most)
-            try:
-                path = os.path.join(folder, file_name(encoded))
-            except ValueError as error:
-                raise FormatError(one_line(f"cannot unpack {name!r}: {error}")) from error
-            make_folders(os.path.dirname(path), "")
-            guard.check(path)
-            with open_target(path, overwrite=overwrite, named=False) as sink:
-                ByteWriter(sink).write(content)
-            guard.add(path, name)
+            yield name, content
         tick(1)
+
+
+def _write_file(encoded: bytes, content: bytes, folder: str, overwrite: bool, guard: Guard) -> None:
+    name = decode_name(encoded)
+    try:
+        path = os.path.join(folder, file_name(encoded))
+    except ValueError as error:
+        raise FormatError(one_line(f"cannot unpack {name!r}: {error}")) from error
+    make_folders(os.path.dirname(path), "")
+    guard.check(path)
+    with open_target(path, overwrite=overwrite, named=False) as sink:
+        ByteWriter(sink).write(content)
+    guard.add(path, name)
 
 
 def _check_limit(size: int, most: int | None) -> None:
