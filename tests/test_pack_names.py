@@ -130,6 +130,15 @@ def test_what_cannot_be_unpacked_does_not_stop_the_others(run: Run, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_names_with_newlines_can_be_told_apart(run: Run, tmp_path: Path) -> None:
+    names = ["two\nlines", "one", "größer", "-0"]
+    (tmp_path / "x.vzp").write_bytes(packed({name: name.encode() for name in names}))
+    for options, end in (("--names",), "\n"), (("-0", "--names"), "\0"), (("--names", "--null"), "\0"):
+        shown = run("get", "-m", TINY, "x.vzp", *options).stdout.decode()
+        assert shown == "".join(name + end for name in names)
+    assert run("get", "-m", TINY, "x.vzp", "--", *names).stdout.decode() == "".join(names)
+
+
 def test_any_mapping_gives_names() -> None:
     names = {"one": b"1", "two": b"22"}
     for mapping in (MappingProxyType(names), UserDict(names), ChainMap({}, names)):

@@ -161,6 +161,8 @@ def test_lines_are_packed_got_and_unpacked(run: Run, tmp_path: Path) -> None:
         assert b"120 records" in made.stderr
         env = {"VAEZIP_MODEL_PATH": str(TINY.parent)}
         assert run("get", "a.vzp", "7", "--", "-1", env=env).stdout == LINES[7] + b"\n" + LINES[119] + b"\n"
+        some = run("get", "a.vzp", "-10", "7", "-m", TINY, "-1").stdout
+        assert some == b"".join(LINES[number] + b"\n" for number in (110, 7, 119))
         assert run("unpack", "a.vzp", env=env).stdout == b"\n".join(LINES) + end
     (tmp_path / "b.jsonl").write_bytes(b"one more\n")
     added = run("pack", "-m", TINY, "--append", "b.jsonl", "-o", "a.vzp")
@@ -308,6 +310,8 @@ def test_a_pack_may_need_a_dictionary(run: Run, tmp_path: Path) -> None:
         (("get", "there.vzp"), b"which records"),
         (("get", "there.vzp", "1", "--names"), b"which records"),
         (("get", "there.vzp", "--names"), b"have no names"),
+        (("get", "there.vzp", "1", "-0"), b"-0 goes with --names"),
+        (("get", "there.vzp", "1", "-1x"), b"-1"),
         (("get", "there.vzp", "one"), b"no record one"),
         (("get", "there.vzp", "5"), b"no record 5"),
         (("get", "there.vzp", "+1"), b"no record +1"),

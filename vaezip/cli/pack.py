@@ -28,6 +28,7 @@ from vaezip.inputs import STDIO
 if TYPE_CHECKING:
     from vaezip.pack.fileio import Packed
 
+_NO_OPTION = "\0"  # before what looks like one; arguments never hold it
 _ENDS = {"lines": 10, "nul": 0, "files": None}
 
 
@@ -144,24 +145,42 @@ class _Skipping:
 class _Get(click.Command):
     """A command to which numbers below zero are no options."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As of any command; what else begins like an option is one, but behind a --."""
-        ctx.ignore_unknown_options = True
-        typed = args[: args.index("--")] if "--" in args else [*args]
-        rest = super().parse_args(ctx, args)
-        for record in ctx.params.get("records") or ():
-            if record in typed and re.fullmatch("-.*[^0-9].*", record, re.DOTALL):
-                raise click.NoSuchOption(record, ctx=ctx)
-        return rest
+    def make_parser(self, ctx: click.Context) -> Any:
+        """As of any command; such numbers are hidden from the parser."""
+        parser: Any = super().make_parser(ctx)
+        parse = parser.parse_args
+        parser.parse_args = lambda args: _shown(parse(_hidden(args)))
+        return parser
+
+
+def _hidden(args: list[str]) -> list[str]:
+    return [_NO_OPTION + one if re.fullmatch("-0*[1-9][0-9]*", one) else one for one in args]
+
+
+def _shown(parsed: Any) -> Any:
+    """Inverse of `_hidden`, in all that a parser returns."""
+    if isinstance(parsed, str):
+        return parsed.removeprefix(_NO_OPTION)
+    if isinstance(parsed, dict):
+        return {name: _shown(value) for name, value in parsed.items()}
+    return type(parsed)(map(_shown, parsed)) if isinstance(parsed, (list, tuple)) else parsed
 
 
 @click.command(cls=_Get)
 @click.argument("file", type=PATH, metavar="PACK")
 @click.argument("records", nargs=-1, metavar="RECORD...")
 @click.option("--names", is_flag=True, help="Print the names of all records, one a line.")
+@click.option("-0", "--null", is_flag=True, help="NUL bytes end names, not newlines: xargs -0.")
 @model_option
 @dictionary_option
-def get(file: str, records: tuple[str, ...], names: bool, model: str | None, dictionary: str | None) -> int:
+def get(
+    file: str,
+    records: tuple[str, ...],
+    names: bool,
+    null: bool,
+    model: str | None,
+    dictionary: str | None,
+) -> int:
     """Print records of a pack: by number, counted from 0, -1 being the last; or by name, if they were files.
 
     \b
@@ -177,12 +196,15 @@ def get(file: str, records: tuple[str, ...], names: bool, model: str | None, dic
 
     if names == bool(records):
         raise click.UsageError("say which records are wanted, or --names.")
+    if null and not names:
+        raise click.UsageError("-0 goes with --names.")
     report = Report(quiet=False)
     mention_slow_engine(quiet=False)
     with report.catch(file):
         how = Reading(chosen_model(model, takes_usual=False), chosen_dictionary(dictionary))
         writer = ByteWriter(sys.stdout.buffer)
-        for record in get_names(file, how) if names else get_records(file, records, how):
+        found = get_names(file, b"\0" if null else b"\n", how) if names else get_records(file, records, how)
+        for record in found:
             writer.write(record)
         sys.stdout.flush()
     return report.exit_code

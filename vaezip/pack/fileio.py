@@ -130,12 +130,12 @@ def get_records(path: str, which: Sequence[str], how: Reading) -> Iterator[bytes
             yield record + end
 
 
-def get_names(path: str, how: Reading) -> Iterator[bytes]:
-    """The names of a pack's records, each with a newline. Raises FileError if they have none."""
+def get_names(path: str, end: bytes, how: Reading) -> Iterator[bytes]:
+    """The names of a pack's records, each with what ends it. Raises FileError if they have none."""
     with _open_pack(path, how) as pack:
         if not pack.header.flags & NAMED:
             raise FileError(f"{path}: its {len(pack)} records have no names")
-        yield from (encode_name(name) + b"\n" for name in pack.names())
+        yield from (encode_name(name) + end for name in pack.names())
 
 
 def _record(pack: Records, which: str) -> bytes:
