@@ -85,6 +85,23 @@ def test_the_recipes_for_looking_into_files_work(shell: str, sh: Run, tmp_path: 
         assert (result.returncode, result.stdout, result.stderr) == (code, out, b""), line
 
 
+@pytest.mark.parametrize("shell", SHELLS[:2])
+def test_grep_may_leave_early(shell: str, sh: Run, tmp_path: Path) -> None:
+    """Whatever a shell's options make of the end of vzcat then."""
+    (tmp_path / "long").write_bytes(b"needle\n" + os.urandom(400_000))
+    assert sh("vaezip long").returncode == 0
+    for line, code, out in (
+        ("vzgrep -q needle long.vz", 0, b""),
+        ("vzgrep -a -m1 needle long.vz", 0, b"needle\n"),
+        ("vzgrep -l needle long.vz", 0, b"long.vz\n"),
+        ("vzgrep -q nothing-like-this long.vz", 1, b""),
+        ("vzless long.vz", 0, b"needle\n"),
+    ):
+        for options in ("", "set -o pipefail", "set -e -o pipefail"):
+            result = sh(f"less() {{ head -n 1; }}\n{RECIPES}\n{options}\n{line}", shell=shell)
+            assert (result.returncode, result.stdout, result.stderr) == (code, out, b""), (options, line)
+
+
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [

@@ -6,6 +6,7 @@ Commands import the library when they run, so that `--help` and `--version` need
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -75,9 +76,12 @@ def run(program: str) -> NoReturn:
 
 def _outcome(program: str, arguments: list[str]) -> int:
     """The exit code; what went wrong has been said."""
+    stdout = sys.stdout
     try:
         code: Any = programs[program].main(arguments, prog_name=program, standalone_mode=False)
     except SystemExit as leaving:
+        if sys.stdout is not stdout:  # click's way with a broken pipe, of which it says no more
+            raise BrokenPipeError from None
         code = leaving.code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
@@ -103,7 +107,13 @@ def _outcome(program: str, arguments: list[str]) -> int:
 
 
 def _failure(error: OSError) -> int:
-    """Complain of an error, of standard output if it names no file; but not if a reader has just gone."""
+    """Complain of an error, of standard output if it names no file; but not if a reader has just gone.
+
+    That ends us by the signal, as it does others: Python ignores it, so that all could be put in order.
+    """
     if not isinstance(error, BrokenPipeError):
         complain(f"{error.filename or 'standard output: cannot write'}: {error.strerror or error}")
+    elif sys.platform != "win32":
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGPIPE)
     return 1
