@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import unicodedata
@@ -393,4 +394,4 @@ def test_a_reader_who_has_gone_ends_it_silently() -> None:
         assert process.stdout.read(5)  # which comes long before all of it
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(600) == 1
+        assert process.wait(600) == -signal.SIGPIPE
