@@ -13,6 +13,8 @@ from conftest import TINY
 import vaezip
 from vaezip.model import Model
 
+BLOB = vaezip.compress(b"abc", model=TINY)
+PACK = vaezip.pack_records([b"one", b"two"], model=TINY)
 untyped: Any = vaezip  # of which type checkers refuse all this
 WRONG: dict[str, tuple[Callable[[Any], object], str]] = {
     "compress a str": (
@@ -72,6 +74,54 @@ WRONG: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda model: untyped.VaezipDecompressor(model=model).decompress(b"", "1M"),
         "max_length must be a whole number, not str",
     ),
+    "size of a read": (
+        lambda model: untyped.open(io.BytesIO(BLOB), model=model).read1("1K"),
+        "size must be a whole number, not str",
+    ),
+    "size of a look": (
+        lambda model: untyped.open(io.BytesIO(BLOB), model=model).peek(None),
+        "size must be a whole number, not NoneType",
+    ),
+    "bytes for a record's number": (
+        lambda model: untyped.Records(io.BytesIO(PACK), model=model)[b"one"],
+        "a record's number must be a whole number, not bytes",
+    ),
+    "half a record's number": (
+        lambda model: untyped.Records(io.BytesIO(PACK), model=model).record(1.5),
+        "a record's number must be a whole number, not float",
+    ),
+    "a number for a pack": (
+        lambda model: untyped.Records(5, model=model),
+        "not a binary stream: int has no read",
+    ),
+    "max_segment_size": (
+        lambda model: untyped.Records(io.BytesIO(PACK), model=model, max_segment_size="1M"),
+        "max_segment_size must be a whole number, not str",
+    ),
+    "group": (
+        lambda model: untyped.pack_records([b"a"], model=model, group="x"),
+        "group must be a whole number, not str",
+    ),
+    "dictionary_size": (
+        lambda model: untyped.pack_records([b"a"], model=model, dictionary_size="1K"),
+        "dictionary_size must be a whole number, not str",
+    ),
+    "length of a sample": (
+        lambda model: untyped.sample(model=model, length=1.5),
+        "length must be a whole number, not float",
+    ),
+    "preset of a sample": (
+        lambda model: untyped.sample(model=model, preset="1"),
+        "preset must be a whole number, not str",
+    ),
+    "text of a dictionary": (
+        lambda model: untyped.Dictionary("a", 10, 100),
+        "text of a dictionary must be bytes, not str",
+    ),
+    "ended": (
+        lambda model: untyped.Dictionary(b"a\n", 10, "100"),
+        "ended must be a whole number, not str",
+    ),
     "threads": (
         lambda model: untyped.compress(b"a", model=model, threads="2"),
         "number of threads must be a whole number, not str",
@@ -92,6 +142,12 @@ def test_what_cannot_be_is_a_type_error_in_plain_words(tiny: Model, what: str) -
     call, said = WRONG[what]
     with pytest.raises(TypeError, match=said):
         call(tiny)
+
+
+def test_no_size_is_no_limit() -> None:
+    for size in (None, -1):
+        file = vaezip.open(io.BytesIO(BLOB), model=TINY)
+        assert (file.read1(size), file.read(size)) == (b"abc", b"")
 
 
 def test_buffers_of_every_kind_are_bytes() -> None:

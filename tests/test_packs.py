@@ -102,6 +102,23 @@ def test_a_dictionary_becomes_part_of_the_pack_or_stays_outside(tmp_path: Path) 
         assert pack[77] == LINES[77]
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_closed_pack_is_closed(named: bool) -> None:
+    names = {str(number): line for number, line in enumerate(LINES[:4])}
+    pack = opened(packed(names if named else LINES[:4]))
+    iterator = iter(pack)
+    assert (next(iterator), len(pack), pack[0]) == (LINES[0], 4, LINES[0])
+    for _ in range(2):
+        pack.close()
+    for act in (
+        len, list, lambda pack: list(reversed(pack)), vaezip.Records.names, vaezip.Records.numbers, lambda pack: pack[0], lambda pack: pack[:2],
+        lambda pack: pack["0"], lambda pack: "0" in pack, lambda pack: b"x" in pack, lambda pack: pack.record(1),
+        lambda pack: pack.index(LINES[0]), lambda pack: list(pack.records()), lambda _: next(iterator),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="closed"):
+            act(pack)
+
+
 def test_records_that_are_coded_together_are_smaller() -> None:
     sizes = [len(packed(LINES, group=group, dictionary_size=0)) for group in (1, 4, 40)]
     assert sizes == sorted(sizes, reverse=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, cast, overload
 
-from vaezip.arguments import FilePath, buffer
+from vaezip.arguments import FilePath, buffer, whole_number
 from vaezip.at_hand import AtHand
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.block_index import BlockIndex
@@ -241,14 +241,15 @@ class VaezipFile(io.BufferedIOBase):
 
     def peek(self, size: int = -1) -> bytes:
         """Some bytes without moving on; none only at the end."""
-        return self._for_reading().peek(max(size, 1))
+        return self._for_reading().peek(max(whole_number(size, "size"), 1))
 
     def read(self, size: int | None = -1) -> bytes:
         """At most `size` bytes, or all that are left."""
         return self._for_reading().read(size)
 
-    def read1(self, size: int = -1) -> bytes:
+    def read1(self, size: int | None = -1) -> bytes:
         """At most `size` bytes, from one block; none only at the end."""
+        size = whole_number(-1 if size is None else size, "size")
         return self._for_reading().read1(io.DEFAULT_BUFFER_SIZE if size < 0 else size)
 
     def readinto(self, buffer: Any) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaezip.ans import AnsStack
-from vaezip.arguments import Text, text_bytes
+from vaezip.arguments import Text, text_bytes, whole_number
 from vaezip.bitsback import PROBE_BYTES, PresetChoice, can_carry_latent
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.container import MAX_BLOCK_SIZE
@@ -118,9 +118,9 @@ def sample(
     text to be like that is too short for the encoder.
     """
     choice = Choice(temperature, top_p)
-    if not 0 <= index(length) <= LONGEST:
+    if not 0 <= whole_number(length, "length") <= LONGEST:
         raise ValueError(f"length must be 0 to {LONGEST} characters")
-    if seed is not None and not 0 <= index(seed) <= _MASK:
+    if seed is not None and not 0 <= whole_number(seed, "seed") <= _MASK:
         raise ValueError("seed must be 0 to 2**64 - 1")
     if sum(given is not None for given in (like, between, z)) > 1:
         raise ValueError("like, between and z exclude each other: each says what the latent is")
@@ -131,12 +131,12 @@ def sample(
     chosen = secrets.randbits(32) if seed is None else index(seed)
     if between is not None:
         first, last = map(text_bytes, between)
-        origin = _between(model, first, last, index(steps), index(step))
+        origin = _between(model, first, last, whole_number(steps, "steps"), whole_number(step, "step"))
     else:
         # Drawn apart from the text, so that giving z or preset as they were drawn does not change it.
         origin = _origin(model, read, None if like is None else text_bytes(like), z, Random(~chosen & _MASK))
     if preset is not None:
-        if not 0 <= index(preset) < PRESETS:
+        if not 0 <= whole_number(preset, "preset") < PRESETS:
             raise ValueError(f"preset must be 0 to {PRESETS - 1}")
         origin = origin._replace(preset=index(preset))
     return Sample(model, origin, read, index(length), chosen, choice)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from weakref import WeakKeyDictionary
 
-from vaezip.arguments import Buffer, buffer
+from vaezip.arguments import Buffer, buffer, whole_number
 from vaezip.data_files import DICTIONARIES, DataFile
 from vaezip.dictionaries.priming import Primed
 from vaezip.errors import DictionaryError, one_line
@@ -44,14 +44,17 @@ class Dictionary:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what cannot be stored, TypeError for a name that is no str."""
+        """Raises ValueError for what cannot be stored, TypeError for what is of another kind."""
         if not isinstance(self.name, str):
             raise TypeError(f"the name of a dictionary must be a str, not {type(self.name).__name__}")
+        if not isinstance(self.text, bytes):
+            raise TypeError(f"the text of a dictionary must be bytes, not {type(self.text).__name__}")
+        whole_number(self.terminator, "terminator")
         if not self.text.endswith(bytes([self.terminator])) or len(self.text) > MAX_DICTIONARY:
             raise ValueError(
                 f"a dictionary has a text of up to {MAX_DICTIONARY} bytes that ends with its terminator"
             )
-        if not 1 <= self.ended <= _MOST_ENDED:
+        if not 1 <= whole_number(self.ended, "ended") <= _MOST_ENDED:
             raise ValueError(f"ended must be 1 to {_MOST_ENDED}")
 
     @cached_property

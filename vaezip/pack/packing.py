@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from vaezip.arguments import Buffer, buffer
+from vaezip.arguments import Buffer, buffer, whole_number
 from vaezip.dictionaries.dictionary import MAX_DICTIONARY, DictionaryLike, loaded_dictionary, make_dictionary
 from vaezip.dictionaries.selection import choose_texts
 from vaezip.errors import LimitError, one_line
@@ -41,14 +41,17 @@ def new_header(
     and becomes part of the pack. group: records that are coded together: they are smaller, and each takes as
     long to read as all. separator: what follows each record where they come from.
     """
-    if not 1 <= group <= layout.MAX_GROUP:
+    if not 1 <= whole_number(group, "group") <= layout.MAX_GROUP:
         raise ValueError(f"group must be 1 to {layout.MAX_GROUP}")
     if unordered and group != 1:
         raise ValueError("unordered records are all coded together, not in groups")
     model = loaded(model)
     if dictionary is not None and dictionary_size is not None:
         raise ValueError("a pack has either a dictionary that lies elsewhere or one that is made for it")
-    if dictionary_size is not None and not 0 <= dictionary_size <= MAX_DICTIONARY:
+    if (
+        dictionary_size is not None
+        and not 0 <= whole_number(dictionary_size, "dictionary_size") <= MAX_DICTIONARY
+    ):
         raise ValueError(f"dictionary_size must be 0 to {MAX_DICTIONARY}")
     flags = (NAMED if named else 0) | (UNORDERED if unordered else 0)
     read, made = None, None

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, overload
 
-from vaezip.arguments import FilePath
-from vaezip.byteio import Seekable
+from vaezip.arguments import FilePath, whole_number
+from vaezip.byteio import Seekable, check_binary
 from vaezip.dictionaries.dictionary import DictionaryLike
 from vaezip.errors import FormatError, IntegrityError, LimitError
 from vaezip.files import open_named
@@ -45,8 +45,11 @@ class Records(Sequence[bytes]):
         the file cannot be opened, FormatError (or VersionError, TruncatedError) if it is no pack,
         ModelMismatchError, DictionaryError.
         """
-        self._most = max_segment_size
+        self._most = whole_number(max_segment_size, "max_segment_size")
+        self._is_closed = False
         self._is_ours = isinstance(file, (str, bytes, os.PathLike))
+        if not self._is_ours:
+            check_binary(file, "read")
         self._file: Any = open_named(file, "rb") if isinstance(file, (str, bytes, os.PathLike)) else file
         try:
             self._file.seek(0)
@@ -68,11 +71,17 @@ class Records(Sequence[bytes]):
         self.close()
 
     def close(self) -> None:
-        """Close the file, if it was given by its path."""
+        """Close the file, if it was given by its path; nothing can be read any more."""
+        self._is_closed = True
         if self._is_ours:
             self._file.close()
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ValueError("the pack has been closed")
+
     def __len__(self) -> int:
+        self._check_open()
         return self._segments[-1].first + self._segments[-1].records if self._segments else 0
 
     @overload
@@ -93,6 +102,7 @@ class Records(Sequence[bytes]):
 
     def __contains__(self, what: object) -> bool:
         """Whether a record has that name (str), or that content; raises as `[]`."""
+        self._check_open()
         if isinstance(what, str):
             return bool(self.header.flags & NAMED) and what in self.numbers()
         return super().__contains__(what)
@@ -102,6 +112,7 @@ class Records(Sequence[bytes]):
 
     def names(self) -> list[str]:
         """Of all records, each once; empty if they have none. Of several of one name, the last one counts."""
+        self._check_open()
         return list(self.numbers()) if self.header.flags & NAMED else []
 
     def records(self) -> Iterator[Record]:
@@ -110,6 +121,7 @@ class Records(Sequence[bytes]):
         Raises FormatError if the pack is damaged, and IntegrityError, before a segment's last records, if
         its records are not those that were packed.
         """
+        self._check_open()
         for segment in self._segments:
             check, end = 0, segment.first + segment.records
             for first in range(segment.first, end, self._step(segment)):
@@ -123,6 +135,7 @@ class Records(Sequence[bytes]):
 
     def record(self, number: int) -> Record:
         """One of them, of that number, as in `[]`; raises IndexError if there are fewer."""
+        number = whole_number(number, "a record's number")
         if number < 0:
             number += len(self)
         if not 0 <= number < len(self):
@@ -137,6 +150,7 @@ class Records(Sequence[bytes]):
 
     def _group(self, segment: Segment, first: int) -> list[Record]:
         """Records that are coded together, from the first one on."""
+        self._check_open()
         if self._decoded[0] != first:
             self._decoded = -1, []
             count = min(self._step(segment), segment.first + segment.records - first)
@@ -169,6 +183,7 @@ class Records(Sequence[bytes]):
 
     def numbers(self) -> Mapping[str, int]:
         """By name, the number of the last record of that name; raises KeyError if they have none."""
+        self._check_open()
         if not self.header.flags & NAMED:
             raise KeyError("the records of this pack have no names")
         if self._numbers is None:
