@@ -6,14 +6,17 @@ Written after test_gzip.py and test_lzma.py of CPython (the classes FileTestCase
 from __future__ import annotations
 
 import array
+import copy
 import io
 import itertools
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 import tarfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -334,3 +337,15 @@ def test_seeking_costs_a_block_whatever_the_threads(blob: bytes, monkeypatch: py
         file.seek(place)
         assert file.read1(1) == TEXT[place : place + 1]
     assert len(decoded) == 3
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_what_has_a_state_is_not_copied(copied: Callable[[Any], object], blob: bytes) -> None:
+    """A copy would share some of it."""
+    pack = io.BytesIO(vaezip.pack_records([b"one"], model=TINY))
+    for one in (
+        vaezip.VaezipCompressor(model=TINY), vaezip.VaezipDecompressor(model=TINY), opened(blob), opened(b"", mode="wb"),
+        vaezip.open(io.BytesIO(blob), "rt", model=TINY), vaezip.Records(pack, model=TINY), vaezip.sample(model=TINY),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="pickle"):
+            copied(one)

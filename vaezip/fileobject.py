@@ -17,6 +17,7 @@ from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.block_index import BlockIndex
 from vaezip.byteio import ByteWriter, Readable, Writable, check_binary
 from vaezip.content import Content
+from vaezip.copying import NotCopied
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import TruncatedError, VaezipError
 from vaezip.files import identity, open_named
@@ -116,7 +117,7 @@ def open(
     return io.TextIOWrapper(binary, encoding, errors, newline) if text else binary
 
 
-class VaezipFile(io.BufferedIOBase):
+class VaezipFile(NotCopied, io.BufferedIOBase):
     """A `.vz` file that is read or written as if it were not compressed.
 
     Reading may begin anywhere: what `seek` and `read` cost is the decoding of one block, if the file below

@@ -11,13 +11,14 @@ from vaezip.at_hand import AtHand
 from vaezip.block import DEFAULT_BLOCK_SIZE, decode_block
 from vaezip.byteio import ByteReader
 from vaezip.container import Header, Index
+from vaezip.copying import NotCopied
 from vaezip.dictionaries.dictionary import DictionaryLike, loaded_dictionary
 from vaezip.errors import TruncatedError, VaezipError
 from vaezip.frame_encoder import FrameEncoder
 from vaezip.known_models import ModelLike, loaded
 
 
-class VaezipCompressor:
+class VaezipCompressor(NotCopied):
     """Makes one frame of what it is given.
 
     Example:
@@ -78,7 +79,7 @@ class VaezipCompressor:
         return data
 
 
-class VaezipDecompressor:
+class VaezipDecompressor(NotCopied):
     """Decompresses one frame, as its bytes come; a skippable one has no content."""
 
     def __init__(self, *, model: ModelLike = None, dictionary: DictionaryLike = None) -> None:

@@ -25,6 +25,7 @@ from vaezip.arguments import Text, text_bytes, whole_number
 from vaezip.bitsback import PROBE_BYTES, PresetChoice, can_carry_latent
 from vaezip.block import DEFAULT_BLOCK_SIZE
 from vaezip.container import MAX_BLOCK_SIZE
+from vaezip.copying import NotCopied
 from vaezip.known_models import ModelLike, loaded
 from vaezip.mixing.parameters import PRESETS
 from vaezip.model import Model
@@ -50,7 +51,7 @@ class Origin(NamedTuple):
     preset: int  # of the mixer
 
 
-class Sample(Iterator[bytes]):
+class Sample(NotCopied, Iterator[bytes]):
     """Text, drawn as it is asked for: an iterator of characters, each in UTF-8; see `vaezip.sample`."""
 
     def __init__(

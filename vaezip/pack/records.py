@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from vaezip.arguments import FilePath, whole_number
 from vaezip.byteio import Seekable, check_binary
+from vaezip.copying import NotCopied
 from vaezip.dictionaries.dictionary import DictionaryLike
 from vaezip.errors import FormatError, IntegrityError, LimitError
 from vaezip.files import open_named
@@ -26,7 +27,7 @@ MAX_NAMES = 256 << 20
 _ENTRY = 150  # bytes that a name takes beside itself
 
 
-class Records(Sequence[bytes]):
+class Records(NotCopied, Sequence[bytes]):
     """The records of a pack, read when they are asked for; one reading thread at a time."""
 
     def __init__(
