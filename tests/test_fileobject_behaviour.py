@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 
 import vaezip
 from vaezip.model import Model
@@ -349,3 +349,25 @@ def test_what_has_a_state_is_not_copied(copied: Callable[[Any], object], blob: b
     ):  # fmt: skip
         with pytest.raises(TypeError, match="pickle"):
             copied(one)
+
+
+def test_who_names_no_encoding_is_warned_once_and_told_where(tmp_path: Path) -> None:
+    """If Python was asked to."""
+    script = f"""import vaezip
+with vaezip.open("a.vz", "wt", model={str(TINY)!r}) as file: file.write("a")
+with vaezip.open("a.vz", "rt", encoding="utf-8") as file: pass
+with vaezip.open("a.vz"): pass
+print(vaezip.open("a.vz", "rt", model={str(TINY)!r}).read())
+"""
+    (tmp_path / "script.py").write_text(script)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-X", "warn_default_encoding", "script.py"],
+        cwd=tmp_path, env=env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = [line for line in done.stderr.splitlines() if "EncodingWarning" in line]
+    assert [line.partition(": EncodingWarning")[0].rpartition("script.py")[2] for line in lines] == [
+        ":2",
+        ":5",
+    ]
+    assert done.stdout == "a\n"

@@ -105,6 +105,7 @@ def open(
     if not text and (encoding, errors, newline) != (None, None, None):
         raise ValueError("encoding, errors and newline are for a text mode, such as rt")
     if text:  # before a file is opened, and perhaps emptied
+        encoding = io.text_encoding(encoding)  # a warning that there is none points at our caller
         io.TextIOWrapper(io.BytesIO(), encoding, errors, newline)
     binary = VaezipFile(
         file,
