@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import TINY
@@ -11,6 +12,7 @@ from test_fileobject_flush import LINES
 from test_listing import Counted
 
 import vaezip
+from vaezip.block_index import BlockIndex
 from vaezip.model import Model
 
 
@@ -88,3 +90,29 @@ def test_looking_for_new_frames_reads_no_old_ones(tiny: Model) -> None:
         before, size = below.count, size + len(b"some text")
         assert file.seek(0, io.SEEK_END) == size
         assert below.count <= before + 2 * len(frame)
+
+
+@pytest.mark.parametrize("goes_to_the_end", [False, True])
+def test_an_interruption_while_looking_takes_no_frame_twice(
+    tiny: Model, goes_to_the_end: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [vaezip.compress(line, model=tiny) for line in LINES[:3]]
+    below = io.BytesIO(frames[0])
+    file = vaezip.open(below, model=tiny)
+    assert file.read() == LINES[0]
+    below.write(frames[1] + frames[2])
+    add = BlockIndex._add_frame
+
+    def interrupted(*arguments: Any) -> int:
+        add(*arguments)
+        raise KeyboardInterrupt
+
+    file.seek(0, io.SEEK_END)
+    below.seek(0, io.SEEK_END)
+    below.write(frames[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockIndex, "_add_frame", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            file.seek(0, io.SEEK_END) if goes_to_the_end else file.read()
+    file.seek(0)
+    assert file.read() == b"".join([*LINES[:3], LINES[0]])

@@ -110,6 +110,7 @@ class Content(io.RawIOBase):
             raise
         except BaseException:
             self._has_stopped = self._can_seek
+            self._block_index = None  # a frame may be half in it
             if not self._can_seek:
                 self._failure = OSError(
                     "an earlier read failed or was interrupted: the file cannot be read on"

@@ -122,7 +122,8 @@ class VaezipFile(NotCopied, io.BufferedIOBase):
     """A `.vz` file that is read or written as if it were not compressed.
 
     Reading may begin anywhere: what `seek` and `read` cost is the decoding of one block, if the file below
-    can seek. Memory is bounded by blocks and threads, whatever the size of the file.
+    can seek. Memory is bounded by blocks and threads, whatever the size of the file. Frames that are appended
+    while it is read are read, too, once they are whole.
     """
 
     _file: Any = None  # below; None before it is opened, and once it is closed
