@@ -16,7 +16,7 @@ from vaezip.cli.interruption import Interrupted, Interruption, interruption
 from vaezip.cli.numbers import DecimalRange, WholeRange
 from vaezip.cli.options import PATH
 from vaezip.cli.plot import PlotPath
-from vaezip.cli.report import complain, note, say
+from vaezip.cli.report import complain, mention_slow_engine, note, say
 from vaezip.cli.training_progress import TrainingProgress
 from vaezip.errors import MissingExtraError, VaezipError, printable
 from vaezip.inputs import STDIO
@@ -86,6 +86,12 @@ def _file_name(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
     metavar="MODEL",
     shell_complete=complete_models,
     help="Learn from what this model, a larger one, predicts as well: half of the loss.",
+)
+@click.option(
+    "--complement",
+    is_flag=True,
+    default=None,
+    help="With --init: bytes count for less where that model's mixer foretells them from the text before.",
 )
 @click.option(
     "--resume",
@@ -200,6 +206,8 @@ def train(
     began = time.monotonic()
     if settings["minutes"] is not None and settings["epochs"] is not None:
         raise click.UsageError("give either --minutes or --epochs.")
+    if settings["complement"] and not (init or resume):
+        raise click.UsageError("--complement needs --init.")
     if log == plot == STDIO:
         raise click.UsageError("standard output takes either --log or --plot.")
     with _required():
@@ -207,6 +215,8 @@ def train(
         from vaezip.training.run import TrainingRun, how_to_resume
     network = sizes(width, layers, table_bits)
     options = {name: value for name, value in settings.items() if value not in (None, {})}
+    if options.get("complement"):
+        mention_slow_engine(quiet)
     others: dict[str, Any] = {"init": init, "teacher": teacher, "resume": resume, "overwrite": force}
     others |= {"began": began, "log": log, "plot": plot}
     leads = True

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vaezip.training.autograd import autocast
 from vaezip.training.data import SegmentSource
+from vaezip.training.importance import Misses
 from vaezip.training.lanes import Lanes, Loss
 from vaezip.training.optimizer import flattened
 from vaezip.training.sampler import DeviceSampler, Sampler
@@ -60,14 +61,16 @@ class ThreadBackend:
         settings: Settings,
         seed: tuple[int, ...],
         teacher: Vae | None = None,
+        misses: Misses | None = None,
     ) -> None:
         """seed: of all that is drawn; numbers that no other process or resumed run begins with.
 
-        teacher: a network from whose predictions `vae` learns, too, on the same device.
+        teacher: a network from whose predictions `vae` learns, too, on the same device. misses: of the model
+        that `vae` is to complement.
         """
         count = min(settings.workers, settings.lanes)
         tags = vae.decoder.tags.numpy()
-        options = settings.rescript_share, settings.dropout, teacher.decoder if teacher else None
+        options = settings.rescript_share, settings.dropout, teacher.decoder if teacher else None, misses
         self._settings = settings
         self._device = vae.device
         self._workers = []
@@ -126,11 +129,13 @@ class DeviceBackend:
         settings: Settings,
         seed: tuple[int, ...],
         teacher: Vae | None = None,
+        misses: Misses | None = None,
     ) -> None:
         """See `ThreadBackend`."""
         rng, generator = _generators((*seed, 0), vae.device)
         lanes, chunk = settings.lanes, settings.chunk
-        options = settings.rescript_share, settings.dropout, generator, teacher.decoder if teacher else None
+        decoder = teacher.decoder if teacher else None
+        options = settings.rescript_share, settings.dropout, generator, decoder, misses
         self._settings = settings
         self._device = vae.device
         self._sampler = DeviceSampler(vae.a, vae.decoder.tags, source, lanes, chunk, rng, *options)
@@ -176,7 +181,8 @@ class _Measured:
         return first, second
 
 
-BACKENDS: dict[str, Callable[[Vae, SegmentSource, Settings, tuple[int, ...], Vae | None], Backend]] = {
+_New = Callable[[Vae, SegmentSource, Settings, tuple[int, ...], "Vae | None", "Misses | None"], Backend]
+BACKENDS: dict[str, _New] = {
     "cpu": ThreadBackend,
     "cuda": DeviceBackend,
 }

@@ -13,6 +13,7 @@ from vaezip.training.autograd import autocast
 from vaezip.training.backends import BACKENDS, Backend, Gradients
 from vaezip.training.data import SegmentSource
 from vaezip.training.devices import bfloat16_pays
+from vaezip.training.importance import Misses
 from vaezip.training.optimizer import AdamW, RowAdam
 from vaezip.training.ranks import Ranks
 from vaezip.training.settings import Settings
@@ -24,13 +25,23 @@ _LARGEST = 1.0  # norm of the dense weights' gradient per byte
 class Descent:
     """A network, its optimizers, and how they make a step."""
 
-    def __init__(self, vae: Vae, settings: Settings, ranks: Ranks, teacher: Vae | None = None) -> None:
-        """Train `vae` where its weights are, on what it reads and on what `teacher` predicts."""
+    def __init__(
+        self,
+        vae: Vae,
+        settings: Settings,
+        ranks: Ranks,
+        teacher: Vae | None = None,
+        misses: Misses | None = None,
+    ) -> None:
+        """Train `vae` where its weights are, on what it reads and on what `teacher` predicts.
+
+        misses: of the model that it is to complement.
+        """
         torch.set_num_threads(1)
         if settings.bfloat16 is None:
             settings = replace(settings, bfloat16=bfloat16_pays(vae.device))
         self._vae, self._settings, self._ranks = vae, settings, ranks
-        self._teacher = teacher.to(vae.device) if teacher else None
+        self._teacher, self._misses = teacher.to(vae.device) if teacher else None, misses
         self._tables = vae.decoder.tables
         self._dense = [p for p in vae.parameters() if p is not self._tables]
         self.begin()
@@ -52,7 +63,7 @@ class Descent:
         A resumed run reads other segments than the one before it did, and a process others than its fellows.
         """
         seed = self._settings.seed, step, self._ranks.rank
-        options = self._vae, source, self._settings, seed, self._teacher
+        options = self._vae, source, self._settings, seed, self._teacher, self._misses
         backend = BACKENDS[self._vae.device.type](*options)
         try:
             yield backend

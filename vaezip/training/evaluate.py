@@ -125,9 +125,10 @@ def inputs_of(vae: Vae, block: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def text_bits(vae: Vae, block: np.ndarray, z: Tensor) -> list[float]:
-    """-log2 p(x|z) of one block for each of several z, (n, latents)."""
+def text_bits(vae: Vae, block: np.ndarray, z: Tensor, weights: Tensor | None = None) -> list[float]:
+    """-log2 p(x|z) of one block for each of several z, (n, latents); weights: of its bytes, 1 by default."""
     n, z = len(z), z.to(vae.device)
+    weights = (torch.ones(len(block)) if weights is None else weights).to(vae.device)
     seen, rows = inputs_of(vae, block)
     target = torch.from_numpy(block.astype(np.int64)).to(vae.device)
     state, nats = vae.decoder.initial_state(z), torch.zeros(n, device=vae.device)
@@ -135,6 +136,7 @@ def text_bits(vae: Vae, block: np.ndarray, z: Tensor) -> list[float]:
         part = slice(at, at + _CHUNK)
         inputs = seen[part, None].expand(-1, n), rows[part, None].expand(-1, n, -1)
         logits, state = vae.decoder(*inputs, z, state)
-        nats += cross_entropy(logits, target[part, None].expand(-1, n).contiguous()).sum(0)
+        found = cross_entropy(logits, target[part, None].expand(-1, n).contiguous())
+        nats += (found * weights[part, None]).sum(0)
     bits: list[float] = (nats / math.log(2)).tolist()
     return bits

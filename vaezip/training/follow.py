@@ -9,6 +9,7 @@ from typing import Any
 from vaezip.errors import CorpusError
 from vaezip.training.data import CorpusIdentity, SegmentSource, read_corpus
 from vaezip.training.descent import Descent
+from vaezip.training.importance import Misses
 from vaezip.training.ranks import Command, Place
 from vaezip.training.run_folder import RunFolder
 from vaezip.training.settings import Settings
@@ -34,8 +35,9 @@ def follow(
         )
     vae = unpacked(state).to(place.device)
     teacher = unpacked(state["teacher"]) if state["teacher"] else None
+    misses = None if state["misses"] is None else Misses.unpacked(state["misses"])
     settings = Settings(**state["settings"]).resumed(options)
-    descent = Descent(vae, settings, place.ranks, teacher)
+    descent = Descent(vae, settings, place.ranks, teacher, misses)
     descent.load_state_dict(state)
     source = SegmentSource(texts.train, settings.weights)
     with descent.reading(source, state["run"]["step"]) as backend:

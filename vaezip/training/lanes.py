@@ -1,7 +1,8 @@
 """Lanes of segments that are read side by side, and the loss of what they read next.
 
 With a teacher, half of the decoder's loss is the cross entropy with what that network predicts (Hinton et al.
-2015, arXiv:1503.02531), which says more about a text's next byte than which one it was.
+2015, arXiv:1503.02531), which says more about a text's next byte than which one it was. Bytes count for less
+where a mixer foretells them (`importance`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vaezip.training.functions import cross_entropy, cross_entropy_of
+from vaezip.training.importance import importance
 from vaezip.training.sampler import Chunk
 from vaezip.training.settings import Settings
 from vaezip.training.vae import Posterior, Vae
@@ -72,17 +74,19 @@ class Lanes:
         self._null = torch.where(fresh, null < settings.null_share, self._null)
         kept = self._kept(settings.dropout / 4)
         logits, posterior = self._ours.read(chunk, chunk.rows, self._null, kept)
-        nats = (cross_entropy(logits, chunk.target) * chunk.mask).sum()
-        decoding = nats
+        nats, weights = cross_entropy(logits, chunk.target), chunk.mask
+        if chunk.missed is not None:
+            weights = weights * importance(chunk.missed, nats.detach())
+        decoding = (nats * weights).sum()
         if self._theirs is not None:
             taught = cross_entropy_of(logits, self._taught(self._theirs, chunk))
-            decoding = (nats + (taught * chunk.mask).sum()) / 2
+            decoding = (decoding + (taught * weights).sum()) / 2
         # A segment pays for its z once, each chunk for its share; the floor holds for the batch's mean.
         share = (chunk.mask.sum(0) / chunk.segment_bytes)[:, None] * ~self._null
         kl = posterior.kl()
         mean_kl = (kl * share).sum(0) / share.sum().clamp(min=1e-6)
         total = decoding + kl_weight * mean_kl.clamp(min=settings.free_nats).sum() * share.sum()
-        return Loss(total, nats.detach(), kl.detach().sum(1).mean())
+        return Loss(total, (nats.detach() * chunk.mask).sum(), kl.detach().sum(1).mean())
 
     @torch.no_grad()
     def _taught(self, teacher: _Reading, chunk: Chunk) -> Tensor:

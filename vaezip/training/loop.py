@@ -14,6 +14,7 @@ from vaezip.training.backends import Backend
 from vaezip.training.checkpoint import load, reading, save
 from vaezip.training.data import Corpus, CorpusIdentity, SegmentSource
 from vaezip.training.descent import Descent
+from vaezip.training.importance import Misses
 from vaezip.training.ranks import Command, Order, Place
 from vaezip.training.run_folder import CHECKPOINT
 from vaezip.training.settings import Settings, differences
@@ -80,12 +81,13 @@ class Trainer:
         folder: Path,
         place: Place | None = None,
         teacher: Vae | None = None,
+        init: bytes | None = None,
     ) -> None:
         """Train `vae` on `corpus`, leaving checkpoint and best networks in `folder`.
 
         place: where, and with which other processes; on this machine's CPU if it is not given. teacher: a
-        network from whose predictions it learns, too. Raises CorpusError if a folder that `settings` give a
-        weight is not there.
+        network from whose predictions it learns, too. init: the file of the model that it begins with. Raises
+        CorpusError if a folder that `settings` give a weight is not there.
         """
         place = place or Place()
         self.settings = settings
@@ -93,10 +95,13 @@ class Trainer:
         self.corpus = corpus
         self.vae = vae.to(place.device)
         self._ranks = place.ranks
-        self._descent = Descent(self.vae, settings, place.ranks, teacher)
+        if settings.complement and init is None:
+            raise ValueError("there is no model to complement")
+        self._misses = Misses(init) if settings.complement and init is not None else None
+        self._descent = Descent(self.vae, settings, place.ranks, teacher, self._misses)
         self._teacher = teacher
         self._checkpoint = folder / CHECKPOINT
-        self._validation = Validation(corpus.validation, folder)
+        self._validation = Validation(corpus.validation, folder, self._misses)
         self._source = SegmentSource(corpus.train, settings.weights)
         self._tally = _Tally()
         self._seconds = 60 * (settings.minutes or 0.0)  # of training, in all
@@ -146,12 +151,13 @@ class Trainer:
         sizes: Mapping[str, Any],
         place: Place | None = None,
         teacher: Vae | None = None,
+        init: bytes | None = None,
     ) -> Trainer:
         """The trainer of an interrupted run.
 
-        options and sizes: see `Settings.resumed`; place: as for a new run, whatever it was before; teacher:
-        the run's. Raises CheckpointError if there is no good checkpoint, or if options or sizes are not the
-        run's.
+        options and sizes: see `Settings.resumed`; place: as for a new run, whatever it was before; teacher,
+        init: the run's. Raises CheckpointError if there is no good checkpoint, or if options or sizes are not
+        the run's.
         """
         path = folder / CHECKPOINT
         state = load(path)
@@ -161,7 +167,7 @@ class Trainer:
             others = [*settings.differences(options), *differences(vars(vae.a), sizes)]
             if others:
                 raise CheckpointError(f"{folder}: the run to resume has other settings: {', '.join(others)}")
-            trainer = cls(vae, corpus, settings.resumed(options), folder, place, teacher)
+            trainer = cls(vae, corpus, settings.resumed(options), folder, place, teacher, init)
             trainer._descent.load_state_dict(state)
             trainer._tally = _Tally(**state["run"])
             trainer.corpus_then = CorpusIdentity(*state["corpus"])
@@ -198,10 +204,13 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train until the budget is spent; yields after every step."""
         s, tally = self.settings, self._tally
-        teacher = packed(self._teacher) if self._teacher else None
+        others: dict[str, Any] = {
+            "teacher": packed(self._teacher) if self._teacher else None,
+            "misses": self._misses.packed() if self._misses else None,
+        }
         if self._validation.rounds >= tally.rounds:  # it was interrupted between two rounds
             self._begin_round(*self._rounds_left())
-        self._ranks.give({**self._state(), "teacher": teacher})
+        self._ranks.give({**self._state(), **others})
         began = time.monotonic() - tally.seconds
         due = time.monotonic() + min(_FIRST_CHECKPOINT, s.checkpoint_seconds)
         if not tally.step:

@@ -208,7 +208,8 @@ class TrainingRun:
         for path, data in kept.items():
             with replacing(path) as file:
                 file.write(data)
-        self._trainer = Trainer(vae, self.corpus, settings, self._folder.path, self._place, taught)
+        origin = kept.get(self._folder.init)
+        self._trainer = Trainer(vae, self.corpus, settings, self._folder.path, self._place, taught, origin)
         if init is not None:
             self._trainer.fine_tune()
 
@@ -227,7 +228,9 @@ class TrainingRun:
         taught, named = None, ""
         if folder.teacher.exists():
             taught, named = _teacher(folder.teacher.read_bytes(), str(folder.teacher))
-        self._trainer = Trainer.resumed(self.corpus, folder.path, options, sizes, self._place, taught)
+        origin = folder.init.read_bytes() if folder.init.exists() else None
+        others = self._place, taught, origin
+        self._trainer = Trainer.resumed(self.corpus, folder.path, options, sizes, *others)
         if (self._trainer.settings.teacher or "").split()[-1:] != named.split()[-1:]:
             raise CheckpointError(f"{folder.path}: {folder.teacher.name} is missing, or another model")
         then, now = self._trainer.corpus_then, self.corpus.identity()

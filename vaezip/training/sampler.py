@@ -19,8 +19,10 @@ from vaezip.network.contexts import context_slots, find_rows
 from vaezip.network.encoder import ENCODER_BYTES, WINDOW, encoder_view
 from vaezip.training.contexts import LaneContexts
 from vaezip.training.data import Segments, SegmentSource
+from vaezip.training.importance import Misses
 from vaezip.training.rescript import rescript
 from vaezip.training.vae import Decoder
+from vaezip.workers import in_order
 
 _LONGEST_SEGMENT = 32  # in chunks
 
@@ -38,6 +40,7 @@ class Chunk(NamedTuple):
     fresh: Tensor  # bool (B,): the lane begins a new segment
     bytes: int  # that are real
     teacher_rows: Tensor | None = None  # as `rows`, of a teacher's tables, none of them withheld
+    missed: Tensor | None = None  # float32 (T, B), see `Misses`
 
 
 class _Drawing:
@@ -71,9 +74,11 @@ class _Drawing:
 
 
 class _Segment:
-    def __init__(self, data: NDArray[np.uint8], rows: list[NDArray[np.int64]]) -> None:
-        """rows: of our tables, and of the teacher's if there is one."""
-        self.data = data
+    def __init__(
+        self, data: NDArray[np.uint8], rows: list[NDArray[np.int64]], missed: NDArray[np.float32] | None
+    ) -> None:
+        """rows: of our tables, and of the teacher's if there is one; missed: see `Misses`."""
+        self.data, self.missed = data, missed
         self.seen = np.concatenate([np.zeros(1, np.uint8), data[:-1]])
         self.rows = [found.astype(np.int32) for found in rows]
         self.view = encoder_view(data)
@@ -94,10 +99,11 @@ class Sampler:
         rescript_share: float = 0.0,
         dropout: float = 0.0,
         teacher: Decoder | None = None,
+        misses: Misses | None = None,
     ) -> None:
         self._a = a
         self._tags = tags
-        self._teacher = teacher
+        self._teacher, self._misses = teacher, misses
         self._chunk = chunk
         self._rng = rng
         self._dropout = dropout
@@ -107,7 +113,8 @@ class Sampler:
     def _draw(self, count: int) -> list[_Segment]:
         segments, rewritten = self._drawing.draw(count)
         texts = (rewritten.get(i, self._drawing.text(segments, i)) for i in range(count))
-        return [_Segment(text, self._rows(text)) for text in texts]
+        misses = self._misses
+        return [_Segment(text, self._rows(text), misses(text) if misses else None) for text in texts]
 
     def _rows(self, segment: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
         """A withheld context is read as a stranger is: so the network learns to do without any of them."""
@@ -130,6 +137,7 @@ class Sampler:
         rows = [np.zeros((lanes, size, a.contexts), np.int64) for a in networks]
         target = np.zeros((lanes, size), np.int64)
         mask = np.zeros((lanes, size), np.float32)
+        missed = np.ones((lanes, size), np.float32)
         fresh = np.zeros(lanes, bool)
         done = [i for i, segment in enumerate(self._lanes) if segment.at >= len(segment.data)]
         for i, segment in zip(done, self._draw(len(done)), strict=True):
@@ -141,6 +149,8 @@ class Sampler:
             for found, of_segment in zip(rows, segment.rows, strict=True):
                 found[i, :n] = of_segment[part]
             mask[i, :n] = 1
+            if segment.missed is not None:
+                missed[i, :n] = segment.missed[part]
             fresh[i] = segment.at == 0
             segment.at += size
         view_bytes = np.array([len(s.view) for s in self._lanes])
@@ -159,7 +169,8 @@ class Sampler:
             t(np.array([len(s.data) for s in self._lanes], np.float32)),
             t(fresh),
             int(mask.sum()),
-            *theirs,
+            teacher_rows=theirs[0] if theirs else None,
+            missed=t(np.ascontiguousarray(missed.T)) if self._misses else None,
         )
 
 
@@ -181,10 +192,12 @@ class DeviceSampler:
         dropout: float = 0.0,
         generator: torch.Generator | None = None,
         teacher: Decoder | None = None,
+        misses: Misses | None = None,
     ) -> None:
         """tags: uint8 (rows of all tables,), where all is to be; generator: for dropout, there.
 
-        teacher: a network that reads the same text with its own rows, there as well.
+        teacher: a network that reads the same text with its own rows, there as well. misses: computed on the
+        CPU, on all its cores.
         """
         device = tags.device
         self._chunk, self._dropout, self._generator = chunk, dropout, generator
@@ -200,6 +213,9 @@ class DeviceSampler:
         self._text = torch.from_numpy(text).to(device)
         self._places = np.zeros((3, lanes), np.int64)  # offset in the text, length, and bytes read
         self._window = torch.arange(-1 - MAX_ORDER, chunk, device=device)
+        self._misses, self._missed = misses, None
+        if misses is not None:
+            self._missed = torch.ones((lanes, self._drawing.longest + chunk), device=device)
         self._plain = torch.arange(ENCODER_BYTES, device=device)
 
     def next(self) -> Chunk:
@@ -224,6 +240,9 @@ class DeviceSampler:
             theirs = self._theirs.rows(text[:, :-1], fresh) if self._theirs else ours
             teacher_rows = theirs.found(self._teacher.tags).transpose(0, 1).contiguous()
         first = MAX_ORDER + 1  # of the window, that is predicted
+        missed = None
+        if self._missed is not None:
+            missed = self._missed.gather(1, at_ + self._window[first:]).T.contiguous()
         view_bytes = length_[:, 0].clamp(max=ENCODER_BYTES)
         view = self._view(offset_, length_, _width(np.minimum(length, ENCODER_BYTES)))
         count = int(np.minimum(length - at, self._chunk).sum())
@@ -239,6 +258,7 @@ class DeviceSampler:
             fresh,
             count,
             teacher_rows,
+            missed,
         )
 
     def _begin(self, lanes: NDArray[np.int64]) -> None:
@@ -249,6 +269,11 @@ class DeviceSampler:
         for i, text in rewritten.items():
             offset[lanes[i]] = here = self._own + lanes[i] * self._drawing.longest
             self._text[here : here + len(text)] = self._sent(torch.from_numpy(text.copy()))
+        if self._misses is not None and self._missed is not None:
+            texts = [rewritten.get(i, self._drawing.text(segments, i)) for i in range(len(lanes))]
+            found = self._sent(torch.from_numpy(np.concatenate([*in_order(self._misses, texts, 0)])))
+            for lane, part in zip(lanes, torch.split(found, [*map(len, texts)]), strict=True):
+                self._missed[lane, : len(part)] = part
 
     def _view(self, offset: Tensor, length: Tensor, width: int) -> Tensor:
         """`encoder_view` of every lane's segment; offset and length: (lanes, 1)."""

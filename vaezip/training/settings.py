@@ -29,6 +29,7 @@ class Settings:
     null_share: float = 0.15  # share of segments trained with the null latent
     rescript_share: float = 0.0  # share of segments read in another script (`rescript`)
     teacher: str | None = None  # name and fingerprint of the model from whose predictions it learns, too
+    complement: bool = False  # bytes count by what the mixer of the model that it begins with leaves of them
     weights: dict[str, float] = field(default_factory=dict)  # of the corpus' folders, 1 if not given
     bfloat16: bool | None = None  # of matrix products; None: if it makes this machine faster
     checkpoint_seconds: float = 180

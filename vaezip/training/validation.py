@@ -21,6 +21,7 @@ from vaezip.errors import CheckpointError
 from vaezip.training.checkpoint import load, reading, save
 from vaezip.training.data import TextFile
 from vaezip.training.evaluate import text_bits
+from vaezip.training.importance import Misses
 from vaezip.training.run_folder import BEST, MEAN, ORIGIN
 from vaezip.training.vae import Vae
 
@@ -32,11 +33,12 @@ _SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of the way from the origin to the me
 class Validation:
     """Measures networks, and keeps in a folder the origin, the round's best, and the mean of the rounds."""
 
-    def __init__(self, files: list[TextFile], folder: Path) -> None:
-        """Validate on pieces evenly spaced over `files`."""
+    def __init__(self, files: list[TextFile], folder: Path, misses: Misses | None = None) -> None:
+        """Validate on pieces evenly spaced over `files`; misses: by which their bytes have weights."""
         pieces = [f.data[at : at + _PIECE] for f in files for at in range(0, len(f.data), _PIECE)]
         chosen = np.linspace(0, len(pieces) - 1, min(_PIECES, len(pieces))).astype(int)
         self._pieces = [pieces[i] for i in chosen]
+        self._weights = [misses.importance(p) if misses else torch.ones(len(p)) for p in self._pieces]
         self._origin = folder / ORIGIN
         self._best = folder / BEST  # of this round
         self._mean = folder / MEAN  # of the rounds before
@@ -113,8 +115,9 @@ class Validation:
 
     def _measure(self, vae: Vae) -> float:
         null = torch.zeros(1, vae.a.latents)
-        bits = sum(text_bits(vae, piece, null)[0] for piece in self._pieces)
-        return bits / sum(map(len, self._pieces))
+        weighted = zip(self._pieces, self._weights, strict=True)
+        bits = sum(text_bits(vae, piece, null, weights)[0] for piece, weights in weighted)
+        return bits / float(sum(weights.sum() for weights in self._weights))
 
     def _with_best(self) -> tuple[dict[str, Tensor], int]:
         """The mean of the rounds with this one, and their number."""
