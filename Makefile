@@ -110,9 +110,7 @@ large: $(VENV)/dev  ## Train the large model: make large CORPUS=folder
 	$(BIN)/vaezip train $(CORPUS) -o models/large.vzm --width 256 --layers 3 $(TRAINING)
 
 model: $(VENV)/dev  ## Train the standard model, the large one being its teacher: make model CORPUS=folder
-	$(BIN)/vaezip train $(CORPUS) -o models/first.vzm --teacher models/large.vzm $(TRAINING)
-	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --init models/first.vzm --complement $(TRAINING)
-	rm models/first.vzm
+	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --teacher models/large.vzm $(TRAINING)
 
 clean:  ## Remove the virtual environment and what tools have cached
 	rm -rf $(VENV) build dist demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -45,8 +45,8 @@ _PRIOR_SMOOTHING = 0.02  # share of the standard normal in the fitted prior
 _BYTE_MAX = (1 << 15) - 1
 _LEAST_OUT = 0.125  # |o h| <= 1; a channel that stays below this keeps the step of one that reaches it
 _PER_SEGMENT = ("encoder.hidden", "encoder.mean", "encoder.log_scale")  # maps used once per segment
-_SEGMENTS = 400  # pieces of text that the prior is fitted to; fewer of a small corpus ...
-_CALIBRATION_SEGMENTS = 48  # ... and of these, as many are enough for the scales
+_SEGMENTS = 400  # pieces of text that the scales and the prior are fitted to ...
+_LEAST_SEGMENTS = 48  # ... and of a small corpus
 _SEGMENT_BYTES = 4096
 _FIRST = 200  # pieces of training text that a new mixer practises on, before the validation text
 
@@ -77,7 +77,7 @@ def quantise(
     stage("quantising the network")
     segments, practice = calibration_texts(corpus, seed, practised=before is not None)
     noise = torch.Generator().manual_seed(seed)
-    maxima, mean, log_scale = _calibrate(vae, segments[:_CALIBRATION_SEGMENTS], noise)
+    maxima, mean, log_scale = _calibrate(vae, segments, noise)
     grid = _grid(mean, log_scale)
     a = dataclasses.replace(vae.a, latents=len(grid.active))
     tensors = {
@@ -96,7 +96,7 @@ def calibration_texts(corpus: Corpus, seed: int, *, practised: bool) -> tuple[li
     """Texts to fit prior and scales to, and those that a mixer, `practised` or not, practises on."""
     rng = np.random.default_rng(seed)
     source = SegmentSource(corpus.train)
-    count = min(_SEGMENTS, _CALIBRATION_SEGMENTS + corpus.train_bytes // _SEGMENT_BYTES)
+    count = min(_SEGMENTS, _LEAST_SEGMENTS + corpus.train_bytes // _SEGMENT_BYTES)
     segments = [source.draw(rng, _SEGMENT_BYTES) for _ in range(count)]
     practice = practice_texts(corpus.validation, rng)
     return segments, practice if practised else [*practice_texts(corpus.train, rng, _FIRST), *practice]
