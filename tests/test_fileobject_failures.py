@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
+import random
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from zlib import crc32
 
@@ -120,6 +125,65 @@ def test_what_interrupts_reading_a_pipe_ends_it(blob: bytes) -> None:
     for _ in range(2):
         with pytest.raises(OSError, match="an earlier read failed or was interrupted"):
             file.read()
+
+
+class Signal(BaseException):
+    """As KeyboardInterrupt, which pytest takes for its own."""
+
+
+def _interrupted(act: Callable[[], object], at: int) -> bool:
+    """Interrupt, as a signal may, where vaezip's `at`-th function is entered; False if there are fewer."""
+    left, before = at, sys.gettrace()
+
+    def enter(frame: FrameType, *_: object) -> None:
+        nonlocal left
+        name = frame.f_code.co_filename  # not of threading: that would leave its locks locked
+        left -= name.startswith(str(Path(vaezip.__file__).parent)) or name == contextlib.__file__
+        if left == 0:
+            raise Signal
+
+    with contextlib.suppress(Signal):
+        try:
+            sys.settrace(enter)
+            act()
+        finally:
+            sys.settrace(before)
+    return left <= 0
+
+
+NOISE = random.Random(8).randbytes(700)  # which is stored: so decoding calls few functions
+ACTS: dict[str, Callable[[Any], object]] = {
+    "read": lambda file: file.read(),
+    "go on": lambda file: (file.seek(430), file.read(1)),
+    "go back": lambda file: (file.seek(20), file.read(1)),
+    "end": lambda file: file.seek(0, io.SEEK_END),
+    "end and back": lambda file: (file.seek(0, io.SEEK_END), file.seek(250), file.read(1)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # generators that are dropped
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("before", [0, 150, 500])
+@pytest.mark.parametrize("what", ACTS)
+def test_wherever_reading_is_interrupted_it_goes_on_where_it_was(
+    tiny: Model, what: str, before: int, threads: int
+) -> None:
+    old, new = (vaezip.compress(part, model=tiny, block_size=100) for part in (NOISE[:500], NOISE[500:]))
+    for at in itertools.count(1):
+        below = io.BytesIO(old)
+        file = vaezip.open(below, model=tiny, threads=threads)
+        assert file.read(before) == NOISE[:before]
+        place = below.tell()
+        below.seek(0, io.SEEK_END)
+        below.write(new)
+        below.seek(place)
+        if not _interrupted(lambda file=file: ACTS[what](file), at):  # type: ignore[misc]
+            break
+        place = file.tell()
+        assert file.read() == NOISE[place:]
+        assert file.seek(300) == 300
+        assert file.read() == NOISE[300:]
+    assert at > 5
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("for once"), MemoryError()])
@@ -236,6 +300,19 @@ def test_what_could_not_be_decoded_has_not_ended(
     with pytest.raises(KeyboardInterrupt):
         decompressor.decompress(frame)
     _fails_twice(decompressor, b"", vaezip.VaezipError)
+
+
+def test_an_error_that_stays_does_not_grow(tiny: Model) -> None:
+    frame = vaezip.compress(TEXT[:100], model=tiny)
+    pipe, file = (vaezip.open(kind(frame + b"junk"), model=tiny) for kind in (Unseekable, io.BytesIO))
+    early = opened(frame[:-5])
+    for act in (pipe.read, file.read, early.read):
+        lengths = []
+        for _ in range(9):
+            with pytest.raises(OSError, match=r"not|ends") as caught:
+                act()
+            lengths.append(len(traceback.extract_tb(caught.value.__traceback__)))
+        assert len(set(lengths[1:])) == 1
 
 
 @pytest.mark.parametrize("model", [123, b"abc", [], True])

@@ -79,6 +79,21 @@ def test_a_reader_that_came_too_early_reads_on(tiny: Model) -> None:
         assert file.read() == text[before:]
 
 
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("cut", [1, 20])
+def test_threads_that_came_too_early_look_again(tiny: Model, threads: int, cut: int) -> None:
+    """They read ahead of what is asked for, to where the file ended then."""
+    frames = [vaezip.compress(line, model=tiny) for line in LINES[:4]]
+    below = io.BytesIO(b"".join(frames[:3])[:-cut])
+    file = vaezip.open(below, model=tiny, threads=threads)
+    assert [file.readline(), file.readline()] == LINES[:2]
+    place = below.tell()
+    below.seek(0, io.SEEK_END)
+    below.write(frames[2][-cut:] + frames[3])
+    below.seek(place)
+    assert [file.readline(), file.readline(), file.readline()] == [*LINES[2:4], b""]
+
+
 def test_looking_for_new_frames_reads_no_old_ones(tiny: Model) -> None:
     frame = vaezip.compress(b"some text", model=tiny)
     below = Counted(frame * 500)

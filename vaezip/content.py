@@ -26,7 +26,7 @@ class Content(io.RawIOBase):
         """name: of the file, for errors."""
         self._name = name
         self._failure: Exception | None = None  # until we go elsewhere
-        self._has_stopped = False  # so that decoding has to begin again where we are
+        self._has_stopped = False  # or is elsewhere: decoding has to begin again where we are
         self._file, self._threads = file, threads
         self._at_hand = at_hand
         self._can_seek = hasattr(file, "seekable") and file.seekable()
@@ -35,8 +35,8 @@ class Content(io.RawIOBase):
         self._reader = ByteReader(file)  # as long as there is no index
         self._end: int | None = None  # of the file below, once that reader has come there
         self._decoded = _decode(at_hand, _all_blocks(self._reader), threads)
-        self._block = b""  # what is decoded ...
-        self._at = self._before = 0  # ... where we are in it, and bytes before it
+        self._position = 0  # where we are in the content
+        self._block = 0, b""  # what is decoded, and where it begins; the decoder goes on behind it
 
     def close(self) -> None:
         """Let go of the threads; the file below is left open."""
@@ -53,29 +53,19 @@ class Content(io.RawIOBase):
 
     def tell(self) -> int:
         """The position in the content."""
-        return self._before + self._at
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
         """Bytes from one block; 0 only at the end, which is another one once something was appended."""
-        while self._at >= len(self._block):
-            if self._failure is not None:  # what is damaged does not end there
-                raise self._failure
-            if self._has_stopped:
-                self._decode_from(self._before + len(self._block))
-            with self._errors_named():
-                block = next(self._decoded, None)
-            if block is None:
-                if not self._goes_on():
-                    return 0
-                self._decode_from(self._before + len(self._block))
-                continue
-            self._before += len(self._block)
-            self._at -= len(self._block)
-            self._block = block
-        part = memoryview(self._block)[self._at : self._at + memoryview(buffer).nbytes]
-        memoryview(buffer).cast("B")[: len(part)] = part
-        self._at += len(part)
-        return len(part)
+        while not self._has_decoded(self._position):
+            if not self._advance():
+                return 0
+        begin, content = self._block
+        part = memoryview(content)[self._position - begin :][: memoryview(buffer).nbytes]
+        count = len(part)
+        memoryview(buffer).cast("B")[:count] = part
+        self._position += count  # last, so that no interruption comes between this and the caller
+        return count
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a position in the content; its block is not decoded yet."""
@@ -90,10 +80,38 @@ class Content(io.RawIOBase):
             raise ValueError(f"invalid whence: {whence}")
         if offset < 0:
             raise ValueError(f"negative seek position {offset}")
-        if not 0 <= offset - self._before <= len(self._block):
-            self._before, self._block = self._decode_from(offset), b""
-        self._at = offset - self._before
+        begin, content = self._block
+        if not begin <= offset <= begin + len(content):
+            self._has_stopped = True
+            self._failure = None
+        self._position = offset
         return offset
+
+    def _has_decoded(self, position: int) -> bool:
+        begin, content = self._block
+        return begin <= position < begin + len(content)
+
+    def _advance(self) -> bool:
+        """Decode the next block, or find that there may be one now; False if not."""
+        if self._failure is not None:  # what is damaged does not end there
+            raise self._failure.with_traceback(None)  # to which each time would add
+        if self._has_stopped:
+            self._begin_again()
+        self._has_stopped = True  # until we have the block, whatever comes between
+        try:
+            with self._errors_named():
+                block = next(self._decoded, None)
+        except TruncatedError:
+            if self._block_index is not None or not self._can_seek:
+                raise
+            return True  # threads read ahead: the index says whether it still ends there
+        if block is None:
+            self._has_stopped = self._goes_on()
+            return self._has_stopped
+        begin, content = self._block
+        self._block = begin + len(content), block
+        self._has_stopped = False
+        return True
 
     @contextmanager
     def _errors_named(self) -> Iterator[None]:
@@ -103,18 +121,12 @@ class Content(io.RawIOBase):
         except VaezipError as error:
             if self._name is not None:
                 error.args = (f"{self._name}: {error}",)
-            if isinstance(error, TruncatedError) and self._can_seek:  # more may come
-                self._has_stopped = True
-            else:
+            if not (isinstance(error, TruncatedError) and self._can_seek):  # else more may come
                 self._failure = error
             raise
         except BaseException:
-            self._has_stopped = self._can_seek
+            self._has_stopped = True
             self._block_index = None  # a frame may be half in it
-            if not self._can_seek:
-                self._failure = OSError(
-                    "an earlier read failed or was interrupted: the file cannot be read on"
-                )
             raise
 
     def _goes_on(self) -> bool:
@@ -129,23 +141,24 @@ class Content(io.RawIOBase):
                     return False
                 self._block_index = BlockIndex(self._file, self._begin, self._end)
             self._block_index.extend()
-            return self._block_index.size > self._before + len(self._block)
+            return self._block_index.size > self._position
 
     def _blocks(self) -> BlockIndex:
         if self._block_index is None:
+            self._has_stopped = True  # since the file below will be elsewhere
             with self._errors_named():
                 self._block_index = BlockIndex(self._file, self._begin, self._end)
-            self._decode_from(self._before + len(self._block))  # the file below is elsewhere now
         return self._block_index
 
-    def _decode_from(self, offset: int) -> int:
-        """Let the next block be that which holds a position; returns where it begins."""
+    def _begin_again(self) -> None:
+        """Let the next block be that which holds our position."""
+        if not self._can_seek:
+            raise OSError("an earlier read failed or was interrupted: the file cannot be read on")
         blocks = self._blocks()
-        self._failure, self._has_stopped = None, False
-        number, begin = blocks.find(offset)
+        number, begin = blocks.find(self._position)
         self._decoded.close()
         self._decoded = _decode(self._at_hand, map(blocks.read, range(number, len(blocks))), self._threads)
-        return begin
+        self._block = begin, b""
 
 
 def _decode(at_hand: AtHand, blocks: Iterable[tuple[Header, Block]], threads: int) -> Generator[bytes]:
