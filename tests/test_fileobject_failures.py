@@ -302,11 +302,42 @@ def test_what_could_not_be_decoded_has_not_ended(
     _fails_twice(decompressor, b"", vaezip.VaezipError)
 
 
+def test_a_decompressor_that_was_interrupted_says_so_and_loses_nothing_silently(tiny: Model) -> None:
+    frame = vaezip.compress(NOISE, model=tiny, block_size=100)
+    first, last = frame[:300], frame[300:]
+    for at in itertools.count(1):
+        decompressor = vaezip.VaezipDecompressor(model=tiny)
+        begin = decompressor.decompress(first)
+        if not _interrupted(lambda decompressor=decompressor: decompressor.decompress(last), at):  # type: ignore[misc]
+            break
+        assert (decompressor.eof, decompressor.unused_data) == (False, b"")
+        with contextlib.suppress(vaezip.VaezipError):  # unless nothing had been taken
+            assert begin + decompressor.decompress(last) == NOISE
+            continue
+        for _ in range(2):
+            with pytest.raises(vaezip.VaezipError, match="was interrupted"):
+                decompressor.decompress(b"")
+    assert at > 20
+
+
+def test_wrong_arguments_take_nothing(tiny: Model) -> None:
+    frame = vaezip.compress(TEXT, model=tiny, block_size=500)
+    first, last = frame[: len(frame) // 2], frame[len(frame) // 2 :]
+    decompressor: Any = vaezip.VaezipDecompressor(model=tiny)
+    begin = decompressor.decompress(first)
+    for arguments in ((last, 1.5), (last, "all"), (last, None), ("text", -1)):
+        with pytest.raises(TypeError):
+            decompressor.decompress(*arguments)
+    assert begin + decompressor.decompress(last) == TEXT
+    assert (decompressor.eof, decompressor.unused_data) == (True, b"")
+
+
 def test_an_error_that_stays_does_not_grow(tiny: Model) -> None:
     frame = vaezip.compress(TEXT[:100], model=tiny)
+    decompressor = vaezip.VaezipDecompressor(model=tiny)
     pipe, file = (vaezip.open(kind(frame + b"junk"), model=tiny) for kind in (Unseekable, io.BytesIO))
     early = opened(frame[:-5])
-    for act in (pipe.read, file.read, early.read):
+    for act in (lambda: decompressor.decompress(b"junk"), pipe.read, file.read, early.read):
         lengths = []
         for _ in range(9):
             with pytest.raises(OSError, match=r"not|ends") as caught:

@@ -91,12 +91,12 @@ class VaezipDecompressor(NotCopied):
         self._output = b""  # of the last block, and where what was returned of it ends
         self._returned = 0
         self._at_end = False
-        self._failure: Exception | None = None  # which stays
+        self._failure: Exception | None = None  # which stays; during a call, that it was interrupted
 
     @property
     def eof(self) -> bool:
         """True once the frame has ended, and all of its content has been returned."""
-        return self._at_end and self._returned == len(self._output)
+        return self._failure is None and self._has_ended()
 
     @property
     def needs_input(self) -> bool:
@@ -113,44 +113,52 @@ class VaezipDecompressor(NotCopied):
 
         Raises EOFError after the end of the frame, and as `vaezip.decompress`.
         """
-        if self.eof:
-            raise EOFError("the frame has ended")
+        more, max_length = buffer(data), whole_number(max_length, "max_length")
         if self._failure is not None:
-            raise self._failure
-        self._input.feed(data)
-        parts, max_length = [], whole_number(max_length, "max_length")
-        while max_length and not self.eof:
-            if self._returned == len(self._output) and not self._advance():
-                break
+            raise self._failure.with_traceback(None)  # to which each time would add
+        if self._has_ended():
+            raise EOFError("the frame has ended")
+        self._failure = VaezipError("decompressing was interrupted: some of the content may be lost")
+        try:
+            self._input.feed(more)
+            content = b"".join(self._parts(max_length))
+        except Exception as error:
+            self._failure = error
+            raise
+        self._failure = None
+        return content
+
+    def _has_ended(self) -> bool:
+        return self._at_end and self._returned == len(self._output)
+
+    def _parts(self, max_length: int) -> Iterator[bytes]:
+        """As much of the content as there is, or as is wanted."""
+        while max_length and (self._returned < len(self._output) or self._advance()):
             end = len(self._output) if max_length < 0 else self._returned + max_length
-            parts.append(self._output[self._returned : end])
-            self._returned += len(parts[-1])
-            max_length -= len(parts[-1]) if max_length > 0 else 0
-        return b"".join(parts)
+            part = self._output[self._returned : end]
+            self._returned += len(part)
+            max_length -= len(part) if max_length > 0 else 0
+            yield part
 
     def _advance(self) -> bool:
         """Decode the next block, or reach the end; False if that needs more input."""
         if self._at_end or not self._input.suffices:
             return False
         try:
-            try:
-                if self._header is None:
-                    self._header = container.read_header(self._input)
-                    assert self._header is not None  # since something has come
-                    self._index = Index(self._header.encoded_size)
-                    self._input.drop()
-                block = container.read_block(self._input, self._header, self._index)
-            except TruncatedError:
-                self._input.back()
-                return False
-            self._input.drop()
-            self._output, self._returned = b"", 0
-            if block is not None:
-                self._output = decode_block(self._at_hand, self._header, block)
-            self._at_end = block is None or self._header.is_short
-        except BaseException as error:  # an interruption, too: what was read is gone
-            self._failure = error if isinstance(error, Exception) else VaezipError("was interrupted")
-            raise
+            if self._header is None:
+                self._header = container.read_header(self._input)
+                assert self._header is not None  # since something has come
+                self._index = Index(self._header.encoded_size)
+                self._input.drop()
+            block = container.read_block(self._input, self._header, self._index)
+        except TruncatedError:
+            self._input.back()
+            return False
+        self._input.drop()
+        self._output, self._returned = b"", 0
+        if block is not None:
+            self._output = decode_block(self._at_hand, self._header, block)
+        self._at_end = block is None or self._header.is_short
         return True
 
 
@@ -168,9 +176,9 @@ class _Feed(ByteReader):
         """True if enough has come to try again."""
         return len(self._data) >= self._needed
 
-    def feed(self, data: Buffer) -> None:
+    def feed(self, data: memoryview) -> None:
         """Append the bytes that come next."""
-        self._data += buffer(data)
+        self._data += data
 
     def read_some(self, n: int) -> bytes:
         """As of any ByteReader; notes how much would have been needed."""
