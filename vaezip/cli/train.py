@@ -204,12 +204,7 @@ def train(
     log while training goes on.
     """
     began = time.monotonic()
-    if settings["minutes"] is not None and settings["epochs"] is not None:
-        raise click.UsageError("give either --minutes or --epochs.")
-    if settings["complement"] and not (init or resume):
-        raise click.UsageError("--complement needs --init.")
-    if log == plot == STDIO:
-        raise click.UsageError("standard output takes either --log or --plot.")
+    _refuse_contradictions(settings, init is not None or resume, log, plot)
     with _required():
         from vaezip.training.ranks import Place
         from vaezip.training.run import TrainingRun, how_to_resume
@@ -233,6 +228,18 @@ def train(
         return interrupted.end()
     _report(output, result, note if STDIO in (log, plot) else say)
     return 2 if run.warnings or run.corpus.unreadable else 0
+
+
+def _refuse_contradictions(
+    settings: dict[str, Any], has_init: bool, log: str | None, plot: str | None
+) -> None:
+    """Raise UsageError for options that do not go together."""
+    if settings["complement"] and not has_init:
+        raise click.UsageError("--complement needs --init.")
+    if settings["minutes"] is not None and settings["epochs"] is not None:
+        raise click.UsageError("give either --minutes or --epochs.")
+    if log == plot == STDIO:
+        raise click.UsageError("standard output takes either --log or --plot.")
 
 
 @contextmanager
