@@ -137,7 +137,7 @@ class Sampler:
         rows = [np.zeros((lanes, size, a.contexts), np.int64) for a in networks]
         target = np.zeros((lanes, size), np.int64)
         mask = np.zeros((lanes, size), np.float32)
-        missed = np.ones((lanes, size), np.float32)
+        missed = np.ones((lanes, size), np.float32) if self._misses else None
         fresh = np.zeros(lanes, bool)
         done = [i for i, segment in enumerate(self._lanes) if segment.at >= len(segment.data)]
         for i, segment in zip(done, self._draw(len(done)), strict=True):
@@ -149,7 +149,7 @@ class Sampler:
             for found, of_segment in zip(rows, segment.rows, strict=True):
                 found[i, :n] = of_segment[part]
             mask[i, :n] = 1
-            if segment.missed is not None:
+            if missed is not None and segment.missed is not None:
                 missed[i, :n] = segment.missed[part]
             fresh[i] = segment.at == 0
             segment.at += size
@@ -170,7 +170,7 @@ class Sampler:
             t(fresh),
             int(mask.sum()),
             teacher_rows=theirs[0] if theirs else None,
-            missed=t(np.ascontiguousarray(missed.T)) if self._misses else None,
+            missed=None if missed is None else t(np.ascontiguousarray(missed.T)),
         )
 
 
