@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import TINY, Run
-from test_training import SMALL
+from test_training import SMALL, pieces
 
 import vaezip
 from vaezip.errors import CorpusError
-from vaezip.model import read_model_file
+from vaezip.model import parse_model, read_model_file
 from vaezip.network.contexts import STRANGERS, context_slots, find_rows
-from vaezip.training.data import SegmentSource, TextFile, read_corpus
+from vaezip.training.data import Corpus, SegmentSource, TextFile, read_corpus
 from vaezip.training.dequantise import dequantise
 from vaezip.training.evaluate import evaluated
 from vaezip.training.owners import choose_owners, settle_owners
+from vaezip.training.quantise import quantise
 from vaezip.training.rescript import rescript
 from vaezip.training.sampler import Sampler
+from vaezip.training.vae import Vae
 
 
 def test_the_sampler_reads_segments_from_start_to_end() -> None:
@@ -189,3 +193,23 @@ def test_rescript_keeps_the_shape_of_text() -> None:
         assert not any(c.isascii() and c.isalpha() for c in decoded)
         seen.add(decoded[0])
     assert len(seen) > 5
+
+
+def test_a_large_value_does_not_take_the_others_resolution() -> None:
+    torch.manual_seed(0)
+    vae = Vae(dataclasses.replace(SMALL, table_bits=(16, *SMALL.table_bits[1:])))
+    parts = pieces("x", b"It was the best of times, it was the worst of times. " * 40, 1000)
+
+    def kept() -> torch.Tensor:
+        data = quantise(vae, Corpus(parts, parts, []), {}, practice_seconds=0)
+        return dequantise(parse_model(data, "x"), data).decoder.tables.detach()
+
+    with torch.no_grad():
+        vae.decoder.tables.normal_()
+        vae.decoder.tables[0, 0] = largest = 9.0
+    before, after = vae.decoder.tables.detach(), kept()
+    first = slice(1, vae.a.table_offsets[1])
+    assert (after - before)[first].square().mean() < 0.5 * (largest / 127) ** 2 / 12
+    with torch.no_grad():
+        vae.decoder.tables.copy_(after)
+    torch.testing.assert_close(kept(), after)  # what is written once is not rounded again

@@ -1,9 +1,9 @@
 """Post-training quantisation: from the trained float VAE to the exact network of a model file.
 
-Weights get one scale per output, activations one per channel (the largest value seen on calibration
-text), folded into the weights that read them. Latents that carry no information are dropped, the others
-get a grid whose step is near their typical posterior scale, and a prior fitted to the posteriors of the
-training text.
+Weights get one scale per output; tables one each, which may cut off a few of their largest values;
+activations one per channel (the largest value seen on calibration text), folded into the weights that read
+them. Latents that carry no information are dropped, the others get a grid whose step is near their typical
+posterior scale, and a prior fitted to the posteriors of the training text.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _SCALES = 16  # posterior scales, a quarter octave apart
 LEAST_SCALE = 0.2  # the smallest of them, in grid steps
 _PRIOR_SMOOTHING = 0.02  # share of the standard normal in the fitted prior
 _BYTE_MAX = (1 << 15) - 1
+_TABLE_SHARES = (1.0, 0.84, 0.71, 0.6, 0.5, 0.42)  # of a table's largest value, that its integers reach
 _LEAST_OUT = 0.125  # |o h| <= 1; a channel that stays below this keeps the step of one that reaches it
 _PER_SEGMENT = ("encoder.hidden", "encoder.mean", "encoder.log_scale")  # maps used once per segment
 _SEGMENTS = 400  # pieces of text that the scales and the prior are fitted to ...
@@ -227,6 +228,17 @@ def _integers(weight: Array) -> tuple[Array, Array]:
     return np.round(weight / scale[:, None]), scale
 
 
+def _int8(values: Array, step: float) -> NDArray[np.int8]:
+    return np.clip(np.round(values / step), -ACTIVATION_MAX, ACTIVATION_MAX).astype(np.int8)
+
+
+def _table_step(table: Array) -> float:
+    """One int8 step of a table: where the squares of what rounding and cutting off take away are least."""
+    largest = max(float(np.abs(table).max()), 1e-12) / ACTIVATION_MAX
+    steps = [largest * share for share in _TABLE_SHARES]
+    return min(steps, key=lambda step: float(np.square(_int8(table, step) * step - table).sum()))
+
+
 def _norm_table(width: int) -> Array:
     """The table of `RmsNorm`; entries below 256 are never read."""
     table = np.zeros(1024, np.int32)
@@ -279,9 +291,9 @@ def _residual_stream(
     """All that is added to the residual stream: bytes, tables, and the last map of each layer's halves."""
     decoder, a = vae.decoder, vae.a
     tables, byte = _numpy(decoder.tables), _numpy(decoder.byte.weight)
-    largest = np.maximum.reduceat(np.abs(tables).max(axis=1), a.table_offsets[:-1])
-    table_scale = np.maximum(largest, 1e-12) / ACTIVATION_MAX
-    row_scale = np.repeat(table_scale, np.diff(a.table_offsets))[:, None]
+    each = np.split(tables, a.table_offsets[1:-1])
+    table_scale = np.array([_table_step(table) for table in each])
+    integers = [_int8(table, step) for table, step in zip(each, table_scale, strict=True)]
     features = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
     writes = {"features": (features, np.zeros(a.width))}
     for i, layer in enumerate(layers):
@@ -289,7 +301,7 @@ def _residual_stream(
         writes[f"layers.{i}.down"] = _numpy(layer.down.weight) * up_steps[i], _numpy(layer.down.bias)
     unit = _residual_unit(byte, writes.values())
     tensors: dict[str, Array] = {
-        "decoder.tables": np.round(tables / row_scale).astype(np.int8),
+        "decoder.tables": np.concatenate(integers),
         "decoder.tags": decoder.tags.numpy(),
         "decoder.byte": np.round(byte * unit).astype(np.int16),
         "training.residual_unit": np.array([unit], np.float32),
