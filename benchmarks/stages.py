@@ -68,11 +68,11 @@ static void run_network(uintptr_t network, const int32_t *scale, const int32_t *
     vz_workspace w;
     int complete = vz_workspace_init(&w, d);
     for (int i = 0; complete && i < n; i += VZ_RUN) {
-        uint8_t seen[VZ_RUN];
+        vz_position at[VZ_RUN];
         int count = n - i < VZ_RUN ? n - i : VZ_RUN;
-        for (int k = 0; k < count; k++) seen[k] = i + k ? x[i + k - 1] : 0;
-        vz_decoder_run(d, &modulation, &w, state, seen, rows, count, exponentials + i * 256);
-        rows += count * d->contexts;
+        for (int k = i; k < i + count; k++, rows += d->contexts)
+            at[k - i] = (vz_position){&modulation, state, rows, k ? x[k - 1] : 0};
+        vz_decoder_run(d, &w, at, count, exponentials + i * 256);
     }
     vz_workspace_free(&w);
 }
