@@ -109,13 +109,12 @@ stages: $(VENV)/dev  ## Speed of every stage of coding, and the network's share 
 large: $(VENV)/dev  ## Train the large model: make large CORPUS=folder
 	$(BIN)/vaezip train $(CORPUS) -o models/large.vzm --width 256 --layers 3 $(TRAINING)
 
-build/first.vzm: | $(VENV)/dev
+model: $(VENV)/dev  ## Train the standard model, the large one being its teacher: make model CORPUS=folder
 	@test ! -e models/standard.vzm || { echo "models/standard.vzm is there: move it aside" >&2; exit 1; }
 	@mkdir -p build
-	$(BIN)/vaezip train $(CORPUS) -o $@ --teacher models/large.vzm $(TRAINING)
-
-model: build/first.vzm  ## Train the standard model, the large one being its teacher: make model CORPUS=folder
-	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --init $< --complement $(TRAINING)
+	$(BIN)/vaezip train $(CORPUS) -o build/first.vzm --teacher models/large.vzm $(TRAINING)
+	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --init build/first.vzm --complement $(TRAINING)
+	rm build/first.vzm
 
 clean:  ## Remove the virtual environment and what tools have cached
 	rm -rf $(VENV) build dist demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

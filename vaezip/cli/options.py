@@ -148,7 +148,7 @@ level_options = _level_options(
     {
         1: "As -6; so are -2 to -5.",
         6: "The standard model, blocks of 512K: the default, unless VAEZIP_MODEL names a model.",
-        7: "The large model: most texts get 5 % smaller, machines' logs hardly; less than half as fast.",
+        7: "The large model: most texts get 4 to 6 % smaller, machines' logs hardly; less than half as fast.",
         8: "As -7, with blocks of 1M.",
         9: "As -7, with blocks of 4M: each is one core's work.",
     }
