@@ -71,7 +71,7 @@ def test_a_folder_is_read_as_often_as_its_weight_says() -> None:
     source = SegmentSource(files, {"b": 3})
     drawn = [int(source.draw(rng, 10)[0]) for _ in range(1000)]
     assert 700 < drawn.count(ord("b")) < 800
-    with pytest.raises(CorpusError, match="c: no such folder"):
+    with pytest.raises(CorpusError, match="c: no such folder in the corpus, or no file in it to train on"):
         SegmentSource(files, {"c": 2})
 
 

@@ -158,7 +158,7 @@ class SegmentSource:
     """Random segments of files; a folder's share goes by its bytes to the power of 0.7, times its weight."""
 
     def __init__(self, files: list[TextFile], weights: Mapping[str, float] | None = None) -> None:
-        """weights: of folders, 1 where it says nothing; raises CorpusError if there is no such folder."""
+        """weights: of folders, 1 where it says nothing; raises CorpusError if no file is of such a folder."""
         self.files = files
         self._sizes = np.array([len(f.data) for f in files])
         size = self._sizes.astype(float)
@@ -168,7 +168,7 @@ class SegmentSource:
             inside = folder == name
             weight[inside] = size[inside] * size[inside].sum() ** (_FLATTEN - 1) * given.pop(str(name), 1)
         if given:
-            raise CorpusError(f"{min(given)}: no such folder in the corpus")
+            raise CorpusError(f"{min(given)}: no such folder in the corpus, or no file in it to train on")
         self._cumulative = np.cumsum(weight / weight.sum())
 
     def places(self, rng: np.random.Generator, length: NDArray[np.int64], multiple: int = 1) -> Segments:
