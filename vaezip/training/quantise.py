@@ -291,9 +291,9 @@ def _residual_stream(
     """All that is added to the residual stream: bytes, tables, and the last map of each layer's halves."""
     decoder, a = vae.decoder, vae.a
     tables, byte = _numpy(decoder.tables), _numpy(decoder.byte.weight)
-    each = np.split(tables, a.table_offsets[1:-1])
-    table_scale = np.array([_table_step(table) for table in each])
-    integers = [_int8(table, step) for table, step in zip(each, table_scale, strict=True)]
+    by_context = np.split(tables, a.table_offsets[1:-1])
+    table_scale = np.array([_table_step(table) for table in by_context])
+    integers = [_int8(table, step) for table, step in zip(by_context, table_scale, strict=True)]
     features = _numpy(decoder.features.weight) * np.repeat(table_scale, a.table_dim)
     writes = {"features": (features, np.zeros(a.width))}
     for i, layer in enumerate(layers):
