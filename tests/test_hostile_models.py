@@ -157,6 +157,11 @@ BOUNDS: dict[str, Change] = {
         f"latent.{part}": np.where(np.arange(n) == 0, (1 << 24) - 256 * (n - 1), 256 * np.ones((*shape, 1))).astype(np.int32)
         for part, n, shape in (("prior", 255, (8,)), ("posterior", 253, (255, 8)))
     }),
+    "a hidden layer of zeros": lambda t, a: t["decoder.layers.0.up.bias"].fill(-(1 << 28)),
+    "a hidden layer without zeros": lambda t, a: t["decoder.layers.0.up.bias"].fill(1 << 28),
+    "a hidden layer that is zero but for every fifth element": lambda t, a: t[
+        "decoder.layers.0.up.bias"
+    ].__setitem__(..., np.where(np.arange(len(t["decoder.layers.0.up.bias"])) % 5, -(1 << 28), 1 << 28)),
     "logarithms of nothing": lambda t, a: t["mixer.log"].fill(0),
 }  # fmt: skip
 

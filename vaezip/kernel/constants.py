@@ -19,6 +19,7 @@ NODE_MARGINS BYTE_SHARES FIELDS WORD_LENGTHS BYTE_KINDS SETS WEIGHT_ROWS FINAL_S
 TWINS: dict[str, int] = {
     "VZ_TOTAL": TOTAL,
     "VZ_MAX_WIDTH": _MOST["width"],
+    "VZ_MAX_INPUTS": _MOST["width"] * _MOST["expansion"],
     "VZ_MAX_LAYERS": _MOST["layers"],
     "VZ_MAX_WORDS": _MOST["word_contexts"],
     "VZ_MAX_CONTEXTS": architecture.MAX_ORDERS + _MOST["word_contexts"],

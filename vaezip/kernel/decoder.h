@@ -48,9 +48,6 @@ typedef struct {
     uint8_t seen;        /* the byte before it */
 } vz_position;
 
-/* Bytes that are predicted at once, at most: each weight is then read once for several of them. */
-#define VZ_RUN 32
-
 /* Room for what a run of the network computes on its way. */
 typedef struct {
     int8_t *a, *wide, *found; /* inputs of products, (VZ_RUN, padded width, hidden layer, table entries) */

@@ -105,6 +105,7 @@ class Kernel:
         for target, layer in zip(d.layer, decoder.layers, strict=False):
             for name in ("gates", "out", "up", "down"):
                 self._linear(d.path, getattr(target, name), getattr(layer, name))
+            target.down.matrix.sparse = True  # after the rectifier
             target.out_scale = self._array(layer.out_scale, np.int32, "int32_t")
         return d
 

@@ -60,13 +60,49 @@ VZ_INLINE int32_t four(const int8_t *a) {
 #endif
 
 #ifdef VZ_X86
+/* Which quads of a vector's elements, four side by side, are not all 0: a bit for each. */
+static void find_quads(uint64_t *quads, const int8_t *a, int inputs) {
+    for (int i = 0; i < inputs; i += 16) {
+        const __m128 zero =
+            _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128((const __m128i *)(a + i)), _mm_setzero_si128()));
+        if (i % 256 == 0) quads[i / 256] = 0;
+        quads[i / 256] |= (uint64_t)(~_mm_movemask_ps(zero) & 15) << i % 256 / 4;
+    }
+}
+
 static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+
+#define AVX2 __attribute__((target("avx2")))
+
+AVX2 static void multiply_sparse_avx2(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    uint64_t quads[VZ_RUN][VZ_MAX_INPUTS / 256];
+    for (int p = 0; p < count; p++) find_quads(quads[p], a + p * m->inputs, m->inputs);
+    for (int o = 0; o < m->outputs; o += VZ_TILE)
+        for (int p = 0; p < count; p++) {
+            const int8_t *w = m->weight + o * m->inputs;
+            __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+            for (int i = 0; i < m->inputs; i += 256)
+                for (uint64_t left = quads[p][i / 256]; left; left &= left - 1) {
+                    const int at = i + 4 * __builtin_ctzll(left);
+                    const __m256i x = _mm256_set1_epi32(four(a + p * m->inputs + at));
+                    for (int j = 0; j < 2; j++) {
+                        const __m256i weight = _mm256_loadu_si256((const __m256i *)(w + at * VZ_TILE) + j);
+                        sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(_mm256_maddubs_epi16(x, weight), ones));
+                    }
+                }
+            for (int j = 0; j < 2; j++) _mm256_storeu_si256((__m256i *)(product + p * m->outputs + o) + j, sum[j]);
+        }
+}
 
 /* The instruction multiplies unsigned by signed bytes: so |a| times w with a's sign. A pair's sum stays below
  * 2 * 127 * 127 < 2^15, since no weight is -128. Vector by vector, while a tile's weights are in the first cache. */
-__attribute__((target("avx2"))) static void multiply_avx2(int32_t *product, const vz_matrix *m, const int8_t *a,
-                                                          int count) {
+AVX2 static void multiply_avx2(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
     const __m256i ones = _mm256_set1_epi16(1);
+    if (m->sparse) {
+        multiply_sparse_avx2(product, m, a, count);
+        return;
+    }
     for (int o = 0; o < m->outputs; o += VZ_TILE)
         for (int p = 0; p < count; p++) {
             const __m256i *w = (const __m256i *)(m->weight + o * m->inputs);
@@ -149,7 +185,47 @@ VNNI VZ_INLINE void vectors_vnni(int32_t *product, const vz_matrix *m, const int
     if (pairs < m->outputs) block_vnni(product, m, pairs, a, excess, 1, vectors, chains);
 }
 
+/* As block_vnni, of one vector, and only for the quads that are not all 0. */
+VNNI VZ_INLINE void block_sparse_vnni(int32_t *product, const vz_matrix *m, int o, const int8_t *a, int32_t excess,
+                                      const uint64_t *quads, const int tiles) {
+    const ptrdiff_t stride = (ptrdiff_t)m->inputs * VZ_TILE;
+    const int8_t *w = m->weight + o * m->inputs;
+    __m512i sum[4];
+    for (int t = 0; t < tiles; t++) sum[t] = _mm512_set1_epi32(-excess);
+    for (int i = 0; i < m->inputs; i += 256, a += 256, w += 256 * VZ_TILE)
+        for (uint64_t left = *quads++; left; left &= left - 1) {
+            const ptrdiff_t at = 4 * (ptrdiff_t)__builtin_ctzll(left);
+            const __m512i x = _mm512_set1_epi32(four(a + at));
+            for (int t = 0; t < tiles; t++) {
+                const __m512i weight = _mm512_loadu_si512(w + t * stride + at * VZ_TILE);
+                sum[t] = _mm512_dpbusd_epi32(sum[t], weight, x);
+            }
+        }
+    for (int t = 0; t < tiles; t++) _mm512_storeu_si512(product + o + t * VZ_TILE, sum[t]);
+}
+
+/* A few tiles for all vectors, then the next ones, so that the weights that are used stay in the first cache. */
+VNNI static void multiply_sparse_vnni(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
+    uint64_t quads[VZ_RUN][VZ_MAX_INPUTS / 256];
+    int32_t excess[VZ_RUN];
+    for (int p = 0; p < count; p++) {
+        find_quads(quads[p], a + p * m->inputs, m->inputs);
+        excess[p] = excess_vnni(a + p * m->inputs, m->inputs);
+    }
+    const int fours = m->outputs / (4 * VZ_TILE) * 4 * VZ_TILE;
+    for (int o = 0; o < fours; o += 4 * VZ_TILE)
+        for (int p = 0; p < count; p++)
+            block_sparse_vnni(product + p * m->outputs, m, o, a + p * m->inputs, excess[p], quads[p], 4);
+    for (int o = fours; o < m->outputs; o += VZ_TILE)
+        for (int p = 0; p < count; p++)
+            block_sparse_vnni(product + p * m->outputs, m, o, a + p * m->inputs, excess[p], quads[p], 1);
+}
+
 VNNI static void multiply_vnni(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
+    if (m->sparse) {
+        multiply_sparse_vnni(product, m, a, count);
+        return;
+    }
     for (; count >= 8; count -= 8, a += 8 * m->inputs, product += 8 * m->outputs) vectors_vnni(product, m, a, 8, 1);
     for (; count >= 2; count -= 2, a += 2 * m->inputs, product += 2 * m->outputs) vectors_vnni(product, m, a, 2, 4);
     if (count) vectors_vnni(product, m, a, 1, 4);

@@ -9,8 +9,13 @@
 #define VZ_TILE 16
 #define VZ_PADDED(n) (((n) + VZ_TILE - 1) / VZ_TILE * VZ_TILE)
 
+/* Vectors that are multiplied at once, at most: each weight is then read once for several of them. */
+#define VZ_RUN 32
+#define VZ_MAX_INPUTS 4096 /* of a vector */
+
 typedef struct {
     int outputs, inputs; /* padded */
+    int sparse;          /* whether of its vectors' elements none is negative and most are 0 */
     int8_t *weight;      /* in the order that the path wants, (outputs, inputs) elements */
 } vz_matrix;
 

@@ -10,7 +10,7 @@ from typing import Any
 from vaezip.errors import ModelError
 
 # The least and the most that each size may be: a model file may come from strangers. The kernel has arrays of
-# so many channels, layers and contexts (VZ_MAX_WIDTH and so on, in kernel/decoder.h and contexts.h).
+# so many channels, layers and contexts (VZ_MAX_WIDTH and so on, in its headers).
 LIMITS = {
     "width": (1, 512),
     "layers": (1, 16),
