@@ -104,6 +104,7 @@ static void read_decoder(vz_decoder *d, vz_tables *t, const vz_path *path) {
         read_linear(&layer->gates, path);
         read_linear(&layer->out, path);
         read_linear(&layer->up, path);
+        layer->down.matrix.sparse = 1;
         read_linear(&layer->down, path);
         layer->out_scale = array();
     }
