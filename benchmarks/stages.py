@@ -6,7 +6,8 @@ Each stage runs alone over the same text, the first 64 KB of FILE (default: test
 of five rounds counts, in which the stages take turns. All run on one core, but for the last two, which code
 as many such texts at once as there are cores. The last line says how near the network comes to what this
 machine can do: the kernel's product alone, again and again with one matrix that stays in the first cache.
-Needs a C compiler.
+Multiplications by zero count as done, though the kernel passes over them where most inputs are 0. Needs a C
+compiler.
 """
 
 from __future__ import annotations
