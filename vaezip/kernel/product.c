@@ -61,7 +61,7 @@ VZ_INLINE int32_t four(const int8_t *a) {
 
 #ifdef VZ_X86
 /* Which quads of a vector's elements, four side by side, are not all 0: a bit for each. */
-static void find_quads(uint64_t *quads, const int8_t *a, int inputs) {
+__attribute__((target("sse2"))) static void find_quads(uint64_t *quads, const int8_t *a, int inputs) {
     for (int i = 0; i < inputs; i += 16) {
         const __m128 zero =
             _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128((const __m128i *)(a + i)), _mm_setzero_si128()));
