@@ -307,20 +307,20 @@ class Decoder:
             for kind in [descriptor & 15] if layout else iter(source.number, 0):  # up to the end mark
                 if not layout:
                     size, second = source.number(), 0 if kind >> 2 == 1 else source.number()
-                payloads.append(data[source.tell() :][: second or size])  # but for a CRC
-                content += self.block(source, kind, size, second, named)
+                difference = second // 2 if second % 2 == 0 else -(second + 1) // 2
+                payloads.append(source.read(size if kind >> 2 == 1 else size // 5 + difference))
+                content += self.block(source, kind, size, payloads[-1], named)
             if not layout:
                 _ = [source.number() for _ in range(2 + 2 * len(payloads))]  # the index
                 source.check(4, b"".join(payloads))
                 source.read(8)  # check and length of the index
         return content
 
-    def block(self, source: Source, kind: int, size: int, payload_size: int, named: bool) -> bytes:
+    def block(self, source: Source, kind: int, size: int, payload: bytes, named: bool) -> bytes:
         if kind >> 2 == 1:  # "Blocks"
-            content = source.read(size)
-            source.check(4, content)
-            return content
-        stack, prior = Stack(source.read(payload_size)), self.model["latent.prior"].tolist()  # 1
+            source.check(4, payload)
+            return payload
+        stack, prior = Stack(payload), self.model["latent.prior"].tolist()  # 1
         z = [stack.pop(row) - len(row) // 2 if kind >> 2 == 2 else 0 for row in prior]  # 2
         mixer = Mixer(self.model, size, z, kind & 3, self.dictionary if named else b"")
         content = bytes(mixer.code(stack)[0] for _ in range(size))  # 3

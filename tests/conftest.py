@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shlex
@@ -19,6 +20,8 @@ import pytest
 from browser import Browser, chromium
 from hypothesis import settings
 
+from vaezip.byteio import ByteReader
+from vaezip.container import read_blocks, read_header
 from vaezip.model import Model, load_model
 
 # One BLAS thread: the arrays are small. (Results do not depend on it; test_exactness shows that.)
@@ -55,6 +58,15 @@ def tiny() -> Model:
 def prose() -> bytes:
     """Text that no model was trained on: a page of this project's documentation, as it once was."""
     return PROSE
+
+
+def with_damage(frame: bytes, block: int) -> bytes:
+    """A frame of blocks in which a bit of the payload of that block is another."""
+    reader = ByteReader(io.BytesIO(frame))
+    header = read_header(reader)
+    assert header is not None
+    position = frame.index([*read_blocks(reader, header)][block].payload)
+    return frame[:position] + bytes([frame[position] ^ 1]) + frame[position + 1 :]
 
 
 @pytest.fixture

@@ -77,6 +77,23 @@ def test_the_short_form(block: Block) -> None:
     assert len(frame) - len(block.payload) <= (5 if block.size < 224 else 7)
 
 
+@given(size=st.integers(0, 4096), data=st.data())
+def test_the_size_of_a_payload_takes_a_byte_if_near_a_fifth_of_the_content(
+    size: int, data: st.DataObject
+) -> None:
+    block = Block(Method.VAE_NULL, size, bytes(data.draw(st.integers(0, size + 4))))
+    frame = container.short_frame(FINGERPRINT, block)
+    assert _read(frame) == [block]
+    is_near = size // 5 - 112 <= len(block.payload) < size // 5 + 112
+    assert len(frame) - len(block.payload) == 3 + (1 if size < 224 else 2) + (1 if is_near else 2)
+
+
+@given(n=st.integers(-(2**40), 2**40) | st.integers(-9, 9))
+def test_signed_numbers_are_folded_into_unsigned_ones(n: int) -> None:
+    assert numerals.unfold(numerals.fold(n)) == n
+    assert 2 * abs(n) - 1 <= numerals.fold(n) <= 2 * abs(n)
+
+
 @pytest.mark.parametrize("dictionary", [None, bytes(range(100, 132))])
 @pytest.mark.parametrize("size", [0, 16384, 16385, container.MAX_BLOCK_SIZE])
 def test_a_longer_text_names_its_model_by_more_than_a_byte(dictionary: bytes | None, size: int) -> None:
@@ -90,13 +107,13 @@ def test_a_longer_text_names_its_model_by_more_than_a_byte(dictionary: bytes | N
 
 
 def test_in_every_header_names_come_last() -> None:
-    named, sizes, theirs = bytes(range(50, 82)), b"\x0a\x03", FINGERPRINT[:8]
+    named, sizes, theirs = bytes(range(50, 82)), b"\x0a\x02", FINGERPRINT[:8]
     for frame, expected in (
         (container.short_frame(FINGERPRINT, SOME[0]), b"\xf8" + sizes + theirs[:1]),
         (container.short_frame(FINGERPRINT, SOME[0], named), b"\xf7\x28" + sizes + theirs[:1] + named[:1]),
         (container.short_frame(FINGERPRINT, SOME[1]), b"\xf6\x24\x04" + theirs[:1]),
-        (container.frame_header(FINGERPRINT, 10, 2), b"\xf6\x20" + sizes + theirs),
-        (container.frame_header(FINGERPRINT, 10, 2, named), b"\xf7\x20" + sizes + theirs + named[:8]),
+        (container.frame_header(FINGERPRINT, 10, 1), b"\xf6\x20" + sizes + theirs),
+        (container.frame_header(FINGERPRINT, 10, 1, named), b"\xf7\x20" + sizes + theirs + named[:8]),
     ):
         check = crc32(expected).to_bytes(4, "little")
         assert frame.startswith(expected + (check if frame[1] == 0x20 else check[:1]))
@@ -332,6 +349,9 @@ def test_huge_blocks_are_refused_before_anything_is_allocated() -> None:
         assert _read(container.short_frame(FINGERPRINT, block)) == [block]
     with pytest.raises(FormatError, match="impossible size"):
         _read(container.short_frame(FINGERPRINT, Block(Method.VAE, 1, b"123456")))
+    fewer_than_none = bytes([container.MAGIC, 40, 9, numerals.fold(-2), FINGERPRINT[0]])
+    with pytest.raises(FormatError, match="impossible size"):
+        _read(fewer_than_none + crc32(fewer_than_none).to_bytes(4, "little")[:1])
 
 
 @given(lead=st.integers(container.MAGIC, 255), data=st.binary(max_size=80))

@@ -16,7 +16,7 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from conftest import TINY
+from conftest import TINY, with_damage
 from test_fileobject_behaviour import TEXT, Unseekable, opened
 
 import vaezip
@@ -43,9 +43,7 @@ def test_a_part_before_the_damage_can_be_read(blob: bytes) -> None:
         file.read()
     with pytest.raises(EOFError):  # again, since this is not the end of the content
         file.read()
-    damaged = bytearray(blob)
-    damaged[len(blob) // 2] ^= 0x55
-    file = opened(bytes(damaged))
+    file = opened(with_damage(blob, 2))
     for _ in range(2):
         with pytest.raises(OSError, match=r"damaged|block"):
             file.read()
@@ -261,9 +259,7 @@ def test_an_index_that_does_not_fit_is_damage(tiny: Model) -> None:
 
 
 def test_a_decompressor_stays_where_it_failed(blob: bytes) -> None:
-    damaged = bytearray(blob)
-    damaged[len(blob) // 2] ^= 0x55
-    for data in (bytes(damaged), b"junk" + blob):
+    for data in (with_damage(blob, 2), b"junk" + blob):
         decompressor = vaezip.VaezipDecompressor(model=TINY)
         for _ in range(3):
             with pytest.raises(OSError, match=r"damaged|block|not a"):

@@ -22,7 +22,7 @@ from vaezip.information import account
 from vaezip.model import Model, parse_model, read_model_file
 from vaezip.workers import in_order
 
-from conftest import TINY  # isort: skip
+from conftest import TINY, with_damage  # isort: skip
 
 MIXED = b"".join(
     [
@@ -144,10 +144,8 @@ def test_what_lies_before_damage_comes_out(
         vaezip.decompress_stream(io.BytesIO(blob[:-300]), sink, model=tiny, threads=threads)
     assert len(sink.getvalue()) >= 300
     assert text.startswith(sink.getvalue())
-    damaged = bytearray(blob[:-300])
-    damaged[60] ^= 1
     with pytest.raises(vaezip.IntegrityError):
-        vaezip.decompress(damaged, model=tiny, threads=threads)
+        vaezip.decompress(with_damage(blob, 1)[:-300], model=tiny, threads=threads)
 
 
 def test_random_data_hardly_grow(tiny: Model) -> None:

@@ -17,7 +17,7 @@ from zlib import crc32
 from vaezip.arguments import whole_number
 from vaezip.byteio import ByteReader
 from vaezip.errors import FormatError, IntegrityError, LimitError, TruncatedError, VersionError
-from vaezip.numerals import encode_number, read_number
+from vaezip.numerals import encode_number, fold, read_number, unfold
 
 MAGIC = 0xF6  # "v" with the high bit set: never in UTF-8
 WITH_DICTIONARY = 0xF7  # instead, where the fingerprint of a dictionary follows that of the model
@@ -119,7 +119,14 @@ def encode_block(block: Block) -> bytes:
 def _sizes(block: Block) -> bytes:
     """Size of the content; that of the payload follows from it if the block is stored."""
     content = encode_number(block.size)
-    return content if block.method == Method.STORED else content + encode_number(len(block.payload))
+    if block.method == Method.STORED:
+        return content
+    return content + encode_number(fold(len(block.payload) - _expected_size(block.size)))
+
+
+def _expected_size(size: int) -> int:
+    """Of the payload of so many bytes of text: its difference from that mostly fits into a byte."""
+    return size // 5
 
 
 class Index:
@@ -298,12 +305,13 @@ def _method_and_preset(kind: int) -> tuple[Method, int]:
     return Method(method), preset
 
 
-def _payload_size(method: Method, size: int, coded_size: int) -> int:
+def _payload_size(method: Method, size: int, folded: int) -> int:
     if method == Method.STORED:
         return size + 4
-    if coded_size > size + 4:  # it would have been stored
+    payload_size = _expected_size(size) + unfold(folded)
+    if not 0 <= payload_size <= size + 4:  # if larger, it would have been stored
         raise FormatError("damaged block: impossible size")
-    return coded_size
+    return payload_size
 
 
 def read_blocks(reader: ByteReader, header: Header) -> Iterator[Block]:

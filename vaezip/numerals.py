@@ -38,3 +38,13 @@ def encode_number(n: int) -> bytes:
         if n < 1 << 8 * width:
             return bytes([prefix]) + n.to_bytes(width, "little")
     raise ValueError("number too large")
+
+
+def fold(n: int) -> int:
+    """A signed number as an unsigned one, near 0 if it is: 0, -1, 1, -2, ... as 0, 1, 2, 3, ..."""
+    return 2 * n if n >= 0 else -2 * n - 1
+
+
+def unfold(n: int) -> int:
+    """The signed number that `fold` makes this one of."""
+    return -(n // 2) - 1 if n % 2 else n // 2
