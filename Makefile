@@ -113,7 +113,7 @@ model: $(VENV)/dev  ## Train the standard model, the large one being its teacher
 	@test ! -e models/standard.vzm || { echo "models/standard.vzm is there: move it aside" >&2; exit 1; }
 	@mkdir -p build
 	$(BIN)/vaezip train $(CORPUS) -o build/first.vzm --teacher models/large.vzm $(TRAINING)
-	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --init build/first.vzm --complement $(TRAINING)
+	$(BIN)/vaezip train $(CORPUS) -o models/standard.vzm --init build/first.vzm --complement --teacher models/large.vzm $(TRAINING)
 	rm build/first.vzm
 
 clean:  ## Remove the virtual environment and what tools have cached
