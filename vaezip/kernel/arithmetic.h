@@ -13,6 +13,9 @@
 VZ_INLINE int32_t vz_clip(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
 VZ_INLINE int vz_bit_length(uint64_t x) {
+#if defined(__GNUC__)
+    return x ? 64 - __builtin_clzll(x) : 0;
+#else
     int length = 0;
     for (int step = 32; step; step >>= 1)
         if (x >> step) {
@@ -20,6 +23,7 @@ VZ_INLINE int vz_bit_length(uint64_t x) {
             length += step;
         }
     return length + (int)x;
+#endif
 }
 
 #endif

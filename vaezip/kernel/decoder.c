@@ -10,7 +10,6 @@
 #define MODULATION_SHIFT 19
 #define OUT_SHIFT 20
 #define CACHE_LINE 64
-#define PIECE 32 /* elements that stages of a loop hand on to each other */
 
 static int features(const vz_decoder *d) { return VZ_PADDED(d->contexts * d->table_dim); }
 static int hidden(const vz_decoder *d) { return d->expansion * d->width; }
@@ -34,12 +33,46 @@ int vz_workspace_init(vz_workspace *w, const vz_decoder *d) {
 
 void vz_workspace_free(vz_workspace *w) { free(w->memory); }
 
-VZ_INLINE void linear(const vz_path *path, const vz_linear *l, const int8_t *a, int32_t *y, int count) {
-    path->multiply(y, &l->matrix, a, count);
-    const int pre = l->pre, shift = l->shift, outputs = l->outputs;
-    const int32_t *restrict multiplier = l->multiplier, *restrict bias = l->bias;
-    for (int p = 0; p < count; p++, y += l->matrix.outputs)
-        for (int o = 0; o < outputs; o++) y[o] = ((y[o] >> pre) * multiplier[o] + bias[o]) >> shift;
+VZ_INLINE void multiply(const vz_decoder *d, const vz_linear *l, const int8_t *a, int32_t *y, int count) {
+    d->path->multiply(y, &l->matrix, a, count);
+}
+
+/* What makes outputs of a layer's products, as local variables: so that a compiler knows that none of it changes while
+ * outputs are written. */
+#define SCALES_OF(layer)                                                                                               \
+    const int32_t *restrict multiplier = (layer)->multiplier, *restrict bias = (layer)->bias;                          \
+    const int pre = (layer)->pre, shift = (layer)->shift
+#define SCALED(product, i) ((((product) >> pre) * multiplier[i] + bias[i]) >> shift)
+
+VZ_INLINE const int8_t *row(const vz_decoder *d, const vz_position *at, int context) {
+    return d->tables + (size_t)at->rows[context] * (size_t)d->table_dim;
+}
+
+VZ_INLINE void look_up(const vz_decoder *d, const vz_position *at, int8_t *found, int count) {
+    const size_t dim = (size_t)d->table_dim, padded = (size_t)features(d);
+    for (int p = 0; p < count; p++)
+        for (int i = 0; i < d->contexts; i++) VZ_PREFETCH(row(d, at + p, i));
+    for (int p = 0; p < count; p++, found += padded)
+        for (int i = 0; i < d->contexts; i++) memcpy(found + (size_t)i * dim, row(d, at + p, i), dim);
+}
+
+/* The residual stream's beginning. */
+VZ_INLINE void embed(const vz_linear *l, const int32_t *restrict y, const int16_t *restrict byte, int32_t *restrict x) {
+    SCALES_OF(l);
+    const int n = l->outputs;
+    for (int i = 0; i < n; i++) x[i] = SCALED(y[i], i) + byte[i];
+}
+
+VZ_INLINE void add(const vz_linear *l, const int32_t *restrict y, int32_t *restrict x) {
+    SCALES_OF(l);
+    const int n = l->outputs;
+    for (int i = 0; i < n; i++) x[i] += SCALED(y[i], i);
+}
+
+VZ_INLINE void relu(const vz_linear *l, const int32_t *restrict y, int8_t *restrict a) {
+    SCALES_OF(l);
+    const int n = l->outputs;
+    for (int i = 0; i < n; i++) a[i] = (int8_t)vz_clip(SCALED(y[i], i), 0, 127);
 }
 
 /* RMSNorm, then scale and shift of that site. No sum leaves 32 bits: |y| < 3 * 2^15 after the norm (its table is
@@ -65,11 +98,18 @@ VZ_INLINE void modulate(const vz_decoder *d, const vz_position *at, int site, co
     }
 }
 
-/* out = table[x], for n at most PIECE. Look-ups one by one, so that the loops around them are vectors. */
-VZ_INLINE void gates(const int32_t *restrict table, const int32_t *restrict x, int32_t *restrict out, int n) {
-    uint16_t at[PIECE];
-    for (int i = 0; i < n; i++) at[i] = (uint16_t)vz_clip(x[i] + VZ_GATE_ENTRIES / 2, 0, VZ_GATE_ENTRIES - 1);
-    for (int i = 0; i < n; i++) out[i] = table[at[i]];
+/* The gates' values in place of their products, (3, width): f, c, o. Look-ups one by one, of a whole row before
+ * anything reads them: a vector whose parts have only just been stored is slow to load. */
+VZ_INLINE void gates(const vz_decoder *d, const vz_linear *l, int32_t *restrict u) {
+    SCALES_OF(l);
+    const int32_t *restrict sigmoid = d->sigmoid, *restrict tanh = d->tanh;
+    const int width = d->width;
+    uint16_t at[3 * VZ_MAX_WIDTH];
+    for (int i = 0; i < 3 * width; i++)
+        at[i] = (uint16_t)vz_clip(SCALED(u[i], i) + VZ_GATE_ENTRIES / 2, 0, VZ_GATE_ENTRIES - 1);
+    for (int i = 0; i < width; i++) u[i] = sigmoid[vz_scalar(at[i])];
+    for (int i = 2 * width; i < 3 * width; i++) u[i] = sigmoid[vz_scalar(at[i])];
+    for (int i = width; i < 2 * width; i++) u[i] = tanh[vz_scalar(at[i])];
 }
 
 /* (x * share + 2^14) >> 15 of |x| <= 2^25 and 0 <= share <= 2^15, in 32 bits. */
@@ -88,75 +128,49 @@ VZ_INLINE void step(int32_t *restrict h, const int32_t *restrict f, const int32_
     }
 }
 
-VZ_INLINE void recur(const vz_decoder *d, int number, const vz_position *at, const int32_t *u, int8_t *a, int count) {
+VZ_INLINE void recur(const vz_decoder *d, int number, const vz_position *at, int32_t *u, int8_t *a, int count) {
     const vz_layer *layer = &d->layer[number];
     const int width = d->width;
     for (int p = 0; p < count; p++, u += layer->gates.matrix.outputs, a += VZ_PADDED(width)) {
-        int32_t *h = at[p].state + number * width;
-        for (int i = 0; i < width; i += PIECE) {
-            const int n = width - i < PIECE ? width - i : PIECE;
-            int32_t f[PIECE], c[PIECE], o[PIECE];
-            gates(d->sigmoid, u + i, f, n);
-            gates(d->tanh, u + width + i, c, n);
-            gates(d->sigmoid, u + 2 * width + i, o, n);
-            step(h + i, f, c, o, layer->out_scale + i, a + i, n);
-        }
+        gates(d, &layer->gates, u);
+        step(at[p].state + number * width, u, u + width, u + 2 * width, layer->out_scale, a, width);
     }
 }
 
-VZ_INLINE void relu(const int32_t *restrict y, int8_t *restrict a, int n) {
-    for (int i = 0; i < n; i++) a[i] = (int8_t)vz_clip(y[i], 0, 127);
-}
-
-VZ_INLINE void add(int32_t *restrict x, const int32_t *restrict y, int n) {
-    for (int i = 0; i < n; i++) x[i] += y[i];
-}
-
-VZ_INLINE void add_byte(int32_t *restrict x, const int16_t *restrict byte, int n) {
-    for (int i = 0; i < n; i++) x[i] += byte[i];
-}
-
-VZ_INLINE const int8_t *row(const vz_decoder *d, const vz_position *at, int context) {
-    return d->tables + (size_t)at->rows[context] * (size_t)d->table_dim;
-}
-
-VZ_INLINE void look_up(const vz_decoder *d, const vz_position *at, int8_t *found, int count) {
-    const size_t dim = (size_t)d->table_dim, padded = (size_t)features(d);
-    for (int p = 0; p < count; p++)
-        for (int i = 0; i < d->contexts; i++) VZ_PREFETCH(row(d, at + p, i));
-    for (int p = 0; p < count; p++, found += padded)
-        for (int i = 0; i < d->contexts; i++) memcpy(found + (size_t)i * dim, row(d, at + p, i), dim);
-}
-
-VZ_INLINE void exponentiate(const int32_t *restrict table, const int32_t *restrict logits,
-                            int32_t *restrict exponentials) {
-    int32_t highest = logits[0];
+VZ_INLINE void exponentiate(const vz_decoder *d, int32_t *restrict logits, int32_t *restrict exponentials) {
+    SCALES_OF(&d->head);
+    const int32_t *restrict table = d->exp;
+    int32_t highest = INT32_MIN;
     uint16_t below[256];
-    for (int i = 1; i < 256; i++) highest = logits[i] > highest ? logits[i] : highest;
+    for (int i = 0; i < 256; i++) {
+        logits[i] = SCALED(logits[i], i);
+        highest = logits[i] > highest ? logits[i] : highest;
+    }
     for (int i = 0; i < 256; i++) below[i] = (uint16_t)vz_clip(highest - logits[i], 0, VZ_EXP_ENTRIES - 1);
-    for (int i = 0; i < 256; i++) exponentials[i] = table[below[i]];
+    for (int i = 0; i < 256; i++) exponentials[i] = table[vz_scalar(below[i])];
 }
 
 VZ_EVERY_CPU void vz_decoder_run(const vz_decoder *d, vz_workspace *w, const vz_position *at, int count,
                                  int32_t *exponentials) {
     const int width = d->width, padded = VZ_PADDED(width), wide = VZ_PADDED(hidden(d));
     look_up(d, at, w->found, count);
-    linear(d->path, &d->features, w->found, w->x, count);
-    for (int p = 0; p < count; p++) add_byte(w->x + p * padded, d->byte + at[p].seen * width, width);
+    multiply(d, &d->features, w->found, w->y, count);
+    for (int p = 0; p < count; p++)
+        embed(&d->features, w->y + p * padded, d->byte + at[p].seen * width, w->x + p * padded);
     for (int i = 0; i < d->layers; i++) {
         const vz_layer *layer = &d->layer[i];
         modulate(d, at, 2 * i, w->x, w->a, count);
-        linear(d->path, &layer->gates, w->a, w->y, count);
+        multiply(d, &layer->gates, w->a, w->y, count);
         recur(d, i, at, w->y, w->a, count);
-        linear(d->path, &layer->out, w->a, w->y, count);
-        add(w->x, w->y, count * padded);
+        multiply(d, &layer->out, w->a, w->y, count);
+        for (int p = 0; p < count; p++) add(&layer->out, w->y + p * padded, w->x + p * padded);
         modulate(d, at, 2 * i + 1, w->x, w->a, count);
-        linear(d->path, &layer->up, w->a, w->y, count);
-        relu(w->y, w->wide, count * wide);
-        linear(d->path, &layer->down, w->wide, w->y, count);
-        add(w->x, w->y, count * padded);
+        multiply(d, &layer->up, w->a, w->y, count);
+        for (int p = 0; p < count; p++) relu(&layer->up, w->y + p * wide, w->wide + p * wide);
+        multiply(d, &layer->down, w->wide, w->y, count);
+        for (int p = 0; p < count; p++) add(&layer->down, w->y + p * padded, w->x + p * padded);
     }
     modulate(d, at, 2 * d->layers, w->x, w->a, count);
-    linear(d->path, &d->head, w->a, w->y, count);
-    for (int p = 0; p < count; p++) exponentiate(d->exp, w->y + 256 * p, exponentials + 256 * p);
+    multiply(d, &d->head, w->a, w->y, count);
+    for (int p = 0; p < count; p++) exponentiate(d, w->y + 256 * p, exponentials + 256 * p);
 }

@@ -1,18 +1,37 @@
+#define _DEFAULT_SOURCE /* madvise, where only standard C was asked for */
 #include "history.h"
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #define CACHE_LINE 64
+#define HUGE_PAGE ((uintptr_t)1 << 21)
 
 static const uint32_t least_match[VZ_MATCHES] = {4, 8};
 
 static size_t slot_count(const vz_history *h) { return (size_t)VZ_HISTORIES << h->bits; }
 
+/* Every byte reads all over the tables: with few large pages, the processor finds them sooner. */
+static void ask_for_huge_pages(uintptr_t begin, size_t size) {
+#ifdef MADV_HUGEPAGE
+    const uintptr_t end = (begin + size) & ~(HUGE_PAGE - 1);
+    begin = (begin + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    if (begin < end) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#else
+    (void)begin;
+    (void)size;
+#endif
+}
+
 /* Allocates a history whose `bits` are set; text and tables are all zeros. */
 static int allocate(vz_history *h, uint32_t size) {
     h->text = calloc(size ? size : 1, 1);
-    h->memory = calloc(slot_count(h) * sizeof *h->tables + CACHE_LINE, 1);
+    const size_t tables = slot_count(h) * sizeof *h->tables;
+    h->memory = calloc(tables + CACHE_LINE, 1);
+    if (h->memory) ask_for_huge_pages((uintptr_t)h->memory, tables);
     /* The slots that a hash may lie in are neighbours: so that they share a cache line. */
     h->tables = (vz_slot *)(((uintptr_t)h->memory + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1));
     int complete = h->text && h->memory;
@@ -114,6 +133,11 @@ static void hash_contexts(vz_history *h, uint64_t best, uint64_t second) {
     for (int i = 0; i < VZ_HISTORIES; i++) h->context[i] = vz_hash64(keys[i] * PRIME + (uint64_t)i + 1);
 }
 
+/* Where the bytes that the block now ends with ended last. */
+static uint32_t *last_end(const vz_history *h, const vz_match *match, uint32_t least) {
+    return match->ends + (vz_hash64((h->recent << (64 - 8 * least)) + 1) >> (64 - h->bits));
+}
+
 static void find_match(const vz_history *h, vz_match *match, uint32_t least, vz_journal *j) {
     const uint8_t *text = h->text;
     const uint32_t at = h->position;
@@ -124,7 +148,7 @@ static void find_match(const vz_history *h, vz_match *match, uint32_t least, vz_
         match->length = 0;
     }
     if (at < least) return;
-    uint32_t *end = match->ends + (vz_hash64((h->recent << (64 - 8 * least)) + 1) >> (64 - h->bits));
+    uint32_t *end = last_end(h, match, least);
     if (!match->length && *end) {
         uint32_t before = *end, length = 0;
         while (length < VZ_LONGEST_MATCH && length < before && text[before - 1 - length] == text[at - 1 - length])
@@ -138,17 +162,27 @@ static void find_match(const vz_history *h, vz_match *match, uint32_t least, vz_
     *end = at;
 }
 
+static uint64_t nibble_hash(const vz_history *h, int context, int node) {
+    return node == 1 ? h->context[context] : vz_hash64(h->context[context] + (uint64_t)node * SALT);
+}
+
 void vz_history_begin_nibble(vz_history *h, int node, const int *guess, vz_journal *j) {
-    if (node == 1) {
-        hash_contexts(h, (uint64_t)guess[0], (uint64_t)guess[1]);
-        for (int i = 0; i < VZ_MATCHES; i++) find_match(h, h->match + i, least_match[i], j);
-    }
     uint64_t hash[VZ_HISTORIES];
+    if (node == 1) {
+        for (int i = 0; i < VZ_MATCHES; i++) VZ_PREFETCH(last_end(h, h->match + i, least_match[i]));
+        hash_contexts(h, (uint64_t)guess[0], (uint64_t)guess[1]);
+    }
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        hash[i] = node == 1 ? h->context[i] : vz_hash64(h->context[i] + (uint64_t)node * SALT);
+        hash[i] = nibble_hash(h, i, node);
         VZ_PREFETCH(slot_at(h, i, hash[i], 0));
     }
+    if (node == 1)
+        for (int i = 0; i < VZ_MATCHES; i++) find_match(h, h->match + i, least_match[i], j);
     for (int i = 0; i < VZ_HISTORIES; i++) h->slots[i] = find_slot(h, i, hash[i], j);
+}
+
+void vz_history_expect(const vz_history *h, int byte) {
+    for (int i = 0; i < VZ_HISTORIES; i++) VZ_PREFETCH(slot_at(h, i, nibble_hash(h, i, 16 | byte >> 4), 0));
 }
 
 static void begin_line(vz_history *h) {

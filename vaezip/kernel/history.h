@@ -56,6 +56,8 @@ void vz_history_free(vz_history *h);
  * byte. The journal, which may be NULL here and below, keeps what changes in the tables, and what the nibble will
  * change in its slots. */
 void vz_history_begin_nibble(vz_history *h, int node, const int *guess, vz_journal *j);
+/* Asks for the memory of the second nibble of a byte that has begun, and that probably is this one. */
+void vz_history_expect(const vz_history *h, int byte);
 void vz_history_push(vz_history *h, int byte, vz_journal *j);
 
 VZ_INLINE uint64_t vz_hash64(uint64_t x) {

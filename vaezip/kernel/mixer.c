@@ -29,6 +29,7 @@ typedef struct {
     int match_bit[VZ_MATCHES]; /* which bit each match expects, or -1 */
     int32_t entry_at[VZ_HISTORIES]; /* where the histories' entries are in their map */
     uint32_t entry[VZ_HISTORIES];
+    int32_t rate[VZ_HISTORIES];     /* by which they adapt */
     int32_t mask[VZ_HISTORIES]; /* all ones for histories with a state, else 0 */
     int probability; /* of a one, 16 bits */
 } prediction;
@@ -110,20 +111,23 @@ static int byte_kind(int byte) {
 
 VZ_INLINE int16_t stretched(const vz_mixer *m, uint32_t entry) { return m->model->stretch[entry >> 20]; }
 
-/* The inputs from the histories; 0 from one without a state. Look-ups one by one, so that the loops around them are
- * vectors. */
+/* The inputs from the histories; 0 from one without a state. What learning will need is looked up here, too: a vector
+ * whose parts have only just been stored is slow to load. */
 VZ_INLINE void consult(const vz_mixer *m, const uint8_t *restrict state, prediction *restrict p) {
     const int16_t *restrict stretch = m->model->stretch;
+    const int32_t *restrict rates = m->model->rate;
     const uint32_t *restrict map = m->history_map[0];
     int16_t *restrict input = p->input + FIRST_HISTORY;
-    int32_t logit[VZ_HISTORIES];
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        p->entry_at[i] = i * VZ_STATES + state[i];
+        const size_t at = vz_scalar((size_t)(i * VZ_STATES + state[i]));
+        const uint32_t entry = map[at];
+        const int16_t logit = stretch[entry >> 20];
+        p->entry_at[i] = (int32_t)at;
+        p->entry[i] = entry;
+        p->rate[i] = rates[entry & 1023];
         p->mask[i] = -(state[i] != 0);
+        input[i] = state[i] ? logit : 0;
     }
-    for (int i = 0; i < VZ_HISTORIES; i++) p->entry[i] = map[p->entry_at[i]];
-    for (int i = 0; i < VZ_HISTORIES; i++) logit[i] = stretch[p->entry[i] >> 20];
-    for (int i = 0; i < VZ_HISTORIES; i++) input[i] = (int16_t)(logit[i] & p->mask[i]);
 }
 
 /* The sum of weights, in eighths, times inputs: at most 32 * 2^15 * 2047. */
@@ -223,13 +227,10 @@ VZ_INLINE void adapt_match(vz_mixer *m, uint32_t *entry, int bit, vz_journal *j)
 }
 
 VZ_INLINE void adapt_histories(vz_mixer *restrict m, const prediction *restrict p, int bit, vz_journal *j) {
-    const int32_t *restrict rates = m->model->rate;
-    int32_t rate[VZ_HISTORIES];
     uint32_t entry[VZ_HISTORIES];
-    for (int i = 0; i < VZ_HISTORIES; i++) rate[i] = rates[p->entry[i] & 1023];
     for (int i = 0; i < VZ_HISTORIES; i++) {
         uint32_t before = p->entry[i], mask = (uint32_t)p->mask[i];
-        entry[i] = (adapted(before, rate[i], bit) & mask) | (before & ~mask);
+        entry[i] = (adapted(before, p->rate[i], bit) & mask) | (before & ~mask);
     }
     for (int i = 0; i < VZ_HISTORIES; i++) {
         uint32_t *at = m->history_map[0] + p->entry_at[i];

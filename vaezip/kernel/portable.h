@@ -4,6 +4,7 @@
 #define VZ_PORTABLE_H
 
 #include <limits.h> /* tells whether the C library is glibc, which can choose between versions of a function */
+#include <stddef.h>
 
 /* The choice is made while the library is loaded, when the thread sanitizer is not yet up. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&                           \
@@ -23,6 +24,14 @@
 #else
 #define VZ_INLINE static inline
 #endif
+
+/* An index, such that the compiler makes no vectors of the loop around it. */
+VZ_INLINE size_t vz_scalar(size_t i) {
+#if defined(__GNUC__)
+    __asm__("" : "+r"(i));
+#endif
+    return i;
+}
 
 /* Asks for memory before it is needed. */
 #if defined(__GNUC__)

@@ -146,6 +146,7 @@ static void begin_bytes(vz_predictor *const *p, int count) {
     if (n) vz_decoder_run(which[0]->decoder, &which[0]->workspace, at, n, exponentials);
     for (int i = 0; i < n; i++) {
         vz_evidence_begin(which[i]->evidence, exponentials + 256 * i);
+        vz_history_expect(&which[i]->evidence->history, which[i]->evidence->guess[0]);
         which[i]->begun = 1;
     }
 }
@@ -172,6 +173,7 @@ void vz_predictor_intervals(vz_predictor *p, const uint8_t *text, uint32_t count
         run(p, text, now, exponentials);
         for (int i = 0; i < now; i++) {
             vz_evidence_begin(p->evidence, exponentials + 256 * i);
+            vz_history_expect(&p->evidence->history, text[i]);
             intervals = byte_intervals(p, text[i], intervals);
         }
         text += now;
