@@ -83,7 +83,7 @@ sanitize-thread: TESTS := tests/test_stream.py -k threads
 sanitize-%: $(VENV)/dev
 	@rm -rf build/$@ && mkdir -p build/$@
 	@cp -r vaezip tests docs models setup.py pyproject.toml README.md LICENSE NOTICE build/$@ && rm -f build/$@/vaezip/kernel/*.so
-	cd build/$@ && CFLAGS="$(FLAGS) -g -O1" $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
+	cd build/$@ && CFLAGS="$(FLAGS) -g" $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
 	cd build/$@ && LD_PRELOAD="$$(gcc -print-file-name=$(RUNTIME))" ASAN_OPTIONS=detect_leaks=0 \
 	    $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider $(TESTS)
 

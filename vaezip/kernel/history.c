@@ -14,12 +14,13 @@ static const uint32_t least_match[VZ_MATCHES] = {4, 8};
 
 static size_t slot_count(const vz_history *h) { return (size_t)VZ_HISTORIES << h->bits; }
 
-/* Every byte reads all over the tables: with few large pages, the processor finds them sooner. */
+/* Every byte reads all over the tables: with few large pages, the processor finds them sooner. Of small tables, pages
+ * that are never read count for more. */
 static void ask_for_huge_pages(uintptr_t begin, size_t size) {
 #ifdef MADV_HUGEPAGE
     const uintptr_t end = (begin + size) & ~(HUGE_PAGE - 1);
     begin = (begin + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
-    if (begin < end) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+    if (begin + 16 * HUGE_PAGE <= end) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 #else
     (void)begin;
     (void)size;

@@ -27,9 +27,9 @@ typedef struct {
     int mixed;           /* likewise, of the final mixer; then the APMs refine it */
     int apm[2], bucket; /* rows of the two APMs, and of these the nearest bucket */
     int match_bit[VZ_MATCHES]; /* which bit each match expects, or -1 */
-    int32_t entry_at[VZ_HISTORIES]; /* where the histories' entries are in their map */
+    uint8_t state[VZ_HISTORIES]; /* of the histories, by which their entries are found in the map */
     uint32_t entry[VZ_HISTORIES];
-    int32_t rate[VZ_HISTORIES];     /* by which they adapt */
+    int32_t rate[VZ_HISTORIES]; /* by which they adapt */
     int32_t mask[VZ_HISTORIES]; /* all ones for histories with a state, else 0 */
     int probability; /* of a one, 16 bits */
 } prediction;
@@ -116,13 +116,11 @@ VZ_INLINE int16_t stretched(const vz_mixer *m, uint32_t entry) { return m->model
 VZ_INLINE void consult(const vz_mixer *m, const uint8_t *restrict state, prediction *restrict p) {
     const int16_t *restrict stretch = m->model->stretch;
     const int32_t *restrict rates = m->model->rate;
-    const uint32_t *restrict map = m->history_map[0];
     int16_t *restrict input = p->input + FIRST_HISTORY;
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        const size_t at = vz_scalar((size_t)(i * VZ_STATES + state[i]));
-        const uint32_t entry = map[at];
+        const uint32_t entry = m->history_map[i][vz_scalar(state[i])];
         const int16_t logit = stretch[entry >> 20];
-        p->entry_at[i] = (int32_t)at;
+        p->state[i] = state[i];
         p->entry[i] = entry;
         p->rate[i] = rates[entry & 1023];
         p->mask[i] = -(state[i] != 0);
@@ -233,7 +231,7 @@ VZ_INLINE void adapt_histories(vz_mixer *restrict m, const prediction *restrict 
         entry[i] = (adapted(before, p->rate[i], bit) & mask) | (before & ~mask);
     }
     for (int i = 0; i < VZ_HISTORIES; i++) {
-        uint32_t *at = m->history_map[0] + p->entry_at[i];
+        uint32_t *at = &m->history_map[i][p->state[i]];
         if (p->mask[i]) vz_journal_keep(j, at, sizeof *at);
         *at = entry[i];
     }
