@@ -30,7 +30,7 @@ typedef struct {
     uint8_t state[VZ_HISTORIES]; /* of the histories, by which their entries are found in the map */
     uint32_t entry[VZ_HISTORIES];
     int32_t rate[VZ_HISTORIES]; /* by which they adapt */
-    int32_t mask[VZ_HISTORIES]; /* all ones for histories with a state, else 0 */
+    int32_t mask[VZ_HISTORIES]; /* all ones for histories with a state, else 0: as wide as the entries, for vectors */
     int probability; /* of a one, 16 bits */
 } prediction;
 
