@@ -60,8 +60,12 @@ VZ_INLINE int32_t four(const int8_t *a) {
 #endif
 
 #ifdef VZ_X86
+static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+
+#define AVX2 __attribute__((target("avx2")))
+
 /* Which quads of a vector's elements, four side by side, are not all 0: a bit for each. */
-__attribute__((target("sse2"))) static void find_quads(uint64_t *quads, const int8_t *a, int inputs) {
+AVX2 static void find_quads_avx2(uint64_t *quads, const int8_t *a, int inputs) {
     for (int i = 0; i < inputs; i += 16) {
         const __m128 zero =
             _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128((const __m128i *)(a + i)), _mm_setzero_si128()));
@@ -70,14 +74,10 @@ __attribute__((target("sse2"))) static void find_quads(uint64_t *quads, const in
     }
 }
 
-static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
-
-#define AVX2 __attribute__((target("avx2")))
-
 AVX2 static void multiply_sparse_avx2(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
     const __m256i ones = _mm256_set1_epi16(1);
     uint64_t quads[VZ_RUN][VZ_MAX_INPUTS / 256];
-    for (int p = 0; p < count; p++) find_quads(quads[p], a + p * m->inputs, m->inputs);
+    for (int p = 0; p < count; p++) find_quads_avx2(quads[p], a + p * m->inputs, m->inputs);
     for (int o = 0; o < m->outputs; o += VZ_TILE)
         for (int p = 0; p < count; p++) {
             const int8_t *w = m->weight + o * m->inputs;
@@ -134,14 +134,18 @@ static void pack_vnni(vz_matrix *m, const int8_t *rows) {
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vnni")))
 
+/* 64 elements of a vector, from `i` on; beyond its end, zeros. */
+VNNI VZ_INLINE __m512i elements_vnni(const int8_t *a, int i, int inputs) {
+    const int left = inputs - i;
+    return left < 64 ? _mm512_maskz_loadu_epi32((__mmask16)((1 << left / 4) - 1), a + i) : _mm512_loadu_si512(a + i);
+}
+
 /* 128 times the sum of a vector. */
 VNNI VZ_INLINE int32_t excess_vnni(const int8_t *a, int inputs) {
-    __m128i sum = _mm_setzero_si128();
-    const __m128i flip = _mm_set1_epi8(-128);
-    for (int i = 0; i < inputs; i += 16)
-        sum = _mm_add_epi64(
-            sum, _mm_sad_epu8(_mm_xor_si128(_mm_loadu_si128((const __m128i *)(a + i)), flip), _mm_setzero_si128()));
-    return 128 * (_mm_cvtsi128_si32(sum) + _mm_cvtsi128_si32(_mm_unpackhi_epi64(sum, sum)) - 128 * inputs);
+    const __m512i ones = _mm512_set1_epi8(1);
+    __m512i sum = _mm512_setzero_si512();
+    for (int i = 0; i < inputs; i += 64) sum = _mm512_dpbusd_epi32(sum, ones, elements_vnni(a, i, inputs));
+    return 128 * _mm512_reduce_add_epi32(sum);
 }
 
 /* `tiles` tiles of outputs of `vectors` vectors: each weight and each input is loaded once. `chains` independent sums
@@ -204,12 +208,21 @@ VNNI VZ_INLINE void block_sparse_vnni(int32_t *product, const vz_matrix *m, int 
     for (int t = 0; t < tiles; t++) _mm512_storeu_si512(product + o + t * VZ_TILE, sum[t]);
 }
 
+/* As find_quads_avx2. */
+VNNI VZ_INLINE void find_quads_vnni(uint64_t *quads, const int8_t *a, int inputs) {
+    for (int i = 0; i < inputs; i += 64) {
+        const __m512i x = elements_vnni(a, i, inputs);
+        if (i % 256 == 0) quads[i / 256] = 0;
+        quads[i / 256] |= (uint64_t)_mm512_test_epi32_mask(x, x) << i % 256 / 4;
+    }
+}
+
 /* A few tiles for all vectors, then the next ones, so that the weights that are used stay in the first cache. */
 VNNI static void multiply_sparse_vnni(int32_t *product, const vz_matrix *m, const int8_t *a, int count) {
     uint64_t quads[VZ_RUN][VZ_MAX_INPUTS / 256];
     int32_t excess[VZ_RUN];
     for (int p = 0; p < count; p++) {
-        find_quads(quads[p], a + p * m->inputs, m->inputs);
+        find_quads_vnni(quads[p], a + p * m->inputs, m->inputs);
         excess[p] = excess_vnni(a + p * m->inputs, m->inputs);
     }
     const int fours = m->outputs / (4 * VZ_TILE) * 4 * VZ_TILE;
