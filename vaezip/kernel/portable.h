@@ -33,6 +33,22 @@ VZ_INLINE size_t vz_scalar(size_t i) {
     return i;
 }
 
+/* Where the k-th of four 16-bit elements lies in a 64-bit integer that they were loaded to. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define VZ_LANE(k) (48 - 16 * (k))
+#else
+#define VZ_LANE(k) (16 * (k))
+#endif
+
+/* Before a loop of at most 32 steps: writes them out, so that every index is a constant. */
+#if defined(__clang__)
+#define VZ_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define VZ_UNROLL _Pragma("GCC unroll 32")
+#else
+#define VZ_UNROLL
+#endif
+
 /* Asks for memory before it is needed. */
 #if defined(__GNUC__)
 #define VZ_PREFETCH(address) __builtin_prefetch(address)
