@@ -66,12 +66,26 @@ VZ_EVERY_CPU static void plant(vz_evidence *e, const int32_t *restrict exponenti
 
 static const uint8_t byte_share_limits[] = {20, 40, 80, 128, 192, 230, 250};
 
+/* 0 to 63: small letters one by one, capitals, digits, blanks; others by their lower bits, or upper ones above 127. */
+static int byte_kind(int byte) {
+    switch (vz_shape_class(byte)) {
+        case 'a': return byte - 'a';
+        case 'A': return 26;
+        case '0': return 27;
+        case ' ': return 28;
+        case '\n': return 29;
+        case 128: return 32 + (byte >> 3 & 15);
+        default: return 48 + (byte & 15);
+    }
+}
+
 void vz_evidence_begin(vz_evidence *e, const int32_t *exponentials) {
     plant(e, exponentials);
     uint64_t total = (uint64_t)e->tree[2] + e->tree[3]; /* 2^32 and more, if all bytes are equally likely */
     uint32_t share = (uint32_t)(((uint64_t)e->tree[256 + e->guess[0]] << 8) / total);
     for (e->byte_share = 0; e->byte_share < VZ_BYTE_SHARES - 1 && share >= byte_share_limits[e->byte_share];)
         e->byte_share++;
+    e->before = byte_kind((int)(e->history.recent >> 8 & 255));
     e->node = 1;
     e->depth = 0;
     vz_evidence_begin_nibble(e, e->journal ? vz_journal_ready(e->journal) : NULL);

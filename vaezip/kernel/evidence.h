@@ -11,6 +11,7 @@ struct vz_evidence {
     int guess[2];       /* the network's best and second best byte */
     int byte_share;     /* the class of the best byte's probability, 0 to 7 */
     int order;          /* how many of the contexts of orders 1, 2, 3, 4 and 6 have come before */
+    int before;         /* the kind of the byte before the last, 0 to 63 */
     int node;           /* the bits of this byte so far, with a leading 1 */
     int depth;          /* how many they are */
 

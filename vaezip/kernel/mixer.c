@@ -17,11 +17,11 @@
 #define FIRST_HISTORY (FIRST_MATCH + VZ_MATCHES)
 #define WALK_LIMIT ((size_t)1 << 16) /* bytes; what seven bits and a nibble change takes a fifth */
 
-static const int16_t node_margin_limits[] = {64, 160, 320, 512, 768, 1024, 1400};
+static const int32_t node_margin_limits[] = {64, 160, 320, 512, 768, 1024, 1400};
 static const uint16_t match_class_limits[] = {4, 6, 8, 12, 16, 24, 32, 64, 128, VZ_LONGEST_MATCH};
 
 typedef struct {
-    int16_t input[VZ_INPUTS];
+    int32_t input[VZ_INPUTS];
     int row[VZ_SETS], final_row[VZ_FINAL_SETS];
     int output[VZ_SETS]; /* logistic domain, unit 1/4096 */
     int mixed;           /* likewise, of the final mixer; then the APMs refine it */
@@ -71,7 +71,7 @@ VZ_INLINE int squash(const vz_mixer *m, int x) {
 
 VZ_INLINE int32_t logarithm(const vz_mixer *m, uint32_t x) {
     int bits = vz_bit_length(x) - 1;
-    uint32_t mantissa = (bits >= 10 ? x >> (bits - 10) : x << (10 - bits)) & 1023;
+    uint32_t mantissa = x << (31 - bits) >> 21 & 1023;
     return bits * m->model->log[1024] + m->model->log[mantissa];
 }
 
@@ -96,19 +96,6 @@ static int history_index(const vz_evidence *e) {
     return (1 << depth | (e->node & ((1 << depth) - 1))) - 1;
 }
 
-/* 0 to 63: small letters one by one, capitals, digits, blanks; others by their lower bits, or upper ones above 127. */
-static int byte_kind(int byte) {
-    switch (vz_shape_class(byte)) {
-        case 'a': return byte - 'a';
-        case 'A': return 26;
-        case '0': return 27;
-        case ' ': return 28;
-        case '\n': return 29;
-        case 128: return 32 + (byte >> 3 & 15);
-        default: return 48 + (byte & 15);
-    }
-}
-
 VZ_INLINE int16_t stretched(const vz_mixer *m, uint32_t entry) { return m->model->stretch[entry >> 20]; }
 
 /* The inputs from the histories; 0 from one without a state. What learning will need is looked up here, too: a vector
@@ -116,31 +103,30 @@ VZ_INLINE int16_t stretched(const vz_mixer *m, uint32_t entry) { return m->model
 VZ_INLINE void consult(const vz_mixer *m, const uint8_t *restrict state, prediction *restrict p) {
     const int16_t *restrict stretch = m->model->stretch;
     const int32_t *restrict rates = m->model->rate;
-    int16_t *restrict input = p->input + FIRST_HISTORY;
+    int32_t *restrict input = p->input + FIRST_HISTORY;
+    VZ_UNROLL
     for (int i = 0; i < VZ_HISTORIES; i++) {
         const uint32_t entry = m->history_map[i][vz_scalar(state[i])];
-        const int16_t logit = stretch[entry >> 20];
+        const int32_t mask = -(state[i] != 0);
         p->state[i] = state[i];
         p->entry[i] = entry;
         p->rate[i] = rates[entry & 1023];
-        p->mask[i] = -(state[i] != 0);
-        input[i] = state[i] ? logit : 0;
+        p->mask[i] = mask;
+        input[i] = stretch[entry >> 20] & mask;
     }
 }
 
 /* The sum of weights, in eighths, times inputs: at most 32 * 2^15 * 2047. */
-VZ_INLINE int32_t dot(const int32_t *restrict weights, const int16_t *restrict input) {
-    int16_t eighths[VZ_INPUTS];
+VZ_INLINE int32_t dot(const int32_t *restrict weights, const int32_t *restrict input) {
     int32_t sum = 0;
-    for (int i = 0; i < VZ_INPUTS; i++) eighths[i] = (int16_t)(weights[i] >> 3);
-    for (int i = 0; i < VZ_INPUTS; i++) sum += eighths[i] * input[i];
+    for (int i = 0; i < VZ_INPUTS; i++) sum += (weights[i] >> 3) * input[i];
     return sum;
 }
 
 VZ_INLINE void set_inputs(const vz_mixer *m, const vz_evidence *e, const uint8_t *state, prediction *p) {
     const int node = e->node, depth = e->depth;
     int32_t network = (logarithm(m, e->tree[2 * node + 1]) - logarithm(m, e->tree[2 * node])) >> 8;
-    p->input[NETWORK] = (int16_t)vz_clip(network, -2047, 2047);
+    p->input[NETWORK] = vz_clip(network, -2047, 2047);
     p->input[BIAS] = 256;
     for (int i = 0; i < VZ_MATCHES; i++) {
         const vz_match *match = e->history.match + i;
@@ -149,8 +135,8 @@ VZ_INLINE void set_inputs(const vz_mixer *m, const vz_evidence *e, const uint8_t
         p->input[FIRST_MATCH + i] = 0;
         if (byte >> (8 - depth) == node) {
             p->match_bit[i] = byte >> (7 - depth) & 1;
-            int16_t s = stretched(m, m->match_map[i][length_class(match->length)]);
-            p->input[FIRST_MATCH + i] = p->match_bit[i] ? s : (int16_t)-s;
+            int32_t s = stretched(m, m->match_map[i][length_class(match->length)]);
+            p->input[FIRST_MATCH + i] = p->match_bit[i] ? s : -s;
         }
     }
     consult(m, state, p);
@@ -160,10 +146,10 @@ VZ_INLINE void choose_rows(const vz_mixer *m, const vz_evidence *e, prediction *
     const vz_history *h = &e->history;
     const int node = e->node, depth = e->depth, order = e->order, share = e->byte_share;
     int margin = 0, network = p->input[NETWORK] < 0 ? -p->input[NETWORK] : p->input[NETWORK];
-    while (margin < VZ_NODE_MARGINS - 1 && network >= node_margin_limits[margin]) margin++;
+    for (int i = 0; i < VZ_NODE_MARGINS - 1; i++) margin += network >= node_margin_limits[i];
     int expected = p->match_bit[0] + 1, match = expected ? match_class(h->match[0].length) : 0;
     int fields = vz_clip(h->fields, 0, VZ_FIELDS - 1), letters = vz_clip(h->word_length, 0, VZ_WORD_LENGTHS - 1);
-    int last = (int)(h->recent & 255), before = byte_kind((int)(h->recent >> 8 & 255));
+    int last = (int)(h->recent & 255), before = e->before;
     p->row[0] = VZ_SET_NODE + node;
     p->row[1] = VZ_SET_MATCH + match * VZ_DEPTHS + depth;
     p->row[2] = VZ_SET_BYTE + last * VZ_DEPTHS + depth;
@@ -193,8 +179,7 @@ VZ_INLINE void mix(const vz_mixer *m, prediction *p) {
         for (int k = 0; k < VZ_FINAL_SETS; k++) weight += m->final_weights[p->final_row[k]][s];
         mixed += (int64_t)weight * (p->output[s] >> 4);
     }
-    mixed >>= 14; /* 12, and 2 for the mean of four */
-    p->mixed = mixed < -DOMAIN_LIMIT ? -DOMAIN_LIMIT : mixed > DOMAIN_LIMIT ? DOMAIN_LIMIT : (int)mixed;
+    p->mixed = vz_clip((int32_t)(mixed >> 14), -DOMAIN_LIMIT, DOMAIN_LIMIT); /* 12, and 2 for the mean of four */
 }
 
 VZ_INLINE void refine(const vz_mixer *m, prediction *p) {
@@ -230,6 +215,7 @@ VZ_INLINE void adapt_histories(vz_mixer *restrict m, const prediction *restrict 
         uint32_t before = p->entry[i], mask = (uint32_t)p->mask[i];
         entry[i] = (adapted(before, p->rate[i], bit) & mask) | (before & ~mask);
     }
+    VZ_UNROLL
     for (int i = 0; i < VZ_HISTORIES; i++) {
         uint32_t *at = &m->history_map[i][p->state[i]];
         if (p->mask[i]) vz_journal_keep(j, at, sizeof *at);
@@ -273,12 +259,14 @@ VZ_INLINE void learn(vz_mixer *m, const vz_evidence *e, const prediction *p, int
 /* The states of the node's histories. */
 VZ_INLINE void read_states(const vz_evidence *e, uint8_t *restrict state) {
     const int index = history_index(e);
+    VZ_UNROLL
     for (int i = 0; i < VZ_HISTORIES; i++) state[i] = e->history.slots[i]->state[index];
 }
 
 VZ_INLINE void advance(vz_evidence *e, const uint8_t *restrict state, const uint8_t *restrict next, int bit,
                        vz_journal *j) {
     const int index = history_index(e);
+    VZ_UNROLL
     for (int i = 0; i < VZ_HISTORIES; i++) {
         uint8_t *to = &e->history.slots[i]->state[index];
         vz_journal_keep(j, to, sizeof *to);
@@ -319,8 +307,9 @@ VZ_INLINE int code_with(vz_journal *journal, vz_mixer *const *mixers, int count,
             predict(mixers[k], e, state, &p);
             int32_t ones = share_of_ones(*width, p.probability, e->depth);
             if (byte < 0 && k == 0) bit = quantile >= *below + *width - ones;
-            *below += bit ? *width - ones : 0;
-            *width = bit ? ones : *width - ones;
+            const int32_t zeros = *width - ones;
+            *below += zeros & -bit; /* no branch: a bit is hard to guess */
+            *width = zeros + ((ones - zeros) & -bit);
             learn(mixers[k], e, &p, bit, NULL, journal != NULL);
         }
         advance(e, state, mixers[0]->model->next, bit, NULL); /* the slots have been kept */
