@@ -57,7 +57,8 @@ static void run_contexts(uintptr_t tables, const uint8_t *x, int n, int64_t *row
     const vz_tables *t = (const vz_tables *)tables;
     vz_context_state c = {0};
     for (int i = 0; i < n; i++, rows += t->order_count + t->words) {
-        vz_context_state_rows(&c, t, rows);
+        vz_context_state_slots(&c, t, rows);
+        vz_find_rows(t, rows);
         vz_context_state_push(&c, t, x[i]);
     }
 }

@@ -21,7 +21,9 @@ typedef struct {
 } vz_context_state;
 
 void vz_context_state_push(vz_context_state *c, const vz_tables *t, uint8_t byte);
-/* The rows of all tables for the byte to come. */
-void vz_context_state_rows(const vz_context_state *c, const vz_tables *t, int64_t *rows);
+/* The slots of all tables for the byte to come; asks for the memory of what vz_find_rows will read of them. */
+void vz_context_state_slots(const vz_context_state *c, const vz_tables *t, int64_t *slots);
+/* Rows in the place of slots. */
+void vz_find_rows(const vz_tables *t, int64_t *slots);
 
 #endif

@@ -113,9 +113,9 @@ void vz_predictor_free(vz_predictor *p) {
     free(p);
 }
 
-/* A byte that comes after these contexts and that byte. */
+/* A byte that comes after these contexts and that byte; of its rows, the slots. */
 static vz_position position(const vz_predictor *p, const vz_context_state *contexts, uint8_t seen, int64_t *rows) {
-    vz_context_state_rows(contexts, p->tables, rows);
+    vz_context_state_slots(contexts, p->tables, rows);
     return (vz_position){&p->modulation, p->state, rows, seen};
 }
 
@@ -128,6 +128,7 @@ static void run(vz_predictor *p, const uint8_t *text, int count, int32_t *expone
         if (i) vz_context_state_push(&contexts, p->tables, text[i - 1]);
         at[i] = position(p, &contexts, i ? text[i - 1] : p->now.seen, rows[i]);
     }
+    for (int i = 0; i < count; i++) vz_find_rows(p->tables, rows[i]);
     vz_decoder_run(p->decoder, &p->workspace, at, count, exponentials);
 }
 
@@ -143,6 +144,7 @@ static void begin_bytes(vz_predictor *const *p, int count) {
         at[n] = position(p[i], &p[i]->now.contexts, p[i]->now.seen, rows[n]);
         which[n++] = p[i];
     }
+    for (int i = 0; i < n; i++) vz_find_rows(which[i]->tables, rows[i]);
     if (n) vz_decoder_run(which[0]->decoder, &which[0]->workspace, at, n, exponentials);
     for (int i = 0; i < n; i++) {
         vz_evidence_begin(which[i]->evidence, exponentials + 256 * i);
