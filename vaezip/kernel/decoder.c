@@ -56,17 +56,29 @@ VZ_INLINE void look_up(const vz_decoder *d, const vz_position *at, int8_t *found
         for (int i = 0; i < d->contexts; i++) memcpy(found + (size_t)i * dim, row(d, at + p, i), dim);
 }
 
-/* The residual stream's beginning. */
-VZ_INLINE void embed(const vz_linear *l, const int32_t *restrict y, const int16_t *restrict byte, int32_t *restrict x) {
+/* The residual stream's beginning, and the sum of its squares. */
+VZ_INLINE int64_t embed(const vz_linear *l, const int32_t *restrict y, const int16_t *restrict byte,
+                        int32_t *restrict x) {
     SCALES_OF(l);
     const int n = l->outputs;
-    for (int i = 0; i < n; i++) x[i] = SCALED(y[i], i) + byte[i];
+    int64_t squares = 0;
+    for (int i = 0; i < n; i++) {
+        x[i] = SCALED(y[i], i) + byte[i];
+        squares += (int64_t)x[i] * x[i];
+    }
+    return squares;
 }
 
-VZ_INLINE void add(const vz_linear *l, const int32_t *restrict y, int32_t *restrict x) {
+/* What a layer adds to it, likewise. */
+VZ_INLINE int64_t add(const vz_linear *l, const int32_t *restrict y, int32_t *restrict x) {
     SCALES_OF(l);
     const int n = l->outputs;
-    for (int i = 0; i < n; i++) x[i] += SCALED(y[i], i);
+    int64_t squares = 0;
+    for (int i = 0; i < n; i++) {
+        x[i] += SCALED(y[i], i);
+        squares += (int64_t)x[i] * x[i];
+    }
+    return squares;
 }
 
 VZ_INLINE void relu(const vz_linear *l, const int32_t *restrict y, int8_t *restrict a) {
@@ -78,18 +90,16 @@ VZ_INLINE void relu(const vz_linear *l, const int32_t *restrict y, int8_t *restr
 /* RMSNorm, then scale and shift of that site. No sum leaves 32 bits: |y| < 3 * 2^15 after the norm (its table is
  * checked for that, network/ops.py), |scale| < 2^14 and |shift| < 2^29. */
 VZ_INLINE void modulate(const vz_decoder *d, const vz_position *at, int site, const int32_t *restrict x,
-                        int8_t *restrict a, int count) {
+                        const int64_t *squares, int8_t *restrict a, int count) {
     const int width = d->width, padded = VZ_PADDED(width);
     for (int p = 0; p < count; p++, x += padded, a += padded) {
         const vz_modulation *modulation = at[p].modulation;
         const int32_t *restrict scale = modulation->scale + site * width;
         const int32_t *restrict shift = modulation->shift + site * width;
-        int64_t squares = 0;
-        for (int i = 0; i < width; i++) squares += (int64_t)x[i] * x[i];
-        squares |= 1;
-        int half = (vz_bit_length((uint64_t)squares) + 1) / 2, twice = 2 * half - 10;
+        const int64_t sum = squares[p] | 1;
+        int half = (vz_bit_length((uint64_t)sum) + 1) / 2, twice = 2 * half - 10;
         int up = half < 15 ? 15 - half : 0, down = half > 15 ? half - 15 : 0;
-        int32_t root = d->norm[twice < 0 ? squares << -twice : squares >> twice];
+        int32_t root = d->norm[twice < 0 ? sum << -twice : sum >> twice];
         for (int i = 0; i < width; i++) {
             int32_t y = ((int32_t)((uint32_t)x[i] << up) >> down) * root;
             y = (y + (1 << 12)) >> 13;
@@ -165,24 +175,25 @@ VZ_INLINE void exponentiate(const vz_decoder *d, int32_t *restrict logits, int32
 VZ_EVERY_CPU void vz_decoder_run(const vz_decoder *d, vz_workspace *w, const vz_position *at, int count,
                                  int32_t *exponentials) {
     const int width = d->width, padded = VZ_PADDED(width), wide = VZ_PADDED(hidden(d));
+    int64_t squares[VZ_RUN];
     look_up(d, at, w->found, count);
     multiply(d, &d->features, w->found, w->y, count);
     for (int p = 0; p < count; p++)
-        embed(&d->features, w->y + p * padded, d->byte + at[p].seen * width, w->x + p * padded);
+        squares[p] = embed(&d->features, w->y + p * padded, d->byte + at[p].seen * width, w->x + p * padded);
     for (int i = 0; i < d->layers; i++) {
         const vz_layer *layer = &d->layer[i];
-        modulate(d, at, 2 * i, w->x, w->a, count);
+        modulate(d, at, 2 * i, w->x, squares, w->a, count);
         multiply(d, &layer->gates, w->a, w->y, count);
         recur(d, i, at, w->y, w->a, count);
         multiply(d, &layer->out, w->a, w->y, count);
-        for (int p = 0; p < count; p++) add(&layer->out, w->y + p * padded, w->x + p * padded);
-        modulate(d, at, 2 * i + 1, w->x, w->a, count);
+        for (int p = 0; p < count; p++) squares[p] = add(&layer->out, w->y + p * padded, w->x + p * padded);
+        modulate(d, at, 2 * i + 1, w->x, squares, w->a, count);
         multiply(d, &layer->up, w->a, w->y, count);
         for (int p = 0; p < count; p++) relu(&layer->up, w->y + p * wide, w->wide + p * wide);
         multiply(d, &layer->down, w->wide, w->y, count);
-        for (int p = 0; p < count; p++) add(&layer->down, w->y + p * padded, w->x + p * padded);
+        for (int p = 0; p < count; p++) squares[p] = add(&layer->down, w->y + p * padded, w->x + p * padded);
     }
-    modulate(d, at, 2 * d->layers, w->x, w->a, count);
+    modulate(d, at, 2 * d->layers, w->x, squares, w->a, count);
     multiply(d, &d->head, w->a, w->y, count);
     for (int p = 0; p < count; p++) exponentiate(d, w->y + 256 * p, exponentials + 256 * p);
 }
