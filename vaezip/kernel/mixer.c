@@ -163,12 +163,10 @@ VZ_INLINE void choose_rows(const vz_mixer *m, const vz_evidence *e, prediction *
     p->final_row[2] = VZ_FINAL_NODE + node;
     p->final_row[3] = VZ_FINAL_BEFORE + before * VZ_DEPTHS + depth;
     p->apm[0] = expected * VZ_NODES + node;
-    p->apm[1] = (int)(vz_hash64((h->recent & 0xFFFF) << 8 | (uint64_t)node) >> (64 - ORDER2_BITS));
     for (int s = 0; s < VZ_SETS; s++) {
         VZ_PREFETCH(m->weights[p->row[s]]);
         VZ_PREFETCH(m->weights[p->row[s]] + VZ_INPUTS - 1);
     }
-    VZ_PREFETCH(m->apm_order2[p->apm[1]] + APM_BUCKETS / 2);
 }
 
 VZ_INLINE void mix(const vz_mixer *m, prediction *p) {
@@ -190,7 +188,15 @@ VZ_INLINE void refine(const vz_mixer *m, prediction *p) {
     p->bucket = bucket + (f >= 1024);
 }
 
+/* The row of the second APM. It is asked for first, since of all rows it is the least likely to be in a near cache. */
+VZ_INLINE void choose_order2_row(const vz_mixer *m, const vz_evidence *e, prediction *p) {
+    p->apm[1] = (int)(vz_hash64((e->history.recent & 0xFFFF) << 8 | (uint64_t)e->node) >> (64 - ORDER2_BITS));
+    VZ_PREFETCH(m->apm_order2[p->apm[1]]);
+    VZ_PREFETCH(m->apm_order2[p->apm[1]] + APM_BUCKETS - 1);
+}
+
 VZ_INLINE void predict(const vz_mixer *m, const vz_evidence *e, const uint8_t *state, prediction *p) {
+    choose_order2_row(m, e, p);
     set_inputs(m, e, state, p);
     choose_rows(m, e, p);
     mix(m, p);
