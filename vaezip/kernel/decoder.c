@@ -10,6 +10,7 @@
 #define MODULATION_SHIFT 19
 #define OUT_SHIFT 20
 #define CACHE_LINE 64
+#define USUAL_DIM 16 /* of tables; to move a known number of bytes takes no call */
 
 static int features(const vz_decoder *d) { return VZ_PADDED(d->contexts * d->table_dim); }
 static int hidden(const vz_decoder *d) { return d->expansion * d->width; }
@@ -53,7 +54,11 @@ VZ_INLINE void look_up(const vz_decoder *d, const vz_position *at, int8_t *found
     for (int p = 0; p < count; p++)
         for (int i = 0; i < d->contexts; i++) VZ_PREFETCH(row(d, at + p, i));
     for (int p = 0; p < count; p++, found += padded)
-        for (int i = 0; i < d->contexts; i++) memcpy(found + (size_t)i * dim, row(d, at + p, i), dim);
+        for (int i = 0; i < d->contexts; i++)
+            if (dim == USUAL_DIM)
+                memcpy(found + (size_t)i * USUAL_DIM, row(d, at + p, i), USUAL_DIM);
+            else
+                memcpy(found + (size_t)i * dim, row(d, at + p, i), dim);
 }
 
 /* The residual stream's beginning, and the sum of its squares. */
