@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,15 @@ def test_a_large_model_at_all_its_bounds_means_the_same_to_every_engine(
     lone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _same_everywhere(LARGE, extreme_tensors(LARGE, lone=lone), monkeypatch)
+
+
+@pytest.mark.parametrize(("width", "table_dim"), [(13, 5), (66, 16), (1, 1)])
+def test_a_model_of_odd_sizes_means_the_same_to_every_engine(
+    width: int, table_dim: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel takes elements by fours, sixteens and so on: of these sizes, some are left over."""
+    odd = replace(LARGE, width=width, expansion=3, table_dim=table_dim, encoder_width=8)
+    _same_everywhere(odd, extreme_tensors(odd, lone=False), monkeypatch)
 
 
 @pytest.mark.parametrize("lone", [False, True])
