@@ -32,7 +32,7 @@ class Primed:
     """
 
     def __init__(self, model: Model, text: bytes) -> None:
-        """Reads the text, at about 100 KB/s. The model itself is not kept, so that it may go before this."""
+        """Reads the text, as slowly as it is compressed. The model is not kept: it may go before this."""
         self._new = partial(model.engine.predictor, model.latent.null(), 0)
         self.text = text
         """What it has read."""
