@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
-#elif defined(__ARM_NEON) && defined(__aarch64__)
+#elif defined(__ARM_NEON) && defined(__aarch64__) && !defined(__AARCH64EB__) /* `four` counts on the byte order */
 #define VZ_NEON 1
 #include <arm_neon.h>
 #if defined(__ARM_FEATURE_DOTPROD)
