@@ -61,20 +61,7 @@ VZ_INLINE void look_up(const vz_decoder *d, const vz_position *at, int8_t *found
                 memcpy(found + (size_t)i * dim, row(d, at + p, i), dim);
 }
 
-/* The residual stream's beginning, and the sum of its squares. */
-VZ_INLINE int64_t embed(const vz_linear *l, const int32_t *restrict y, const int16_t *restrict byte,
-                        int32_t *restrict x) {
-    SCALES_OF(l);
-    const int n = l->outputs;
-    int64_t squares = 0;
-    for (int i = 0; i < n; i++) {
-        x[i] = SCALED(y[i], i) + byte[i];
-        squares += (int64_t)x[i] * x[i];
-    }
-    return squares;
-}
-
-/* What a layer adds to it, likewise. */
+/* What is added to the residual stream; returns the sum of its squares. */
 VZ_INLINE int64_t add(const vz_linear *l, const int32_t *restrict y, int32_t *restrict x) {
     SCALES_OF(l);
     const int n = l->outputs;
@@ -84,6 +71,14 @@ VZ_INLINE int64_t add(const vz_linear *l, const int32_t *restrict y, int32_t *re
         squares += (int64_t)x[i] * x[i];
     }
     return squares;
+}
+
+/* Its beginning, likewise. */
+VZ_INLINE int64_t embed(const vz_linear *l, const int32_t *restrict y, const int16_t *restrict byte,
+                        int32_t *restrict x) {
+    const int n = l->outputs;
+    for (int i = 0; i < n; i++) x[i] = byte[i];
+    return add(l, y, x);
 }
 
 VZ_INLINE void relu(const vz_linear *l, const int32_t *restrict y, int8_t *restrict a) {
